@@ -1,0 +1,5 @@
+__all__ = ["CellTuneError", "Session", "datasets", "workflows"]
+
+from . import datasets, workflows
+from .errors import CellTuneError
+from .session import Session

@@ -1,0 +1,1 @@
+"""The nouns: images, items, categories, labels and their journal, features, populations."""

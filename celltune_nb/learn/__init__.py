@@ -1,0 +1,1 @@
+"""Models, training, sampling, evaluation, calibration: arrays in, arrays out."""

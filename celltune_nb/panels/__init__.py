@@ -1,0 +1,1 @@
+"""The widgets.  Only here are ipywidgets, ipycanvas, bqplot and anywidget imported."""

@@ -1,0 +1,1 @@
+"""Arrays to pixels: camera, compositing, overlays.  No widget."""
