@@ -1,0 +1,230 @@
+"""Categories: what an item can be called, with a colour and a key.
+
+A :class:`CategorySet` never changes; every edit returns a new one.  That makes an edit of the
+categories an ordinary step of the label journal: undo puts the former set back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import LabelError
+
+__all__ = ["PALETTE", "UNKNOWN", "UNKNOWN_COLOR", "Category", "CategorySet"]
+
+UNKNOWN = "Unknown"
+UNKNOWN_COLOR = "#AAAAAA"
+MAX_CATEGORIES = 2_000  # codes are int16; far more than anybody can tell apart
+
+#: Twelve colours that stay apart for most colour-blind eyes and on black and on white images
+#: (Okabe & Ito 2008, then Tol 2021 "bright" and "vibrant").
+PALETTE = (
+    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#D55E00", "#CC79A7",
+    "#0072B2", "#AA3377", "#44BB99", "#EE6677", "#BBCC33", "#9970AB",
+)  # fmt: skip
+
+_HEX = re.compile(r"#[0-9A-Fa-f]{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One category of a level.
+
+    Attributes
+    ----------
+    code : int
+        Number in label and population arrays (int16); 0 is *Unknown*; never reused in a level.
+    name : str
+        What people read.
+    color : str
+        ``"#RRGGBB"``.
+    key : str or None
+        The key that assigns it, ``"1"`` to ``"9"``.
+    exclude_from_training : bool
+        Items of the category are kept, shown and exported, but no model learns from them
+        (CellTune's *Ambiguous*).
+    """
+
+    code: int
+    name: str
+    color: str
+    key: str | None = None
+    exclude_from_training: bool = False
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Red, green, blue, each 0 to 255."""
+        return (int(self.color[1:3], 16), int(self.color[3:5], 16), int(self.color[5:7], 16))
+
+
+class CategorySet(Sequence[Category]):
+    """The ordered, immutable categories of a level; the first is always *Unknown*.
+
+    Raises
+    ------
+    LabelError
+        From every edit that names a missing category, a taken name or a malformed colour or key.
+    """
+
+    __slots__ = ("_by_name", "_categories", "_next_code")
+
+    def __init__(self, categories: Iterable[Category] = (), next_code: int = 1) -> None:
+        members = tuple(categories)
+        if not members or members[0].code != 0:
+            members = (Category(0, UNKNOWN, UNKNOWN_COLOR), *members)
+        self._categories = members
+        self._by_name = {category.name: category for category in members}
+        self._next_code = max([next_code, *(category.code + 1 for category in members)])
+
+    def __len__(self) -> int:
+        return len(self._categories)
+
+    def __iter__(self) -> Iterator[Category]:
+        return iter(self._categories)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name or name in self._categories
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CategorySet) and self._categories == other._categories
+
+    def __hash__(self) -> int:
+        return hash(self._categories)
+
+    def __getitem__(self, which: Any) -> Any:
+        """A category by name, or by its place in the order."""
+        if isinstance(which, str):
+            if which not in self._by_name:
+                raise LabelError(
+                    f"There is no category {which!r} here. Categories: {', '.join(self.names)}. "
+                    f"Add it first: session.categories.add({which!r})."
+                )
+            return self._by_name[which]
+        return self._categories[which]
+
+    def __repr__(self) -> str:
+        return f"CategorySet({', '.join(self.names)})"
+
+    @property
+    def names(self) -> list[str]:
+        """Names in order, *Unknown* first."""
+        return [category.name for category in self._categories]
+
+    @property
+    def by_code(self) -> dict[int, Category]:
+        """Code to category."""
+        return {category.code: category for category in self._categories}
+
+    # ------------------------------------------------------------------ edits
+
+    def add(self, name: str, color: str | None = None, key: str | None = None) -> CategorySet:
+        """With one more category; colour and key are the next free ones unless given (key "" = none)."""
+        name = self._new_name(name)
+        if len(self) >= MAX_CATEGORIES:
+            raise LabelError(f"A level holds {MAX_CATEGORIES:,} categories at most. Merge some first.")
+        category = Category(
+            self._next_code,
+            name,
+            self._valid_color(color) if color else self._free_color(),
+            self._free_key() if key is None else self._valid_key(key),
+        )
+        return CategorySet((*self._categories, category), self._next_code + 1)
+
+    def rename(self, old: str, new: str) -> CategorySet:
+        """With *old* called *new*; labels keep their category."""
+        current = self._editable(old)
+        return self._replacing(current, replace(current, name=self._new_name(new)))
+
+    def recolor(self, name: str, color: str) -> CategorySet:
+        """With another colour."""
+        return self._replacing(self[name], replace(self[name], color=self._valid_color(color)))
+
+    def set_key(self, name: str, key: str | None) -> CategorySet:
+        """With another key, ``"1"`` to ``"9"``, or None; a key that is taken moves here."""
+        current = self._editable(name)
+        valid = self._valid_key(key, taken_is_error=False)
+        freed = [replace(c, key=None) if valid and c.key == valid else c for c in self]
+        return CategorySet(
+            [replace(c, key=valid) if c.code == current.code else c for c in freed], self._next_code
+        )
+
+    def set_excluded(self, name: str, excluded: bool) -> CategorySet:
+        """With the category in or out of training."""
+        current = self._editable(name)
+        return self._replacing(current, replace(current, exclude_from_training=bool(excluded)))
+
+    def remove(self, name: str) -> CategorySet:
+        """Without the category."""
+        current = self._editable(name)
+        return CategorySet([c for c in self if c.code != current.code], self._next_code)
+
+    def reorder(self, names: Sequence[str]) -> CategorySet:
+        """In another order; *Unknown* stays first."""
+        wanted = [name for name in names if name != UNKNOWN]
+        if sorted(wanted) != sorted(self.names[1:]):
+            raise LabelError("The new order has to name every category once: " + ", ".join(self.names[1:]))
+        return CategorySet([self._by_name[UNKNOWN], *(self[name] for name in wanted)], self._next_code)
+
+    # ------------------------------------------------------------------ on disk
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for the journal."""
+        return {
+            "next_code": self._next_code,
+            "categories": [[c.code, c.name, c.color, c.key, c.exclude_from_training] for c in self],
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> CategorySet:
+        """From what :meth:`to_json` gave."""
+        rows = [Category(int(c[0]), str(c[1]), str(c[2]), c[3], bool(c[4])) for c in stored["categories"]]
+        return cls(rows, int(stored["next_code"]))
+
+    # ------------------------------------------------------------------ checks
+
+    def _replacing(self, old: Category, new: Category) -> CategorySet:
+        return CategorySet([new if c.code == old.code else c for c in self], self._next_code)
+
+    def _editable(self, name: str) -> Category:
+        if name == UNKNOWN:
+            raise LabelError(f"{UNKNOWN!r} is built in: it cannot be renamed, keyed, excluded or deleted.")
+        category: Category = self[name]
+        return category
+
+    def _new_name(self, name: str) -> str:
+        name = str(name).strip()
+        if not name or len(name) > 80 or not name.isprintable():
+            raise LabelError("A category needs a name of 1 to 80 printable characters. Choose another.")
+        # Compared without case: "cd8t" beside "CD8T" is a slip, and files on some systems cannot keep them apart.
+        if name.casefold() in {known.casefold() for known in self._by_name}:
+            raise LabelError(f"There is already a category {name!r} here. Choose another name.")
+        return name
+
+    @staticmethod
+    def _valid_color(color: str) -> str:
+        if not isinstance(color, str) or not _HEX.fullmatch(color):
+            raise LabelError(f'{color!r} is not a colour. Write it as "#RRGGBB", for example "#E69F00".')
+        return color.upper()
+
+    def _valid_key(self, key: str | None, *, taken_is_error: bool = True) -> str | None:
+        if key is None or key == "":
+            return None
+        key = str(key)
+        if key not in "123456789" or len(key) != 1:
+            raise LabelError(f'{key!r} cannot be a category\'s key. Choose "1" to "9".')
+        owner = next((c.name for c in self if c.key == key), None)
+        if owner and taken_is_error:
+            raise LabelError(f"Key {key} belongs to {owner!r} already. Choose another key.")
+        return key
+
+    def _free_key(self) -> str | None:
+        taken = {c.key for c in self}
+        return next((k for k in "123456789" if k not in taken), None)
+
+    def _free_color(self) -> str:
+        taken = {c.color.upper() for c in self}
+        free = [color for color in PALETTE if color not in taken]
+        return free[0] if free else PALETTE[self._next_code % len(PALETTE)]

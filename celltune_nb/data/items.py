@@ -1,0 +1,158 @@
+"""Items: the cells (or patches, or tracks) that are labelled, one row each.
+
+Ids are int64, start at 1, are given in the order images are added and then by ascending cell id,
+and are never used twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ItemTable"]
+
+#: Columns that the table itself fills; the user's own columns stand beside them.
+COLUMNS = ("image", "cellID", "y", "x", "group", "kind")
+
+
+@dataclass
+class ItemTable:
+    """The items of a project, ordered by id.
+
+    Attributes
+    ----------
+    ids : ndarray of int64, shape (n,)
+    images : ndarray of int32, shape (n,)
+        Number of the image an item lies on, -1 for none.
+    cells : ndarray of int64, shape (n,)
+        The id an item has in its own mask or table.
+    y, x : ndarray of float64, shape (n,)
+        Centroid in pixels, origin at the centre of pixel 0.
+    border : ndarray of float32, shape (n,)
+        Distance from the item's bounding box to the image edge, pixels.
+    bbox : ndarray of int32, shape (n, 4)
+        Bounding box y0, x0, y1, x1, half-open; all zero where there is no mask.
+    names : list of str
+        Image names by number.
+    groups : ndarray of object, shape (n,)
+        The independent unit (donor, animal, well), None where none was given.
+    extra : DataFrame
+        The user's own columns, row by row; never used as features.
+    """
+
+    ids: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    images: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    cells: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    y: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    x: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    border: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    bbox: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 4), np.int32))
+    names: list[str] = field(default_factory=list)
+    groups: NDArray[np.object_] = field(default_factory=lambda: np.empty(0, object))
+    kind: str = "cell"
+    extra: pd.DataFrame | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def extended(
+        self, name: str, cells: NDArray[np.int64], y: NDArray[np.float64], x: NDArray[np.float64],
+        *, bbox: NDArray[np.int32] | None = None, border: NDArray[np.float32] | None = None,
+        group: Any = None,
+    ) -> ItemTable:  # fmt: skip
+        """A table with the cells of one more image, which get the next ids by ascending cell id."""
+        n = len(cells)
+        order = np.argsort(cells, kind="stable")
+        first = int(self.ids[-1]) + 1 if len(self) else 1
+        groups = np.empty(n, object)
+        groups[:] = group
+        names = self.names if name in self.names else [*self.names, name]
+        extra = None
+        if self.extra is not None:
+            extra = self.extra.reindex(range(len(self) + n))
+        return ItemTable(
+            np.concatenate([self.ids, np.arange(first, first + n, dtype=np.int64)]),
+            np.concatenate([self.images, np.full(n, names.index(name), np.int32)]),
+            np.concatenate([self.cells, np.asarray(cells, np.int64)[order]]),
+            np.concatenate([self.y, np.asarray(y, np.float64)[order]]),
+            np.concatenate([self.x, np.asarray(x, np.float64)[order]]),
+            np.concatenate([self.border, np.full(n, np.inf, np.float32) if border is None else border[order]]),
+            np.concatenate([self.bbox, np.zeros((n, 4), np.int32) if bbox is None else bbox[order]]),
+            list(names),
+            np.concatenate([self.groups, groups]),
+            self.kind,
+            extra,
+        )
+
+    def positions(self, ids: Any) -> NDArray[np.int64]:
+        """Row positions of item ids, in the order given.
+
+        Raises
+        ------
+        InputError
+            When an id is not an item of the project.
+        """
+        wanted = np.atleast_1d(np.asarray(ids))
+        if wanted.size == 0:
+            return np.empty(0, np.int64)
+        if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
+            raise InputError("Items are named by a list of whole numbers, as in session.items.index.")
+        wanted = wanted.astype(np.int64)
+        places = np.searchsorted(self.ids, wanted)
+        bad = (places >= len(self)) | (self.ids[np.minimum(places, max(len(self) - 1, 0))] != wanted) if len(
+            self
+        ) else np.ones(len(wanted), bool)
+        if bad.any():
+            raise InputError(
+                f"{int(bad.sum()):,} of {len(wanted):,} ids are not items of this project (the first: "
+                f"{int(wanted[bad][0])}). Take ids from session.items.index."
+            )
+        return places.astype(np.int64)
+
+    def of_image(self, number: int) -> slice:
+        """The rows of an image (its items stand together, by ascending cell id)."""
+        start, stop = np.searchsorted(self.images, [number, number + 1])
+        return slice(int(start), int(stop))
+
+    def inside(self, number: int, rectangle: tuple[float, float, float, float]) -> NDArray[np.int64]:
+        """Row positions of an image's items whose centroid lies in a half-open rectangle (y0, x0, y1, x1)."""
+        rows = self.of_image(number)
+        y, x = self.y[rows], self.x[rows]
+        y0, x0, y1, x1 = rectangle
+        return np.flatnonzero((y >= y0) & (y < y1) & (x >= x0) & (x < x1)) + rows.start
+
+    def units(self) -> tuple[NDArray[np.int64], str]:
+        """The independent unit of every item as a code, and what it is: ``"group"`` or ``"image"``."""
+        if len(self) and all(g is not None for g in self.groups):
+            names = {name: code for code, name in enumerate(dict.fromkeys(map(str, self.groups)))}
+            return np.array([names[str(g)] for g in self.groups], np.int64), "group"
+        return self.images.astype(np.int64), "image"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The items as a table indexed by item id."""
+        import pandas as pd
+
+        names = np.array([*self.names, ""], object)
+        frame = pd.DataFrame(
+            {
+                "image": names[self.images],
+                "cellID": self.cells,
+                "y": self.y,
+                "x": self.x,
+                "group": self.groups,
+                "kind": self.kind,
+            },
+            index=pd.Index(self.ids, name="item"),
+        )
+        if self.extra is not None:
+            for column in self.extra.columns:
+                frame[column] = self.extra[column].to_numpy()
+        return frame

@@ -1,0 +1,109 @@
+"""From the models' probabilities to population sets.
+
+``Pred_MDL1``, ``Pred_MDL2``… are each model's own answer, ``Pred_AVG`` the argmax of the mean of all
+models' probabilities, ``Pred_ALL`` compares the first two: ``A`` where they agree, ``A/B`` where not.
+``Round_diff`` says what became of each item since the former training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .categories import UNKNOWN_COLOR, Category
+from .populations import PopulationSet
+
+__all__ = ["compared", "predicted", "round_diff"]
+
+#: Colours of pairs: they have to stand apart from every category, so they are one family.
+_PAIR_COLORS = ("#FF4FD8", "#C13BFF", "#FF3B6B", "#8A5BFF", "#FF8AE2", "#E03BB0")
+
+
+def predicted(
+    probabilities: Sequence[NDArray[np.float32]], classes: Sequence[Category], ids: NDArray[np.int64],
+    level: str, unknown: Category,
+) -> list[PopulationSet]:  # fmt: skip
+    """The population sets of one training.
+
+    Parameters
+    ----------
+    probabilities : sequence of ndarray of float32, shape (n, k)
+        One array a model, columns in the order of *classes*; a row of NaN (an item without features)
+        becomes *Unknown*.
+    classes : sequence of Category
+        The categories the models know.
+    ids : ndarray of int64, shape (n,)
+    level : str
+    unknown : Category
+        The level's *Unknown*.
+
+    Returns
+    -------
+    list of PopulationSet
+        Pred_MDL1, Pred_MDL2, …, Pred_AVG, and with two models or more Pred_ALL.
+    """
+    codes = np.array([c.code for c in classes], np.int16)
+    names = tuple(c.name for c in classes)
+    categories = (unknown, *classes)
+
+    def best(name: str, probability: NDArray[np.float32]) -> PopulationSet:
+        missing = np.isnan(probability[:, 0])
+        winner = np.argmax(np.where(missing[:, None], 0, probability), axis=1)
+        return PopulationSet(
+            name, level, ids, np.where(missing, 0, codes[winner]).astype(np.int16), categories, probability, names
+        )
+
+    models = [best(f"Pred_MDL{i + 1}", p) for i, p in enumerate(probabilities)]
+    mean = probabilities[0] if len(probabilities) == 1 else np.mean(probabilities, axis=0, dtype=np.float32)
+    sets = [*models, best("Pred_AVG", mean)]
+    if len(models) > 1:
+        sets.append(compared("Pred_ALL", models[0], models[1]))
+    return sets
+
+
+def compared(name: str, first: PopulationSet, second: PopulationSet) -> PopulationSet:
+    """``A`` where two sets agree, ``A/B`` where they differ."""
+    by_code = {c.code: c for c in (*first.categories, *second.categories)}
+    return _paired(
+        name, first, first.codes, second.codes, by_code, "/", lambda a, b, i: _PAIR_COLORS[i % len(_PAIR_COLORS)]
+    )
+
+
+def round_diff(before: PopulationSet, after: PopulationSet) -> PopulationSet:
+    """What changed between two trainings: ``unchanged``, or ``A → B`` in B's colour."""
+    common = np.searchsorted(before.ids, after.ids)
+    common = np.minimum(common, len(before.ids) - 1)
+    known = before.ids[common] == after.ids
+    # Categories are matched by name: a code belongs to a level, and levels do not reuse codes.
+    old = np.where(known, before.codes[common], 0).astype(np.int16)
+    by_code = {c.code: c for c in (*before.categories, *after.categories)}
+    changed = old != after.codes
+    same = Category(0, "unchanged", UNKNOWN_COLOR)
+    result = _paired(
+        "Round_diff", after, np.where(changed, old, 0).astype(np.int16),
+        np.where(changed, after.codes, 0).astype(np.int16), by_code, " → ", lambda a, b, i: b.color,
+    )  # fmt: skip
+    kept = [c for c in result.categories if c.code != 0 and c.code not in by_code]
+    return PopulationSet("Round_diff", after.level, after.ids, result.codes, (same, *kept))
+
+
+def _paired(
+    name: str, like: PopulationSet, a: NDArray[np.int16], b: NDArray[np.int16], by_code: dict[int, Category],
+    sign: str, color: object,
+) -> PopulationSet:  # fmt: skip
+    span = max(by_code) + 1
+    pair = a.astype(np.int64) * span + b
+    unique, inverse = np.unique(pair[a != b], return_inverse=True)
+    extra = [
+        Category(
+            span + i,
+            f"{by_code[int(p // span)].name}{sign}{by_code[int(p % span)].name}",
+            color(by_code[int(p // span)], by_code[int(p % span)], i),  # type: ignore[operator]
+        )
+        for i, p in enumerate(unique)
+    ]
+    codes = a.copy()
+    codes[a != b] = (span + inverse).astype(np.int16)
+    return PopulationSet(name, like.level, like.ids, codes, (*by_code.values(), *extra))
