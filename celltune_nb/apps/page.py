@@ -1,0 +1,63 @@
+"""What an entry notebook shows: a project's workflow, or the sentence why it cannot be opened."""
+
+from __future__ import annotations
+
+import os
+from html import escape
+from typing import Any
+
+from celltune_nb.errors import CellTuneError
+
+__all__ = ["EXAMPLE", "FOLDER", "open_project", "show"]
+
+FOLDER = "CELLTUNE_NB_PROJECT"
+"""Environment variable with the folder of the project to open."""
+
+EXAMPLE = "CELLTUNE_NB_EXAMPLE"
+"""Environment variable with the name of an example, used where no folder is given."""
+
+
+def open_project(default_example: str) -> Any:
+    """Open the project that the environment names, or an example.
+
+    Parameters
+    ----------
+    default_example : str
+        Name of the example project for an environment that names neither a folder nor an example.
+
+    Returns
+    -------
+    Session
+    """
+    import celltune_nb as ct
+
+    folder = os.environ.get(FOLDER)
+    if folder:
+        return ct.Session.open(folder)
+    return ct.datasets.load(os.environ.get(EXAMPLE) or default_example)
+
+
+def show(workflow: str, example: str) -> None:
+    """Display a workflow on the project; an error a person can meet becomes a sentence on the page.
+
+    Parameters
+    ----------
+    workflow : str
+        Name of a function of ``celltune_nb.workflows``.
+    example : str
+        See `open_project`.
+    """
+    from IPython.display import HTML, display
+
+    try:
+        import celltune_nb as ct
+
+        display(getattr(ct.workflows, workflow)(open_project(example)))
+    except CellTuneError as error:
+        display(
+            HTML(
+                '<div role="alert" class="celltune-nb-cannot-open" style="max-width: 44rem; margin: 12vh auto; '
+                'padding: 0 1rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--jp-ui-font-color1)">'
+                f"<p><b>The project cannot be opened.</b></p><p>{escape(str(error))}</p></div>"
+            )
+        )
