@@ -172,7 +172,7 @@ def _settings() -> Config:
     return settings
 
 
-class ThisPython(KernelSpecManager):  # type: ignore[misc]
+class ThisPython(KernelSpecManager):
     """Knows one kernel, the Python that runs the server, whatever kernels the person has installed."""
 
     def find_kernel_specs(self) -> dict[str, str]:
@@ -206,7 +206,7 @@ class PageHandler(TornadoVoilaHandler):
         await super().get(path)
 
 
-class Server(Voila):  # type: ignore[misc]
+class Server(Voila):
     """Voilà for one notebook, bound to this machine."""
 
     when_ready: Callable[[], None]

@@ -1,0 +1,96 @@
+"""Run every test: ``python -m tests``, from the root of the repository.
+
+Finds a Chromium for the tests that need a browser, installs one where there is none, and hands over to
+pytest, which runs the notebooks as well.  Arguments go to pytest: ``python -m tests tests/learn -x``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BROWSER = "CELLTUNE_NB_BROWSER"
+"""Environment variable with the browser's program; unset, Playwright's own is used."""
+
+NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+
+
+def main(arguments: list[str]) -> int:
+    """Return pytest's exit code."""
+    environment = dict(os.environ)
+    wants_browser = not any("not browser" in argument for argument in arguments)
+    if wants_browser and not find_browser(environment):
+        install_browser()
+        if not find_browser(environment):
+            print(
+                "No Chromium was found and none could be installed. Install one (on Debian: apt-get install "
+                'chromium), or run the other tests: python -m tests -m "not browser"',
+                file=sys.stderr,
+            )
+            return 1
+    named = any(
+        Path(argument.split("::")[0]).exists() for argument in arguments if not argument.startswith("-")
+    )
+    paths = [] if named else [name for name in ("tests", "notebooks") if (ROOT / name).is_dir()]
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", *paths, *arguments]
+    with tempfile.TemporaryDirectory(prefix="celltune-nb-tests-", ignore_cleanup_errors=True) as folder:
+        # example projects of the tests stay apart from the person's own
+        environment["XDG_DATA_HOME"] = folder
+        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def find_browser(environment: dict[str, str]) -> bool:
+    """Whether there is a browser that starts; its place goes into the environment."""
+    for program in filter(None, [environment.get(BROWSER), *map(shutil.which, NAMES)]):
+        # Ubuntu's chromium-browser may be a note that says to install a snap
+        if _succeeds([program, "--version"]):
+            environment[BROWSER] = program
+            return True
+    environment.pop(BROWSER, None)
+    find = "from playwright.sync_api import sync_playwright as s\nwith s() as p: print(p.chromium.executable_path)"
+    found = subprocess.run([sys.executable, "-c", find], capture_output=True, text=True, check=False)
+    return found.returncode == 0 and Path(found.stdout.strip()).is_file()
+
+
+def install_browser() -> None:
+    """Try Debian's package, then Playwright's download."""
+    print("No browser found: installing Chromium …", flush=True)
+    as_root = _as_root()
+    if as_root is not None and shutil.which("apt-get") and not _is_ubuntu():
+        _succeeds([*as_root, "apt-get", "update", "-q"])
+        packages = ["chromium", "fonts-liberation"]
+        install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
+        if _succeeds([*as_root, "env", "DEBIAN_FRONTEND=noninteractive", *install]):
+            return
+    playwright = [sys.executable, "-m", "playwright", "install"]
+    with_deps = ["--with-deps"] if as_root is not None and sys.platform == "linux" else []
+    _ = _succeeds([*playwright, *with_deps, "chromium"]) or _succeeds([*playwright, "chromium"])
+
+
+def _as_root() -> list[str] | None:
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return []
+    return ["sudo", "-n"] if shutil.which("sudo") and _succeeds(["sudo", "-n", "true"]) else None
+
+
+def _is_ubuntu() -> bool:
+    # its chromium package only fetches a snap
+    release = Path("/etc/os-release")
+    return release.is_file() and "ID=ubuntu" in release.read_text().splitlines()
+
+
+def _succeeds(command: list[str]) -> bool:
+    quiet = subprocess.DEVNULL if command[-1] in {"--version", "true"} else None
+    try:
+        return subprocess.run(command, stdout=quiet, stderr=quiet, check=False, timeout=900).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
