@@ -131,9 +131,9 @@ def workflows() -> list[str]:
 def _demo(options: argparse.Namespace) -> None:
     from .apps.server import choose_port
 
-    workflow, example = _find_example(options.name)
     # a busy port is said before the preparation, not after it
     port = choose_port(options.port)
+    workflow, example = _find_example(options.name)
     folder = _prepare(example, options.project)
     _serve(workflow, folder, port, options)
 

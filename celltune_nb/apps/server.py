@@ -138,6 +138,11 @@ def serve(
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
     app.when_ready = ready
     app.initialize([])
+    # Voilà's renderer has no parent, so what went wrong in a cell would be told to nobody
+    orphans = logging.getLogger("traitlets")
+    orphans.setLevel(logging.ERROR)
+    for handler in app.log.handlers:
+        orphans.addHandler(handler)
     app.start()
     say("Ended. Everything is saved.")
 
