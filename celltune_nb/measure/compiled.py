@@ -1,0 +1,49 @@
+"""The one way a kernel is compiled here: lazily, cached on disk, without the interpreter lock.
+
+Kernels take a range of work and are called from a few threads.  numba's own ``parallel=True``
+is not used: it doubles the compile time, and its fallback threading layer aborts the process
+when two threads (a training job and a viewer) enter it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+__all__ = ["is_compiled", "kernel"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Sums may be reordered for SIMD; NaN and infinity keep their meaning.
+REORDER = frozenset({"reassoc", "nsz", "contract"})
+# A minimum becomes one SIMD instruction only if NaN is ruled out.
+NO_NAN = frozenset({"nnan", "nsz"})
+
+
+def kernel(function: Function, fastmath: frozenset[str] = frozenset()) -> Function:
+    """Compile `function` on its first call and keep the machine code on disk.
+
+    Where no folder for the machine code can be written, it is compiled once a process.
+    """
+    options: dict[str, Any] = {"nogil": True, "fastmath": set(fastmath) if fastmath else False}
+    try:
+        compiled = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # numba: "no locator available": neither the package nor a user folder is writable
+        compiled = numba.njit(**options)(function)
+    return compiled  # type: ignore[no-any-return]
+
+
+def is_compiled(function: Callable[..., Any]) -> bool:
+    """Whether the machine code of a kernel is in memory, or on disk and newer than its source."""
+    dispatcher: Any = function
+    if dispatcher.signatures:
+        return True
+    folder = dispatcher.stats.cache_path
+    if folder is None:
+        return False
+    source = Path(dispatcher.py_func.__code__.co_filename)
+    written = [path.stat().st_mtime for path in Path(folder).glob(f"*.{dispatcher.py_func.__name__}-*.nbi")]
+    return bool(written) and (not source.exists() or max(written) >= source.stat().st_mtime)

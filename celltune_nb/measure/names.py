@@ -1,0 +1,152 @@
+"""Names of features: what they say, how they are grouped, how they are read back.
+
+``CD163__Mean__Cell`` is channel, statistic, compartment; a feature of no channel leaves the
+first part out (``Area__Cell``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+__all__ = [
+    "COMPARTMENTS",
+    "GROUPS",
+    "SHAPES",
+    "FeatureName",
+    "channel_of",
+    "describe",
+    "feature_groups",
+    "parse_name",
+    "percentile_name",
+]
+
+COMPARTMENTS = ("Cell", "Nucleus", "Eroded", "Dilated", "Environment")
+GROUPS = ("Default", "Intensity", "Percentiles", "Morphology", "Rings", "Neighbours", "Nucleus")
+SHAPES = {
+    "Area": "px²",
+    "Perimeter": "px",
+    "MajorAxis": "px",
+    "MinorAxis": "px",
+    "Eccentricity": "ratio",
+    "Solidity": "ratio",
+    "Orientation": "rad",
+}
+"""Shape features and their units, in the order in which they are measured."""
+
+_WORDS = {
+    "Mean": "mean",
+    "Median": "median",
+    "Max": "maximum",
+    "Min": "minimum",
+    "Sum": "sum",
+    "Std": "standard deviation",
+    "Var": "variance",
+    "NeighbourMean": "mean over the neighbours' means",
+    "NeighbourMax": "highest of the neighbours' means",
+}
+_PLACES = {
+    "Cell": "in the cell",
+    "Nucleus": "in the nucleus",
+    "Eroded": "in the inner part of the cell",
+    "Dilated": "in the ring around the cell",
+    "Environment": "in the surroundings of the cell",
+}
+
+
+class FeatureName(NamedTuple):
+    """The parts of the name of a feature; None where it has no such part."""
+
+    channel: str | None
+    statistic: str
+    compartment: str | None
+
+
+def parse_name(name: str) -> FeatureName:
+    """Channel, statistic and compartment of a feature.
+
+    A name that was not made here (a column of the user's own table) comes back whole as the
+    statistic, with neither channel nor compartment.
+
+    Examples
+    --------
+    >>> parse_name("HLA__DR__Mean__Cell")
+    FeatureName(channel='HLA__DR', statistic='Mean', compartment='Cell')
+    >>> parse_name("Area__Nucleus")
+    FeatureName(channel=None, statistic='Area', compartment='Nucleus')
+    >>> parse_name("CD8T__Probability")
+    FeatureName(channel='CD8T', statistic='Probability', compartment=None)
+    """
+    if name == "NeighbourCount":
+        return FeatureName(None, name, "Cell")
+    parts = name.rsplit("__", 2)
+    if parts[-1] in COMPARTMENTS and len(parts) == 3:
+        return FeatureName(parts[0], parts[1], parts[2])
+    if parts[-1] in COMPARTMENTS and len(parts) == 2:
+        return FeatureName(None, parts[0], parts[1])
+    head, separator, tail = name.rpartition("__")
+    if separator and tail == "Probability":
+        return FeatureName(head, tail, None)
+    return FeatureName(None, name, None)
+
+
+def channel_of(name: str) -> str | None:
+    """The channel of a feature, or None."""
+    return parse_name(name).channel
+
+
+def describe(names: Iterable[str]) -> list[str]:
+    """What each feature says, in words: "CD163: mean in the cell"."""
+    return [_sentence(name) for name in names]
+
+
+def _sentence(name: str) -> str:
+    channel, statistic, compartment = parse_name(name)
+    if name == "NeighbourCount":
+        return "number of neighbours"
+    word = _WORDS.get(statistic, statistic)
+    if channel is not None and statistic[:1] == "P" and statistic[1:].replace(".", "", 1).isdigit():
+        word = f"percentile {statistic[1:]}"
+    if compartment is None:
+        return f"{channel}: {word.lower()}" if channel else name
+    if channel is None or statistic.startswith("Neighbour"):
+        return f"{channel}: {word}" if channel else f"{word} of the {compartment.lower()}"
+    return f"{channel}: {word} {_PLACES[compartment]}"
+
+
+def percentile_name(percent: float) -> str:
+    """``P5`` for 5, ``P97.5`` for 97.5."""
+    return f"P{percent:g}"
+
+
+def feature_groups(names: Sequence[str], percentiles: Sequence[str]) -> dict[str, list[str]]:
+    """Named groups of features, each in matrix order; groups without a feature are left out.
+
+    Default
+        For each channel mean, median, standard deviation, maximum and percentiles of the cell,
+        the mean of the nucleus and of each ring, mean and maximum of the neighbours; shape
+        without orientation (how a slide was laid down says nothing about a cell); number of neighbours.
+    Intensity, Percentiles
+        Of the cell: moments, median and range; percentiles.
+    Morphology, Rings, Neighbours, Nucleus
+        Shape of the cell; everything of the rings; of the neighbours; of the nucleus.
+    """
+    groups: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for name in names:
+        channel, statistic, compartment = parse_name(name)
+        if statistic.startswith("Neighbour"):
+            home, default = "Neighbours", True
+        elif compartment == "Nucleus":
+            home, default = "Nucleus", statistic in ("Mean", "Area")
+        elif compartment != "Cell":
+            home, default = "Rings", statistic in ("Mean", "Area")
+        elif channel is None:
+            home, default = "Morphology", statistic != "Orientation"
+        elif statistic in percentiles:
+            home, default = "Percentiles", True
+        else:
+            home, default = "Intensity", statistic in ("Mean", "Median", "Std", "Max")
+        groups[home].append(name)
+        if default:
+            groups["Default"].append(name)
+    return {group: members for group, members in groups.items() if members}
