@@ -33,7 +33,7 @@ def test_border_lies_inside_and_is_one_pixel_wide(labels):
     frame = overlay(grey(0), labels, TABLE, 0.4, "border")
     changed = (frame != 0).any(axis=2)
     assert changed[8].nonzero()[0].tolist() == [3, 12, 13, 22]
-    assert not changed[5:13, 4:12].any()
+    assert not changed[6:12, 5:11].any()
 
 
 def test_border_is_as_wide_as_a_css_pixel(labels):
@@ -45,8 +45,14 @@ def test_border_is_as_wide_as_a_css_pixel(labels):
 @pytest.mark.parametrize("color", ["#000000", "#0000ff", "#ffff00", "#aaaaaa", "#ffffff", "#e6194b"])
 def test_border_stands_out_on_any_background(labels, background, color):
     frame = overlay(grey(background), labels, color_table(np.array([0, 1, 1]), [None, color]), 0.4, "border")
-    luma = frame[8, 3] @ [0.299, 0.587, 0.114]
-    assert abs(luma - background) >= 65
+    line, beside = frame[8, 3:5] @ [0.299, 0.587, 0.114]
+    steps = np.abs([line - background, beside - background, line - beside])
+    assert steps.max() >= 45
+
+
+def test_border_keeps_its_colour_where_it_can(labels):
+    frame = overlay(grey(150), labels, TABLE, 0.4, "border")
+    assert frame[8, 3].tolist() == [255, 0, 0]
 
 
 def test_both_draws_fill_and_border(labels):
