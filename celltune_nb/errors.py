@@ -10,7 +10,8 @@
     │   └── ProjectVersionError   the project was written by a newer program
     ├── LabelError            a label, category or level that does not exist or may not change
     ├── NotReadyError         something that has to be made first: features, a model, an audit sample
-    └── TrainingError         a training that cannot start or failed
+    ├── TrainingError         a training that cannot start or failed
+    └── Cancelled             long work that a person cancelled; nothing of it is kept
 
 Each message states the fact and the next step.  A panel shows it in place; code catches
 ``CellTuneError``.
@@ -19,6 +20,7 @@ Each message states the fact and the next step.  A panel shows it in place; code
 from __future__ import annotations
 
 __all__ = [
+    "Cancelled",
     "CellTuneError",
     "FormatError",
     "InputError",
@@ -65,3 +67,10 @@ class NotReadyError(CellTuneError):
 
 class TrainingError(CellTuneError):
     """A training cannot start, or it failed."""
+
+
+class Cancelled(CellTuneError):
+    """Long work was cancelled; nothing of it is kept."""
+
+    def __init__(self, message: str = "The work was cancelled; nothing was changed. Start it again when you like."):
+        super().__init__(message)

@@ -124,11 +124,8 @@ class Journal:
         self.owner: str | None = None
         if read_only and not path.exists():
             raise FormatError(f"{path.name} is missing in {path.parent}. Open a complete project folder.")
-        address = f"{path.resolve().as_uri()}{'?mode=ro' if read_only else ''}"
         try:
-            self.connection = sqlite3.connect(
-                address, uri=True, check_same_thread=False, isolation_level=None, timeout=5.0
-            )
+            self.connection = self._connect("?mode=ro" if read_only else "")
             version = self.connection.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
                 self.connection.close()
@@ -146,6 +143,22 @@ class Journal:
                 f"{path} is not a readable label journal ({error}). Restore it from a copy of the project, or "
                 "start a new project and import the newest file of backups/."
             ) from error
+
+    def _connect(self, options: str) -> sqlite3.Connection:
+        address = self.path.resolve().as_uri()
+        connection = sqlite3.connect(
+            f"{address}{options}", uri=True, check_same_thread=False, isolation_level=None, timeout=5.0
+        )
+        if options:
+            try:
+                connection.execute("SELECT 1 FROM journal LIMIT 1")
+            except sqlite3.OperationalError:
+                # A folder on a read-only disk: SQLite cannot make its lock files there, and needs none.
+                connection.close()
+                connection = sqlite3.connect(
+                    f"{address}?mode=ro&immutable=1", uri=True, check_same_thread=False, isolation_level=None
+                )
+        return connection
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -7,6 +7,7 @@ it on opening, so what is on the screen and what is on disk cannot differ.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -104,12 +105,16 @@ class LabelBook:
     ----------
     revision : int
         Number of the newest journal row; a run records it, so that its labels can be told again.
+    last_level : str
+        The level of that row.
     """
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
         self.levels: dict[str, Level] = {}
         self.revision = 0
+        self.last_level = ""
+        self._last_ids = np.empty(0, np.int64)
         self._entries: dict[int, Entry] = {}
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
@@ -281,8 +286,6 @@ class LabelBook:
     # ------------------------------------------------------------------ the fold
 
     def _record(self, entry: Entry) -> int:
-        import time
-
         entry = replace(entry, time=time.time())
         seq = self.journal.append(entry)
         self._apply(replace(entry, seq=seq))
@@ -291,7 +294,7 @@ class LabelBook:
     def _apply(self, entry: Entry) -> None:
         """Fold one row into the state; the only place that changes it."""
         self.revision = entry.seq
-        self._last_ids = entry.ids
+        self._last_ids, self.last_level = entry.ids, entry.level
         if entry.verb == "level":
             self.levels[entry.level] = Level(entry.level, entry.detail.get("parent"))
         elif entry.verb in ("label", "categories"):

@@ -1,0 +1,165 @@
+"""Looking things up: the item under a point, an item in words, counts by image or group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.categories import UNKNOWN
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .session import Session
+
+__all__ = ["ItemSummary", "describe", "item_at", "label_counts"]
+
+#: Without a mask a click takes the nearest centre up to this far, pixels.
+REACH = 20.0
+
+
+@dataclass(frozen=True)
+class ItemSummary:
+    """An item in a few words.
+
+    Attributes
+    ----------
+    id : int
+    image : str
+    cell : int
+        Its number in the user's own mask or table.
+    label : str
+    prediction, confidence
+        Of ``Pred_AVG``; None before a training, and while an audit is labelled blind.
+    top : list of (str, float)
+        Markers that stand out most, with their z-score over all items.
+    """
+
+    id: int
+    image: str
+    cell: int
+    label: str
+    prediction: str | None
+    confidence: float | None
+    top: list[tuple[str, float]]
+
+    @property
+    def sentence(self) -> str:
+        """For a tooltip."""
+        parts = [f"Cell {self.cell}", self.label if self.label != UNKNOWN else "not labelled"]
+        if self.prediction is not None:
+            sure = "" if self.confidence is None else f" {self.confidence:.0%}"
+            parts.append(f"predicted {self.prediction}{sure}")
+        if self.top:
+            parts.append(", ".join(f"{name} {z:+.1f}" for name, z in self.top))
+        return " · ".join(parts)
+
+
+def item_at(session: Session, image: str, y: float, x: float) -> int | None:
+    """See :meth:`celltune_nb.Session.item_at`."""
+    number = session.image_number(image)
+    if number < 0 or not (np.isfinite(y) and np.isfinite(x)):
+        return None
+    rows = session.table.of_image(number)
+    mask = session.images[image].mask
+    if mask is not None:
+        row, column = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
+        if not (0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]):
+            return None
+        cell = int(mask[row, column])
+        return int(session.table.ids[rows.start + cell - 1]) if cell else None
+    if rows.start == rows.stop:
+        return None
+    distance = np.hypot(session.table.y[rows] - y, session.table.x[rows] - x)
+    nearest = int(np.argmin(distance))
+    return int(session.table.ids[rows.start + nearest]) if distance[nearest] <= REACH else None
+
+
+def describe(session: Session, item: int) -> ItemSummary:
+    """See :meth:`celltune_nb.Session.describe`."""
+    position = int(session.positions([item])[0])
+    table = session.table
+    with session.lock:
+        state = session.book.level(session.level)
+        label = state.categories.by_code[int(state.codes_of(table.ids[position : position + 1])[0])].name
+    prediction = confidence = None
+    if "Pred_AVG" in session.populations and not session.view.blind:
+        average = session.populations["Pred_AVG"]
+        if position < len(average):
+            by_code = {c.code: c.name for c in average.categories}
+            prediction = by_code[int(average.codes[position])]
+            if average.probability is not None and np.isfinite(average.probability[position, 0]):
+                confidence = float(average.probability[position].max())
+    number = int(table.images[position])
+    return ItemSummary(
+        int(item), table.names[number] if number >= 0 else "", int(table.cells[position]), label, prediction,
+        confidence, _top_markers(session, position),
+    )  # fmt: skip
+
+
+def _top_markers(session: Session, position: int, count: int = 3) -> list[tuple[str, float]]:
+    """Channels whose mean in the cell lies furthest above the average, in standard deviations."""
+    if not session.features_by_name:
+        return []
+    source = session.active_features()
+    if position >= len(source):
+        return []
+    columns, names, mean, deviation = _marker_scale(source)
+    if not len(columns):
+        return []
+    z = (np.asarray(source.matrix[position, columns], np.float64) - mean) / deviation
+    best = [i for i in np.argsort(-np.nan_to_num(z, nan=-np.inf))[:count] if np.isfinite(z[i]) and z[i] > 0.5]
+    return [(names[i], float(z[i])) for i in best]
+
+
+_SCALES: dict[int, tuple[Any, tuple[NDArray[np.int64], list[str], NDArray[np.float64], NDArray[np.float64]]]] = {}
+
+
+def _marker_scale(source: Any) -> tuple[NDArray[np.int64], list[str], NDArray[np.float64], NDArray[np.float64]]:
+    """Columns of the channels' means, their names, and mean and deviation over a sample of the items."""
+    known = _SCALES.get(id(source))
+    if known is not None and known[0] is source:
+        return known[1]
+    from ..measure.names import parse_name
+
+    parsed = [parse_name(name) for name in source.names]
+    columns = [i for i, p in enumerate(parsed) if p.channel and p.statistic == "Mean" and p.compartment == "Cell"]
+    names = [str(parsed[i].channel) for i in columns]
+    rows = np.linspace(0, len(source) - 1, min(len(source), 20_000)).astype(np.int64)
+    sample = np.asarray(source.matrix[rows][:, columns], np.float64) if columns else np.zeros((1, 0))
+    with np.errstate(invalid="ignore"):
+        finite = sample[np.isfinite(sample).all(axis=1)]
+    if not len(finite):
+        finite = np.zeros((1, len(columns)))
+    scale = (np.array(columns, np.int64), names, finite.mean(axis=0), np.maximum(finite.std(axis=0), 1e-6))
+    _SCALES.clear()  # one project is looked at at a time
+    _SCALES[id(source)] = (source, scale)
+    return scale
+
+
+def label_counts(session: Session, by: str, level: str) -> pd.DataFrame:
+    """See :meth:`celltune_nb.Session.label_counts`."""
+    import pandas as pd
+
+    table = session.table
+    if by == "image":
+        names, units = table.names, table.images.astype(np.int64)
+    elif by == "group":
+        shown = ["–" if g is None else str(g) for g in table.groups]
+        names = list(dict.fromkeys(shown))
+        place = {name: i for i, name in enumerate(names)}
+        units = np.array([place[g] for g in shown], np.int64)
+    else:
+        raise InputError(f"Labels can be counted by image or by group, not by {by!r}.")
+    with session.lock:
+        state = session.book.level(level)
+        codes = state.codes_of(table.ids)
+        categories = [c for c in state.categories if c.name != UNKNOWN]
+    span = max((c.code for c in categories), default=0) + 1
+    tally = np.bincount(units * span + codes, minlength=len(names) * span).reshape(len(names), span)
+    data: dict[str, Any] = {c.name: tally[:, c.code] for c in categories}
+    return pd.DataFrame(data, index=pd.Index(names, name=by))

@@ -1,0 +1,80 @@
+"""Taking data out: one table of everything, and label files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from .files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .session import Session
+
+__all__ = ["everything", "export", "export_labels", "label_table"]
+
+
+def everything(session: Session) -> pd.DataFrame:
+    """Items with labels, predictions and probabilities, one row an item, indexed by item id.
+
+    Columns of another level than the active one are named ``level/column``.
+    """
+    frame = session.items
+    for level in session.levels.names:
+        prefix = "" if level == session.level else f"{level}/"
+        frame[f"{prefix}label"] = session.label_population(level).to_pandas().astype(str).to_numpy()
+    for name in session.populations.names():
+        if name.rpartition("/")[2] == "labels":
+            continue
+        found = session.populations[name]
+        frame[name] = found.to_pandas().astype(str).reindex(frame.index).fillna("Unknown").to_numpy()
+        if found.probability is not None and found.name == "Pred_AVG":
+            prefix = name.removesuffix("Pred_AVG")
+            probabilities = found.probabilities().reindex(frame.index)
+            for category in probabilities.columns:
+                frame[f"{prefix}{category}__Probability"] = probabilities[category].to_numpy()
+    return frame
+
+
+def export(session: Session, path: str | Path) -> Path:
+    """See :meth:`celltune_nb.Session.export`."""
+    target = Path(path).expanduser()
+    kind = target.suffix.lower()
+    if kind not in (".csv", ".parquet"):
+        raise InputError(f"{target.name!r} ends neither in .csv nor in .parquet. Choose one of them.")
+    return _write(everything(session), target)
+
+
+def label_table(session: Session, level: str) -> pd.DataFrame:
+    """The labels as a label file: columns image, cellID, class."""
+    labels = session.labels.to_pandas(level)
+    table = session.table
+    places = session.positions(labels.index.to_numpy())
+    names = np.array([*table.names, ""], object)
+    frame = labels[["category"]].rename(columns={"category": "class"})
+    frame.insert(0, "cellID", table.cells[places])
+    frame.insert(0, "image", names[table.images[places]])
+    return frame
+
+
+def export_labels(session: Session, path: str | Path, level: str) -> Path:
+    """See :meth:`celltune_nb.Session.export_labels`."""
+    target = Path(path).expanduser()
+    if target.suffix.lower() not in (".csv", ".parquet"):
+        raise InputError(f"{target.name!r} ends neither in .csv nor in .parquet. Choose one of them.")
+    return _write(label_table(session, level), target)
+
+
+def _write(frame: pd.DataFrame, target: Path) -> Path:
+    try:
+        if target.suffix.lower() == ".csv":
+            write_atomically(target, lambda stream: frame.to_csv(stream))
+        else:
+            write_atomically(target, lambda stream: frame.to_parquet(stream))
+    except OSError as error:
+        raise InputError(f"{target} cannot be written ({error.strerror}). Choose a folder you may write to.") from error
+    return target

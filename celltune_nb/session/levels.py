@@ -1,0 +1,190 @@
+"""The handles by which levels, categories and labels are reached: ``session.levels``, ``.categories``, ``.labels``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.categories import UNKNOWN, Category, CategorySet
+from ..data.labels import Level
+from ..errors import LabelError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .session import Session
+
+__all__ = ["Categories", "Labels", "Levels"]
+
+
+class Levels:
+    """The levels of a session: category sets with labels of their own."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._session.book.levels
+
+    def __getitem__(self, name: str) -> Level:
+        return self._session.book.level(name)
+
+    def __repr__(self) -> str:
+        return f"Levels({', '.join(self.names)}; active: {self._session.level})"
+
+    @property
+    def names(self) -> list[str]:
+        """Names in the order they were added."""
+        return list(self._session.book.levels)
+
+    def add(self, name: str, parent: str | None = None) -> Level:
+        """Begin a level.
+
+        Parameters
+        ----------
+        name : str
+        parent : str, optional
+            The level above it in a hierarchy.
+        """
+        return self._session.change_levels(lambda book, user: book.add_level(name, parent, user), name)
+
+
+class Categories:
+    """The categories of the active level (or of the level named with ``level=``)."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def _set(self, level: str | None = None) -> CategorySet:
+        return self._session.book.level(level or self._session.level).categories
+
+    def __iter__(self) -> Iterator[Category]:
+        return iter(self._set())
+
+    def __len__(self) -> int:
+        return len(self._set())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._set()
+
+    def __getitem__(self, name: str) -> Category:
+        category: Category = self._set()[name]
+        return category
+
+    def __repr__(self) -> str:
+        return f"Categories({', '.join(self.names)})"
+
+    @property
+    def names(self) -> list[str]:
+        """Names in order, *Unknown* first."""
+        return self._set().names
+
+    def add(
+        self, name: str, color: str | None = None, key: str | None = None, *, level: str | None = None
+    ) -> Category:
+        """Add a category.
+
+        Parameters
+        ----------
+        name : str
+        color : str, optional
+            ``"#RRGGBB"``; by default the next of a palette that colour-blind eyes can tell apart.
+        key : str, optional
+            ``"1"`` to ``"9"``; by default the next free one, ``""`` for none.
+        """
+        self._edit(self._set(level).add(name, color, key), f"category {name} added", level)
+        category: Category = self._set(level)[name.strip()]
+        return category
+
+    def rename(self, old: str, new: str, *, level: str | None = None) -> None:
+        """Call *old* by another name; its labels stay."""
+        self._edit(self._set(level).rename(old, new), f"category {old} renamed to {new}", level)
+
+    def recolor(self, name: str, color: str, *, level: str | None = None) -> None:
+        """Give a category another colour."""
+        self._edit(self._set(level).recolor(name, color), f"colour of {name} changed", level)
+
+    def set_key(self, name: str, key: str | None, *, level: str | None = None) -> None:
+        """Give a category another key, or none."""
+        self._edit(self._set(level).set_key(name, key), f"key of {name} changed", level)
+
+    def set_excluded(self, name: str, excluded: bool = True, *, level: str | None = None) -> None:
+        """Keep a category's items out of training, or let them in again."""
+        what = f"{name} {'kept out of' if excluded else 'let into'} training"
+        self._edit(self._set(level).set_excluded(name, excluded), what, level)
+
+    def delete(self, name: str, *, level: str | None = None) -> None:
+        """Remove a category; its items return to *Unknown*.  Undo brings both back."""
+        code = self._set(level)[name].code
+        self._edit(self._set(level).remove(name), f"category {name} deleted", level, {code: 0})
+
+    def merge(self, name: str, into: str, *, level: str | None = None) -> None:
+        """Move all items of *name* to *into*, and remove *name*.  Undo takes it apart again."""
+        if name == into:
+            raise LabelError(f"{name!r} cannot be merged into itself. Choose another category.")
+        if into == UNKNOWN:
+            raise LabelError("Items cannot be merged into Unknown. Delete the category instead.")
+        categories = self._set(level)
+        moved = {categories[name].code: categories[into].code}
+        self._edit(categories.remove(name), f"category {name} merged into {into}", level, moved)
+
+    def reorder(self, names: Sequence[str], *, level: str | None = None) -> None:
+        """Put the categories into another order."""
+        self._edit(self._set(level).reorder(names), "categories reordered", level)
+
+    def _edit(
+        self, categories: CategorySet, what: str, level: str | None, moved: dict[int, int] | None = None
+    ) -> None:
+        name = level or self._session.level
+        self._session.change_levels(
+            lambda book, user: book.edit_categories(
+                name, categories, what, moved=moved, round=self._session.round, user=user
+            ),
+            name,
+            labels=bool(moved),
+        )
+
+
+class Labels:
+    """The labels of the active level (or of the level named)."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.codes()))
+
+    def __repr__(self) -> str:
+        return f"Labels({', '.join(f'{name} {n:,}' for name, n in self.counts().items() if n) or 'none yet'})"
+
+    @property
+    def revision(self) -> int:
+        """Number of the newest row of the label journal."""
+        return self._session.book.revision
+
+    def to_pandas(self, level: str | None = None) -> pd.DataFrame:
+        """Every label, indexed by item id: category, level, source, user, time, round, batch, t0."""
+        with self._session.lock:
+            return self._session.book.to_pandas(level or self._session.level)
+
+    def codes(self, level: str | None = None) -> NDArray[np.int16]:
+        """Category code of every item in row order, 0 where unlabelled; shape (n,)."""
+        with self._session.lock:
+            return self._session.book.level(level or self._session.level).codes_of(self._session.table.ids)
+
+    def counts(self, level: str | None = None) -> dict[str, int]:
+        """Number of labelled items of each category (*Unknown*: the unlabelled rest)."""
+        with self._session.lock:
+            state = self._session.book.level(level or self._session.level)
+            tally = {c.name: int(state.tally[c.code]) if c.code < len(state.tally) else 0 for c in state.categories}
+            tally[UNKNOWN] = len(self._session.table) - sum(n for name, n in tally.items() if name != UNKNOWN)
+            return tally

@@ -1,0 +1,151 @@
+"""The population sets of a session: the labels, live, and what trainings and gates left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..data.categories import Category
+from ..data.populations import PopulationSet
+from ..errors import CellTuneError, FormatError, NotReadyError
+from .files import write_atomically
+from .project import Project
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["Populations", "load_populations", "save_population"]
+
+
+class Populations(Mapping[str, PopulationSet]):
+    """Population sets by name.
+
+    A bare name (``"Pred_AVG"``) belongs to the active level, ``"CD8/Pred_AVG"`` to another.
+    ``"labels"`` is always there.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        #: (level, name) → set
+        self._sets: dict[tuple[str, str], PopulationSet] = {}
+
+    def __getitem__(self, name: str) -> PopulationSet:
+        level, bare = self._split(name)
+        if bare == "labels":
+            return self._session.label_population(level)
+        found = self._sets.get((level, bare))
+        if found is None:
+            raise NotReadyError(
+                f"There is no population set {name!r}. There are: {', '.join(self)}."
+                + (" Train first: session.train()." if bare.startswith("Pred_") else "")
+            )
+        return self._current(found)
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        level, bare = self._split(name)
+        return (bare == "labels" and level in self._session.levels) or (level, bare) in self._sets
+
+    def __iter__(self) -> Iterator[str]:
+        yield "labels"
+        active = self._session.level
+        yield from (name for level, name in list(self._sets) if level == active)
+        for other in self._session.levels.names:
+            if other != active:
+                yield f"{other}/labels"
+        yield from (f"{level}/{name}" for level, name in list(self._sets) if level != active)
+
+    def __len__(self) -> int:
+        return len(self._sets) + len(self._session.levels.names)
+
+    def __repr__(self) -> str:
+        return f"Populations({', '.join(self)})"
+
+    def names(self) -> list[str]:
+        """Names that are there now, the active level's first."""
+        return list(self)
+
+    def put(self, sets: list[PopulationSet]) -> None:
+        """Add or replace sets (the session tells its listeners)."""
+        for item in sets:
+            self._sets[item.level, item.name] = item
+
+    def _split(self, name: str) -> tuple[str, str]:
+        level, slash, bare = name.rpartition("/")
+        if slash and level in self._session.levels:
+            return level, bare
+        return self._session.level, name
+
+    def _current(self, found: PopulationSet) -> PopulationSet:
+        """With today's names and colours of its level's categories."""
+        known = self._session.levels[found.level].categories.by_code
+        categories = tuple(known.get(c.code, c) if "/" not in c.name and "→" not in c.name else c for c in found.categories)
+        if categories == found.categories or found.name == "Round_diff":
+            return found
+        renamed = {c.name: known[c.code].name for c in found.categories if c.code in known}
+        return PopulationSet(
+            found.name, found.level, found.ids, found.codes, categories, found.probability,
+            tuple(renamed.get(c, c) for c in found.classes),
+        )  # fmt: skip
+
+
+def save_population(project: Project, item: PopulationSet) -> None:
+    """Write a set as Parquet: id, code and one float32 column a class; its categories in the file's metadata."""
+    import json
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"item": pa.array(item.ids), "code": pa.array(item.codes)}
+    if item.probability is not None:
+        for i, name in enumerate(item.classes):
+            columns[f"p:{name}"] = pa.array(np.ascontiguousarray(item.probability[:, i]))
+    about = {
+        "name": item.name, "level": item.level, "classes": list(item.classes),
+        "categories": [[c.code, c.name, c.color] for c in item.categories],
+    }  # fmt: skip
+    table = pa.table(columns).replace_schema_metadata({"celltune_nb": json.dumps(about)})
+    name = _file_name(item)
+    write_atomically(
+        project.path("populations", name),
+        lambda stream: pq.write_table(table, stream, compression="zstd", use_dictionary=["code"]),
+    )
+
+
+def load_populations(project: Project) -> tuple[list[PopulationSet], list[str]]:
+    """The stored sets, and a sentence for each file that cannot be used."""
+    import json
+
+    import pyarrow.parquet as pq
+
+    sets, complaints = [], []
+    for path in sorted(project.folder.glob("populations/*.parquet")):
+        try:
+            table = pq.read_table(path)
+            about = json.loads((table.schema.metadata or {})[b"celltune_nb"])
+            classes = tuple(str(c) for c in about["classes"])
+            probability = None
+            if classes:
+                probability = np.stack([table[f"p:{c}"].to_numpy() for c in classes], axis=1).astype(np.float32)
+            sets.append(
+                PopulationSet(
+                    str(about["name"]), str(about["level"]), table["item"].to_numpy().astype(np.int64),
+                    table["code"].to_numpy().astype(np.int16),
+                    tuple(Category(int(c[0]), str(c[1]), str(c[2])) for c in about["categories"]), probability, classes,
+                )
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError, IndexError, CellTuneError) as error:
+            complaints.append(
+                f"populations/{path.name} is damaged ({type(error).__name__}) and was left out. Train again to renew it."
+            )
+    return sets, complaints
+
+
+def _file_name(item: PopulationSet) -> str:
+    plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{item.level}__{item.name}")
+    if not plain:
+        raise FormatError("A population set needs a name.")
+    return f"{plain}.parquet"

@@ -1,0 +1,305 @@
+"""The project folder: where things lie, and how they get there whole.
+
+::
+
+    project.json            schema version, images, channels, groups, settings
+    view.json               what was looked at, and how
+    items.parquet           the items and the user's own columns
+    images/, masks/         the arrays, memory-mapped .npy
+    labels.sqlite           the journal, the proposals log and the lease
+    features/<source>/      matrix.npy and schema.json
+    runs/<utc>-<id>/        one folder a training
+    populations/*.parquet   backups/labels-<utc>.csv   exports/
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.features import FeatureSource
+from ..data.images import Image, as_planes
+from ..data.items import ItemTable
+from ..errors import FormatError, InputError, ProjectError, ProjectVersionError
+from .files import read_json, write_atomically, write_json
+
+__all__ = ["SCHEMA_VERSION", "Project"]
+
+SCHEMA_VERSION = 1
+
+#: From one schema version to the next: number of the older version → what has to be done to the settings.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+#: Strips of an image are copied so that no more than about this many bytes are held at once.
+COPY_BYTES = 64 << 20
+
+
+class Project:
+    """A project folder.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Attributes
+    ----------
+    settings : dict
+        The content of ``project.json``.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        self.settings = settings
+
+    # ------------------------------------------------------------------ the folder
+
+    @classmethod
+    def create(cls, folder: str | Path) -> Project:
+        """Begin a project in a new or empty folder.
+
+        Raises
+        ------
+        ProjectError
+            When something lies there already.
+        """
+        folder = Path(folder).expanduser().absolute()
+        if (folder / "project.json").exists():
+            raise ProjectError(f"There is a project in {folder} already. Open it: Session.open({str(folder)!r}).")
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ProjectError(f"{folder} is not an empty folder. Choose another name for the project.")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            project = cls(folder, {"schema": SCHEMA_VERSION, "created": time.time(), "images": [], "level": "main"})
+            project.save()
+        except OSError as error:
+            raise ProjectError(f"No project can be made in {folder} ({error.strerror}). Choose a writable folder.") from error
+        return project
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Project:
+        """An existing project; an older one is brought up to date in memory.
+
+        Raises
+        ------
+        ProjectError
+            When the folder holds none; :class:`ProjectVersionError` when a newer program wrote it.
+        """
+        folder = Path(folder).expanduser().absolute()
+        if not (folder / "project.json").is_file():
+            raise ProjectError(f"There is no project in {folder}. Begin one: Session.create({str(folder)!r}).")
+        settings = read_json(folder / "project.json")
+        version = settings.get("schema") if isinstance(settings, dict) else None
+        if not isinstance(version, int) or not isinstance(settings.get("images"), list):
+            raise FormatError(f"{folder / 'project.json'} is not a project file. Restore it from a copy of the project.")
+        if version > SCHEMA_VERSION:
+            raise ProjectVersionError(
+                f"{folder} was written by a newer celltune_nb (schema {version}; this program reads up to "
+                f"{SCHEMA_VERSION}). Update celltune_nb, then open it again."
+            )
+        while version < SCHEMA_VERSION:
+            settings = MIGRATIONS[version](settings)
+            version += 1
+            settings["schema"] = version
+        return cls(folder, settings)
+
+    def save(self) -> None:
+        """Write ``project.json``."""
+        write_json(self.folder / "project.json", self.settings)
+
+    def path(self, *parts: str) -> Path:
+        """A path inside the folder; anything that would leave it is refused.
+
+        Raises
+        ------
+        FormatError
+        """
+        path = self.folder.joinpath(*parts)
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise FormatError(f"{'/'.join(parts)!r} points out of the project folder. Restore project.json from a copy.")
+        return path
+
+    # ------------------------------------------------------------------ arrays
+
+    def read_array(self, name: str) -> Any:
+        """A memory-mapped array of the project, read-only."""
+        path = self.path(name)
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError as error:
+            raise FormatError(f"{path} is missing. Restore it from a copy of the project.") from error
+        except (ValueError, OSError, EOFError) as error:
+            raise FormatError(f"{path} is damaged ({error}). Restore it from a copy of the project.") from error
+
+    def write_array(
+        self, name: str, shape: tuple[int, ...], dtype: Any, fill: Callable[[NDArray[Any]], object]
+    ) -> Any:
+        """Write an array without holding it in memory, then map it.
+
+        Parameters
+        ----------
+        fill : callable
+            Gets the writable mapped array.
+        """
+        path = self.path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+        try:
+            mapped = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
+            fill(mapped)
+            mapped.flush()
+            del mapped
+            temporary.replace(path)
+        except OSError as error:
+            raise ProjectError(f"{path.name} could not be written ({error.strerror}). Make room on the disk, then repeat.") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return self.read_array(name)
+
+    # ------------------------------------------------------------------ images
+
+    def add_image(
+        self, name: str, array: Any, channels: list[str], mask: NDArray[np.uint32] | None, *,
+        pixel_size: float | None, group: str | None, contrast: dict[str, tuple[float, float]],
+    ) -> Image:  # fmt: skip
+        """Copy an image and its mask into the folder; ``project.json`` names it when :meth:`save` runs."""
+        number = len(self.settings["images"]) + 1
+        row = {
+            "name": name, "array": f"images/{number:04d}.npy",
+            "mask": f"masks/{number:04d}.npy" if mask is not None else None,
+            "channels": channels, "pixel_size": pixel_size, "group": group,
+            "contrast": {channel: list(limits) for channel, limits in contrast.items()},
+        }  # fmt: skip
+        is_rgb = channels == ["Red", "Green", "Blue"] and array.shape[2:] == (3,)
+
+        def copy(out: NDArray[Any]) -> None:
+            planes = [array] if is_rgb else as_planes(array, is_rgb)
+            targets = [out] if is_rgb else list(out)
+            for plane, target in zip(planes, targets, strict=True):
+                rows = max(1, COPY_BYTES // max(1, int(np.prod(plane.shape[1:])) * np.dtype(plane.dtype).itemsize))
+                for start in range(0, plane.shape[0], rows):
+                    target[start : start + rows] = np.asarray(plane[start : start + rows])
+
+        dtype = np.dtype(array.dtype).newbyteorder("=")
+        self.write_array(str(row["array"]), tuple(array.shape), np.uint8 if dtype == bool else dtype, copy)
+        if mask is not None:
+            self.write_array(str(row["mask"]), mask.shape, np.uint32, lambda out: np.copyto(out, mask))
+        self.settings["images"].append(row)
+        return self.image(row)
+
+    def image(self, row: dict[str, Any]) -> Image:
+        """An image as ``project.json`` names it."""
+        try:
+            return Image(
+                str(row["name"]), self.read_array(row["array"]),
+                self.read_array(row["mask"]) if row.get("mask") else None,
+                [str(c) for c in row["channels"]], row.get("pixel_size"), row.get("group"),
+                {k: (float(v[0]), float(v[1])) for k, v in row.get("contrast", {}).items()},
+            )  # fmt: skip
+        except (KeyError, TypeError, IndexError) as error:
+            raise FormatError(f"project.json describes an image badly ({error!r}). Restore it from a copy.") from error
+
+    # ------------------------------------------------------------------ items
+
+    def save_items(self, items: ItemTable) -> None:
+        """Write ``items.parquet``."""
+        import pandas as pd
+
+        frame = pd.DataFrame(
+            {
+                "id": items.ids, "image": items.images, "cell": items.cells, "y": items.y, "x": items.x,
+                "border": items.border, **{f"bbox{i}": items.bbox[:, i] for i in range(4)},
+                "group": pd.array([None if g is None else str(g) for g in items.groups], dtype="string"),
+            }
+        )  # fmt: skip
+        if items.extra is not None:
+            for column in items.extra.columns:
+                frame[f"own:{column}"] = items.extra[column].to_numpy()
+        frame.attrs = {}
+        self.settings["items"] = {"kind": items.kind, "names": items.names}
+        write_atomically(self.path("items.parquet"), lambda stream: frame.to_parquet(stream, index=False))
+
+    def load_items(self) -> ItemTable:
+        """Read ``items.parquet``."""
+        import pandas as pd
+
+        path = self.path("items.parquet")
+        if not path.exists():
+            return ItemTable()
+        try:
+            frame = pd.read_parquet(path)
+            own = [c for c in frame.columns if c.startswith("own:")]
+            groups = np.array([None if g is None or pd.isna(g) else str(g) for g in frame["group"]], object)
+            about = self.settings["items"]
+            return ItemTable(
+                frame["id"].to_numpy(np.int64), frame["image"].to_numpy(np.int32), frame["cell"].to_numpy(np.int64),
+                frame["y"].to_numpy(np.float64), frame["x"].to_numpy(np.float64), frame["border"].to_numpy(np.float32),
+                frame[[f"bbox{i}" for i in range(4)]].to_numpy(np.int32), [str(n) for n in about["names"]],
+                groups, str(about["kind"]),
+                frame[own].rename(columns=lambda c: c.removeprefix("own:")) if own else None,
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FormatError(f"{path} is damaged ({error}). Restore it from a copy of the project.") from error
+
+    # ------------------------------------------------------------------ features
+
+    def save_features(self, source: FeatureSource) -> FeatureSource:
+        """Write a feature source and map it."""
+        base = f"features/{_plain(source.name)}"
+        schema = {
+            "name": source.name, "names": source.names, "units": source.units, "groups": source.groups,
+            "used": source.used, "parameters": source.parameters, "hash": source.schema_hash,
+        }  # fmt: skip
+        # The matrix has a name of its own for each measuring, and the schema names it: replacing the
+        # schema is then the one step in which the new features take the place of the old.
+        schema["matrix"] = f"matrix-{uuid4().hex[:8]}.npy"
+        old = self.path(base, "schema.json")
+        former = read_json(old).get("matrix") if old.exists() else None
+        self.write_array(
+            f"{base}/{schema['matrix']}", source.matrix.shape, np.float32, lambda out: np.copyto(out, source.matrix)
+        )
+        self.write_array(f"{base}/ids.npy", source.ids.shape, np.int64, lambda out: np.copyto(out, source.ids))
+        write_json(self.path(base, "schema.json"), schema)
+        if former:
+            try:
+                self.path(base, former).unlink(missing_ok=True)
+            except OSError:  # still mapped by somebody, on a system that minds
+                pass
+        return self.load_features(_plain(source.name))
+
+    def save_feature_schema(self, source: FeatureSource) -> None:
+        """Write which features of a source are used, without touching its matrix."""
+        path = self.path("features", _plain(source.name), "schema.json")
+        write_json(path, {**read_json(path), "used": source.used, "hash": source.schema_hash})
+
+    def load_features(self, name: str) -> FeatureSource:
+        """Map a feature source."""
+        schema = read_json(self.path("features", name, "schema.json"))
+        try:
+            source = FeatureSource(
+                str(schema["name"]), [str(n) for n in schema["names"]], [str(u) for u in schema["units"]],
+                self.read_array(f"features/{name}/ids.npy"), self.read_array(f"features/{name}/{schema['matrix']}"),
+                dict(schema["groups"]), [str(n) for n in schema["used"]], dict(schema["parameters"]),
+            )  # fmt: skip
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FormatError(f"features/{name}/schema.json is damaged ({error!r}). Measure again: session.measure().") from error
+        if source.matrix.shape != (len(source.ids), len(source.names)):
+            raise FormatError(f"features/{name} does not fit its schema. Measure again: session.measure().")
+        return source
+
+    def feature_sources(self) -> list[str]:
+        """Names of the feature folders."""
+        return sorted(p.parent.name for p in self.folder.glob("features/*/schema.json"))
+
+
+def _plain(name: str) -> str:
+    """A name as a file name that every system takes."""
+    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip(".")
+    if not plain:
+        raise InputError(f"{name!r} cannot name a folder. Use letters and digits.")
+    return plain

@@ -1,0 +1,196 @@
+"""Runs: one training each, with its history, models and files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from ..errors import CellTuneError, FormatError
+from .files import read_json, write_atomically, write_json
+from .jobs import Job, Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..learn.models import ModelHandle
+
+__all__ = ["Run", "load_runs", "new_run_id", "save_run"]
+
+HISTORY_COLUMNS = ("model", "step", "split", "metric", "value")
+
+
+def new_run_id() -> str:
+    """``<utc>-<random>``: sorts by time, and two trainings in one second differ."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid4().hex[:6]}"
+
+
+@dataclass(eq=False)
+class Run:
+    """One training.
+
+    Attributes
+    ----------
+    id : str
+    level : str
+    seed : int
+    round : int
+        The how-manieth finished training of the level it is, from 1.
+    about : dict
+        Everything recorded beside the models: label revision, feature schema, split, parameters, versions.
+    metrics : dict
+        Model name → accuracy, macro_f1, log_loss on the held-out labels that chose the number of rounds.
+    models : list of ModelHandle
+    notes : list of str
+        Sentences to read: a fallback to the CPU, a retry.
+    """
+
+    id: str
+    level: str
+    seed: int
+    model_names: tuple[str, ...]
+    round: int = 0
+    started: float = field(default_factory=time.time)
+    about: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    models: list[ModelHandle] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    folder: Path | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    job: Job | None = None
+    _state: str = "queued"
+    _error: str | None = None
+    _seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        return f"Run({self.id}: {self.state}, {', '.join(self.model_names)})"
+
+    @property
+    def state(self) -> str:
+        """``queued``, ``running``, ``done``, ``stopped``, ``cancelled`` or ``failed``."""
+        return self.job.state if self.job is not None else self._state
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed, in a sentence; None otherwise."""
+        if self.job is None:
+            return self._error
+        if self.job.state != "failed" or self.job.error is None:
+            return None
+        error = self.job.error
+        if isinstance(error, CellTuneError):
+            return str(error)
+        return f"The training ended with {type(error).__name__}: {error}. Nothing was changed; please report it."
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+        if self.job is not None:
+            return self.job.progress
+        return Progress(1.0, self._state)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.job.seconds if self.job is not None else self._seconds
+
+    @property
+    def split(self) -> str:
+        """The sentence that names the split which chose the number of rounds."""
+        return str(self.about.get("split", {}).get("sentence", ""))
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """Every round: columns model, step, split, metric, value."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows), columns=list(HISTORY_COLUMNS))
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait until it is over; progress goes on being shown.
+
+        Raises
+        ------
+        CellTuneError
+            When the training failed.
+        """
+        if self.job is not None:
+            self.job.wait(timeout)
+        return self
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        """``await run``: as :meth:`wait`, while the kernel answers other messages."""
+        if self.job is not None:
+            yield from self.job.__await__()
+        return self
+
+    def stop(self) -> None:
+        """End soon and keep the best models so far."""
+        if self.job is not None:
+            self.job.stop()
+
+    def cancel(self) -> None:
+        """End soon and discard everything."""
+        if self.job is not None:
+            self.job.cancel()
+
+
+def save_run(run: Run, folder: Path) -> None:
+    """Write a finished run: models first, ``run.json`` last, so that a folder with it is complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run.folder = folder
+    files = [handle.save(folder / f"model{i + 1}").name for i, handle in enumerate(run.models)]
+    history = run.history
+    write_atomically(folder / "history.csv", lambda stream: history.to_csv(stream, index=False))
+    write_json(
+        folder / "run.json",
+        {
+            "id": run.id, "level": run.level, "seed": run.seed, "round": run.round, "started": run.started,
+            "seconds": run.seconds, "state": "stopped" if run.about.get("stopped") else "done",
+            "models": list(run.model_names), "files": files, "metrics": run.metrics, "notes": run.notes,
+            "about": run.about,
+        },
+    )  # fmt: skip
+
+
+def load_runs(folder: Path) -> list[Run]:
+    """The finished runs of a project, oldest first; a damaged one is named in its notes and left out of use."""
+    runs = []
+    for path in sorted(folder.glob("*/run.json")):
+        try:
+            stored = read_json(path)
+            run = Run(
+                str(stored["id"]), str(stored["level"]), int(stored["seed"]), tuple(map(str, stored["models"])),
+                int(stored["round"]), float(stored["started"]), dict(stored["about"]), dict(stored["metrics"]),
+                notes=[str(n) for n in stored["notes"]], folder=path.parent,
+            )  # fmt: skip
+            run._state, run._seconds = str(stored["state"]), float(stored["seconds"])
+            run.about["files"] = [str(f) for f in stored["files"]]
+        except (FormatError, KeyError, TypeError, ValueError) as error:
+            run = Run(path.parent.name, "", 0, (), notes=[f"The record of this run is damaged ({error})."])
+            run._state, run._error = "failed", run.notes[0]
+        runs.append(run)
+    return sorted(runs, key=lambda run: (run.started, run.id))
+
+
+def load_history(run: Run) -> None:
+    """Read a stored run's history when it is first looked at."""
+    import pandas as pd
+
+    if run.folder is None or run.rows or not (run.folder / "history.csv").exists():
+        return
+    frame = pd.read_csv(run.folder / "history.csv")
+    run.rows = frame[list(HISTORY_COLUMNS)].to_dict("records")  # type: ignore[assignment]
+
+
+def load_models(run: Run) -> list[ModelHandle]:
+    """Read a stored run's models when they are first needed."""
+    from ..learn.models import ModelHandle
+
+    if not run.models and run.folder is not None:
+        # Only the file's own name is used: a run.json cannot point out of its folder.
+        run.models = [ModelHandle.load(run.folder / Path(name).name) for name in run.about.get("files", [])]
+    return run.models

@@ -1,0 +1,270 @@
+"""Choosing what to label next, and the audit sample that is kept apart from training."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.categories import UNKNOWN
+from ..data.journal import ProposalRecord
+from ..errors import FormatError, InputError, NotReadyError
+
+if TYPE_CHECKING:
+    from ..learn.sampling import Pool
+    from .session import Session
+
+__all__ = ["Audit", "Audits", "Suggestion", "draw_audit", "sample", "suggest_rectangle"]
+
+#: What ``sample(by=…)`` knows.
+STRATEGIES = (
+    "random", "clusters", "quota_margin", "margin", "entropy", "disagreement", "rare", "diverse", "audit",
+)  # fmt: skip
+_NEED_MODEL = {"quota_margin", "margin", "entropy", "disagreement", "rare", "diverse"}
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A rectangle where labels would help most.
+
+    Attributes
+    ----------
+    image : str
+    rectangle : (y0, x0, y1, x1)
+        In pixels, half-open.
+    reason : str
+        In words.
+    """
+
+    image: str
+    rectangle: tuple[float, float, float, float]
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Audit:
+    """The audit sample of a level: drawn with known probabilities, labelled blind, never learned from.
+
+    Attributes
+    ----------
+    ids : ndarray of int64
+        In the order drawn.
+    todo : ndarray of int64
+        Those not labelled yet.
+    inclusion : ndarray of float64
+        Probability with which each of *ids* came into the sample.
+    """
+
+    ids: NDArray[np.int64]
+    todo: NDArray[np.int64]
+    inclusion: NDArray[np.float64]
+
+    @property
+    def labelled(self) -> int:
+        """How many have a label."""
+        return len(self.ids) - len(self.todo)
+
+
+class Audits:
+    """The audit samples of a session, one a level.
+
+    The drawn ids stand in the proposals log.  The probability with which *every* item could have been
+    drawn so far lies in ``audits/``, since a later top-up has to multiply it further.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._drawn: dict[str, tuple[NDArray[np.int64], int]] = {}
+
+    def of(self, level: str) -> Audit:
+        """The audit sample of a level as it is now; empty before the first draw."""
+        session = self._session
+        with session.lock:
+            ids, draws = self._ids(level)
+            codes = session.book.level(level).codes_of(ids)
+        inclusion = self.inclusion(level)[session.table.positions(ids)] if draws else np.empty(0)
+        return Audit(ids, ids[codes == 0], inclusion)
+
+    def inclusion(self, level: str) -> NDArray[np.float64]:
+        """Probability with which every item could have come into the sample so far, in row order."""
+        session = self._session
+        with session.lock:
+            _, draws = self._ids(level)
+        n = len(session.table)
+        if draws == 0:
+            return np.zeros(n)
+        stored = np.asarray(session.project.read_array(self._file(level, draws)), np.float64)
+        if stored.ndim != 1 or len(stored) > n or not ((stored >= 0) & (stored <= 1)).all():
+            raise FormatError(f"{self._file(level, draws)} is damaged. Restore it from a copy of the project.")
+        return np.pad(stored, (0, n - len(stored)))
+
+    def record(self, level: str, inclusion: NDArray[np.float64], record: ProposalRecord) -> None:
+        """Write a draw: the probabilities first, then the row that makes it count."""
+        session = self._session
+        with session.writing():
+            ids, draws = self._ids(level)
+            session.project.write_array(
+                self._file(level, draws + 1), inclusion.shape, np.float64, lambda out: np.copyto(out, inclusion)
+            )
+            session.journal.propose(record)
+            self._drawn[level] = (np.concatenate([ids, record.ids]), draws + 1)
+
+    def _ids(self, level: str) -> tuple[NDArray[np.int64], int]:
+        if level not in self._drawn:
+            rows = list(self._session.journal.proposals("audit", level))
+            ids = np.concatenate([np.empty(0, np.int64), *(row.ids for row in rows)])
+            self._drawn[level] = (ids, len(rows))
+        return self._drawn[level]
+
+    @staticmethod
+    def _file(level: str, draw: int) -> str:
+        plain = "".join(c if c.isalnum() else f"%{ord(c):x}" for c in level)
+        return f"audits/{plain}-{draw:03d}.npy"
+
+
+def sample(
+    session: Session, n: int, image: str | None, rectangle: tuple[float, float, float, float] | None, by: str | None,
+    level: str, seed: int | None,
+) -> NDArray[np.int64]:  # fmt: skip
+    """See :meth:`celltune_nb.Session.sample`."""
+    from ..learn.sampling import SAMPLERS
+
+    if int(n) < 1:
+        raise InputError(f"{n} items were asked for. Ask for at least 1.")
+    trained = has_model(session, level)
+    if by is None:
+        by = "random" if rectangle is not None else "quota_margin" if trained else "clusters"
+        if by == "clusters" and not session.features_by_name:
+            by = "random"
+    if by == "audit":
+        return draw_audit(session, n, level, seed)
+    if by not in STRATEGIES:
+        raise InputError(f"by={by!r} is not known. Choose one of: {', '.join(STRATEGIES)}.")
+    if by in _NEED_MODEL and not trained:
+        raise NotReadyError(f"Sampling by {by!r} needs a model. Train first, or sample by 'clusters' or 'random'.")
+    if rectangle is not None:
+        image = image or session.view.image
+        if image is None:
+            raise InputError("A rectangle lies on an image. Name it with image=.")
+        if len(tuple(rectangle)) != 4 or not np.isfinite(rectangle).all():
+            raise InputError("A rectangle is (y0, x0, y1, x1), in pixels.")
+    seed = secrets.randbits(31) if seed is None else int(seed)
+    pool = make_pool(session, level, image, rectangle)
+    if not len(pool.ids):
+        return np.empty(0, np.int64)
+    found = SAMPLERS[by](pool, min(int(n), len(pool.ids)), np.random.default_rng(seed))
+    if not session.read_only:
+        with session.writing():
+            session.journal.propose(
+                ProposalRecord(
+                    by, level, found.ids, found.score, found.probability, tuple(found.reason), seed, image,
+                    tuple(map(float, rectangle)) if rectangle is not None else None,  # type: ignore[arg-type]
+                    session.round, session.user,
+                )
+            )  # fmt: skip
+    session.offered(found.ids, by)
+    return found.ids
+
+
+def suggest_rectangle(session: Session, image: str | None, level: str, seed: int | None) -> Suggestion:
+    """See :meth:`celltune_nb.Session.suggest_rectangle`."""
+    from ..learn.sampling import propose_rectangle
+
+    pool = make_pool(session, level, image, None)
+    if not len(pool.ids):
+        raise NotReadyError("Every item here is labelled or kept for the audit. Look at another image.")
+    seed = secrets.randbits(31) if seed is None else int(seed)
+    found = propose_rectangle(pool, np.random.default_rng(seed))
+    return Suggestion(session.table.names[int(found.image)], found.rectangle, found.reason)
+
+
+def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArray[np.int64]:
+    """See :meth:`celltune_nb.Session.draw_audit`."""
+    from ..learn.sampling import audit
+
+    if int(n) < 1:
+        raise InputError(f"{n} items were asked for. Ask for at least 1.")
+    seed = secrets.randbits(31) if seed is None else int(seed)
+    with session.writing():
+        pool = make_pool(session, level, None, None)
+        if not len(pool.ids):
+            raise NotReadyError("There is no unlabelled item left to audit.")
+        inclusion = session.audits.inclusion(level)
+        drawn, updated = audit(pool, min(int(n), len(pool.ids)), np.random.default_rng(seed), inclusion=inclusion)
+        session.audits.record(
+            level, updated,
+            ProposalRecord(
+                "audit", level, drawn.ids, drawn.score, drawn.probability, tuple(drawn.reason), seed,
+                round=session.round, user=session.user,
+            ),
+        )  # fmt: skip
+    session.changed_items("audit")
+    return drawn.ids
+
+
+def has_model(session: Session, level: str) -> bool:
+    """Whether a finished training of this level has left predictions."""
+    return f"{level}/Pred_AVG" in session.populations or (level == session.level and "Pred_AVG" in session.populations)
+
+
+def make_pool(
+    session: Session, level: str, image: str | None, rectangle: tuple[float, float, float, float] | None
+) -> Pool:
+    """The unlabelled items, audit items left out, with what the samplers look at."""
+    from ..learn.sampling import Pool
+
+    with session.lock:
+        table = session.table
+        state = session.book.level(level)
+        codes = state.codes_of(table.ids)
+        free = codes == 0
+        free[table.positions(session.audits.of(level).ids)] = False
+        categories = [c for c in state.categories if c.name != UNKNOWN]
+        tally = {c.name: int(state.tally[c.code]) if c.code < len(state.tally) else 0 for c in categories}
+    if image is not None:
+        number = session.image_number(image)
+        if rectangle is not None:
+            y0, x0, y1, x1 = rectangle
+            inside = table.inside(number, (min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1)))
+            here = np.zeros(len(table), bool)
+            here[inside] = True
+            free &= here
+        else:
+            free &= table.images == number
+    positions = np.flatnonzero(free)
+    probabilities: list[NDArray[np.float32]] = []
+    classes: tuple[str, ...] = ()
+    for name in [f"{level}/{n}" if level != session.level else n for n in _model_sets(session, level)]:
+        found = session.populations[name]
+        if found.probability is not None:
+            positions = positions[positions < len(found)]
+            classes = found.classes
+    for name in [f"{level}/{n}" if level != session.level else n for n in _model_sets(session, level)]:
+        found = session.populations[name]
+        if found.probability is not None:
+            probabilities.append(found.probability[positions])
+    source: Any = None
+    if session.features_by_name:
+        source = session.active_features()
+        positions = positions[positions < len(source)]
+        probabilities = [p[: len(positions)] for p in probabilities]
+    units, _ = table.units()
+    return Pool(
+        ids=table.ids[positions],
+        features=None if source is None else (lambda which: source.rows(positions[which])),
+        images=table.images[positions],
+        groups=units[positions],
+        y=table.y[positions],
+        x=table.x[positions],
+        probabilities=probabilities,
+        label_counts=np.array([tally.get(name, 0) for name in classes], np.int64),
+        categories=classes,
+    )
+
+
+def _model_sets(session: Session, level: str) -> list[str]:
+    prefix = "" if level == session.level else f"{level}/"
+    return [f"Pred_MDL{i}" for i in range(1, 10) if f"{prefix}Pred_MDL{i}" in session.populations]

@@ -1,0 +1,714 @@
+"""The session: what a person does to a project, as verbs.
+
+The verbs are short; the work behind each lies in the module of the same floor that its name says
+(``importing``, ``measuring``, ``sampling``, ``training``, ``evaluating``, ``exporting``, ``describing``).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from psygnal import EmitLoopError, Signal, SignalInstance
+
+from ..data.categories import UNKNOWN
+from ..data.features import FeatureSource
+from ..data.images import Image
+from ..data.items import ItemTable
+from ..data.journal import Journal
+from ..data.labels import LabelBook
+from ..data.populations import PopulationSet
+from ..errors import InputError, NotReadyError, ReadOnlyError, TrainingError
+from . import describing, evaluating, exporting, importing, measuring, sampling, training
+from .events import (
+    AccessChanged,
+    CategoriesChanged,
+    ItemsChanged,
+    LabelsChanged,
+    PopulationsChanged,
+    SelectionChanged,
+    ViewChanged,
+)
+from .features import Features
+from .files import read_json, write_json
+from .jobs import Job, Jobs, Repeat
+from .lease import HEARTBEAT, Holder, Lease, current_user
+from .levels import Categories, Labels, Levels
+from .populations import Populations, load_populations
+from .project import Project
+from .runs import Run, load_runs
+from .view import View
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..learn.evaluation import Evaluation
+    from ..learn.training import Problem
+    from .describing import ItemSummary
+    from .sampling import Audit, Suggestion
+
+__all__ = ["Session"]
+
+_log = logging.getLogger("celltune_nb")
+_T = TypeVar("_T")
+
+Rectangle = tuple[float, float, float, float]
+
+
+class Session:
+    """A project at work.  Begin with :meth:`create` or :meth:`open`.
+
+    Attributes
+    ----------
+    folder : Path
+        The project folder.
+    images : mapping of str to Image
+    levels, categories, labels
+        See :class:`~celltune_nb.session.levels.Levels` and its neighbours.
+    populations : mapping of str to PopulationSet
+    runs : list of Run
+        Trainings, oldest first.
+    selection : ndarray of int64
+        Ids of the selected items.
+    view : View
+        What is looked at; change it with :meth:`set_view`.
+    problems : list of str
+        What went wrong beside the main line: a damaged file left out, a listener that failed.
+    """
+
+    labels_changed = Signal(LabelsChanged)
+    categories_changed = Signal(CategoriesChanged)
+    items_changed = Signal(ItemsChanged)
+    populations_changed = Signal(PopulationsChanged)
+    selection_changed = Signal(SelectionChanged)
+    run_changed = Signal(Run)
+    run_progressed = Signal(Run)
+    view_changed = Signal(ViewChanged)
+    access_changed = Signal(AccessChanged)
+
+    def __init__(self, project: Project, *, read_only: bool, jobs: Jobs | None = None) -> None:
+        self.project = project
+        self.folder = project.folder
+        self.user = current_user()
+        self.lock = threading.RLock()
+        self.jobs = jobs or Jobs()
+        self.problems: list[str] = []
+        self.access_reason = ""
+        self._asked_read_only = read_only
+        self.journal = Journal(project.path("labels.sqlite"), read_only=read_only)
+        try:
+            self._read_only = read_only
+            self._lease = Lease(self.journal, self.user)
+            if read_only:
+                self.access_reason = "This project was opened read-only."
+            else:
+                self._take_lease(force=False)
+            self.book = LabelBook(self.journal)
+            if "main" not in self.book.levels and not self._read_only:
+                self.book.add_level("main", user=self.user)
+            self._load()
+        except BaseException:
+            self.journal.close()
+            raise
+        self._closed = False
+        self._ticks = 0
+        self._ticker = Repeat(self._tick, 1.0, "celltune-heartbeat")
+
+    def _load(self) -> None:
+        project = self.project
+        self.table: ItemTable = project.load_items()
+        self.images: dict[str, Image] = {str(row.get("name")): project.image(row) for row in project.settings["images"]}
+        self.features_by_name: dict[str, FeatureSource] = {
+            source.name: source for source in map(project.load_features, project.feature_sources())
+        }
+        self.levels, self.categories, self.labels = Levels(self), Categories(self), Labels(self)
+        level = project.settings.get("level", "main")
+        self._level = level if level in self.book.levels else next(iter(self.book.levels), "main")
+        self.populations = Populations(self)
+        sets, complaints = load_populations(project)
+        self.populations.put([s for s in sets if s.level in self.book.levels])
+        self.problems += complaints
+        self.runs: list[Run] = load_runs(project.path("runs"))
+        self.selection: NDArray[np.int64] = np.empty(0, np.int64)
+        view_path = project.path("view.json")
+        try:
+            self.view = View.from_json(read_json(view_path)) if view_path.exists() else View()
+        except Exception as error:
+            self.view = View()
+            self.problems.append(f"view.json was left out: {error}")
+        self.view = self.view.with_image_channels(self.images.values())
+        if self.view.image not in self.images:
+            self.view = self.view.changed(image=next(iter(self.images), None))
+        self._view_saved = self.view
+        self.audits = sampling.Audits(self)
+        self._offered: tuple[NDArray[np.int64], str] = (np.empty(0, np.int64), "")
+
+    # ------------------------------------------------------------------ opening and closing
+
+    @classmethod
+    def create(cls, folder: str | Path, *, jobs: Jobs | None = None) -> Session:
+        """Begin a project in a new or empty folder.
+
+        Raises
+        ------
+        ProjectError
+            When something lies there already.
+        """
+        return cls(Project.create(folder), read_only=False, jobs=jobs)
+
+    @classmethod
+    def open(cls, folder: str | Path, *, read_only: bool = False, jobs: Jobs | None = None) -> Session:
+        """Open a project.
+
+        The same user's older session of it turns read-only; a project at which somebody else works
+        opens read-only (see :attr:`read_only`, :meth:`take_over`).
+
+        Raises
+        ------
+        ProjectError
+            When there is no project, or a newer program wrote it.
+        FormatError
+            When a file of it is damaged.
+        """
+        return cls(Project.open(folder), read_only=read_only, jobs=jobs)
+
+    def close(self) -> None:
+        """End background work, give the project back and close its files; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._ticker.close()
+        self.jobs.close()
+        with self.lock:
+            self._save_view()
+            if not self.journal.read_only:
+                self._lease.release()
+            self.journal.close()
+            self._read_only = True
+            self.access_reason = "The session is closed."
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = ", read-only" if self._read_only else ""
+        return f"Session({str(self.folder)!r}: {len(self.images)} images, {len(self.table):,} items{state})"
+
+    # ------------------------------------------------------------------ who may write
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this session can only look; :attr:`access_reason` says why."""
+        return self._read_only
+
+    def take_over(self) -> None:
+        """Write here from now on; the session that wrote so far turns read-only."""
+        if self._asked_read_only or self._closed:
+            raise ReadOnlyError("This session was opened read-only. Open the project again without read_only=True.")
+        with self.lock:
+            self._take_lease(force=True)
+            self.book.catch_up()
+            self._reload_items()
+        self.emit(self.access_changed, AccessChanged(False, ""))
+        self.emit(self.labels_changed, LabelsChanged(self.level, None, self.book.revision))
+
+    def _take_lease(self, *, force: bool) -> None:
+        holder: Holder | None = self._lease.take(force=force)
+        self._read_only = holder is not None
+        self.access_reason = (
+            f"{holder.user} is working on this project on {holder.host}; you can look, and take it over."
+            if holder
+            else ""
+        )
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """The lock, for a short change; refuses when the session may only look."""
+        with self.lock:
+            if self._read_only:
+                raise ReadOnlyError(f"{self.access_reason} Nothing was changed.")
+            try:
+                yield
+            except ReadOnlyError:
+                if not self._closed and not self._lease.held:
+                    self._lost()
+                raise
+
+    def _lost(self) -> None:
+        self._read_only = True
+        self.access_reason = "This project was opened again elsewhere; this session can only look now."
+
+    def _reload_items(self) -> None:
+        fresh = Project.open(self.folder)
+        if fresh.settings != self.project.settings:
+            self.project.settings = fresh.settings
+            self.table = fresh.load_items()
+            self.images = {str(row["name"]): fresh.image(row) for row in fresh.settings["images"]}
+
+    def _tick(self) -> bool:
+        """Once a second: the heartbeat, the view on disk, and following along when read-only."""
+        if self._closed:
+            return False
+        self._ticks += 1
+        lost = followed = False
+        with self.lock:
+            if self._closed:
+                return False
+            if self._read_only:
+                followed = bool(self.book.catch_up())
+            else:
+                self._save_view()
+                if self._ticks % int(HEARTBEAT) == 0 and not self._lease.beat():
+                    self._lost()
+                    lost = True
+        if lost:
+            self.emit(self.access_changed, AccessChanged(True, self.access_reason))
+        if followed:
+            self.emit(self.labels_changed, LabelsChanged(self.level, None, self.book.revision))
+        return True
+
+    def _save_view(self) -> None:
+        if self.view is not self._view_saved and not self._read_only:
+            try:
+                write_json(self.project.path("view.json"), self.view.to_json())
+            except OSError as error:
+                self.problems.append(f"The view could not be kept ({error.strerror}).")
+            self._view_saved = self.view
+
+    def emit(self, signal: SignalInstance, payload: object) -> None:
+        """Tell the listeners; one that fails is noted in :attr:`problems` and harms nobody else."""
+        try:
+            signal.emit(payload)
+        except EmitLoopError as error:
+            cause = error.__cause__ or error
+            self.problems.append(f"A listener to {signal.name} failed: {cause!r}")
+            _log.error("a listener to %s failed", signal.name, exc_info=cause)
+
+    # ------------------------------------------------------------------ bringing data in
+
+    def add_image(
+        self, name: str, image: Any, mask: Any = None, *, channels: Sequence[str] | None = None,
+        pixel_size: float | None = None, group: str | None = None,
+    ) -> Image:  # fmt: skip
+        """Add an image, and its cells when it has a mask.
+
+        Parameters
+        ----------
+        name : str
+            Unique in the project.
+        image : array
+            (Y, X), (C, Y, X), or RGB as (Y, X, 3) uint8.
+        mask : array of int, shape (Y, X), optional
+            0 for background, one number a cell.
+        channels : sequence of str, optional
+            One name a channel; the same set in every image of a project.
+        pixel_size : float, optional
+            µm a pixel.
+        group : str, optional
+            The independent unit it belongs to: donor, animal, well.
+
+        Raises
+        ------
+        InputError
+            When something does not fit; nothing is added then.
+        """
+        return importing.add_image(self, name, image, mask, channels, pixel_size, group)
+
+    def import_cells(
+        self, table: Any, *, image: str = "image", id: str = "cellID", x: str | None = None, y: str | None = None,
+        features: Sequence[str] | None = None, group: str | None = None,
+    ) -> importing.ImportReport:  # fmt: skip
+        """Join a table of cells to the items by image and cell id, or make items of it.
+
+        Parameters
+        ----------
+        table : DataFrame or path
+            CSV or Parquet.
+        image, id, x, y, group : str
+            Names of its columns.
+        features : sequence of str, optional
+            Columns that become a feature source called ``"table"``; all others become columns of
+            :attr:`items`, never features.
+
+        Returns
+        -------
+        ImportReport
+            What was joined and, counted and by example, what matched no cell.
+        """
+        return importing.import_cells(self, table, image, id, x, y, features, group)
+
+    def import_labels(
+        self, table: Any, *, level: str | None = None, on_conflict: str = "new"
+    ) -> importing.ImportReport:
+        """Take labels from a table with columns image (or fov), cellID and class.
+
+        Parameters
+        ----------
+        table : DataFrame or path
+        on_conflict : {"new", "old", "error"}
+            Which label an item keeps that has another one already.
+        """
+        return importing.import_labels(self, table, level, on_conflict)
+
+    def measure(self, *, wait: bool = True, **options: Any) -> FeatureSource | Job:
+        """Measure the features of all cells, with progress.
+
+        Parameters
+        ----------
+        wait : bool
+            False: measure in the background and return the job.
+        **options
+            As of :func:`celltune_nb.measure.measure_cells`: percentiles, rings, morphology, neighbours.
+
+        Returns
+        -------
+        FeatureSource
+            Also :attr:`features` from now on.
+        """
+        return measuring.measure(self, wait, options)
+
+    # ------------------------------------------------------------------ items
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """The items, indexed by id: image, cellID, y, x, group, kind and the user's own columns."""
+        return self.table.to_pandas()
+
+    @property
+    def features(self) -> Features:
+        """The active feature source; ``session.features[name]`` is another."""
+        return Features(self)
+
+    def positions(self, ids: Any) -> NDArray[np.int64]:
+        """Row positions of item ids."""
+        return self.table.positions(ids)
+
+    def item_at(self, image: str, y: float, x: float) -> int | None:
+        """The item under a point (pixels), or None."""
+        return describing.item_at(self, image, y, x)
+
+    def items_in(self, image: str, rectangle: Rectangle) -> NDArray[np.int64]:
+        """Ids of the items whose centroid lies in a half-open rectangle (y0, x0, y1, x1)."""
+        return self.table.ids[self.table.inside(self.image_number(image), rectangle)]
+
+    def image_number(self, name: str) -> int:
+        """The place of an image, as in ``table.images``."""
+        if name not in self.images:
+            raise InputError(f"There is no image {name!r}. Images: {', '.join(self.images) or 'none yet'}.")
+        return self.table.names.index(name) if name in self.table.names else -2
+
+    def describe(self, item: int) -> ItemSummary:
+        """An item in a few words: label, prediction, top markers."""
+        return describing.describe(self, item)
+
+    # ------------------------------------------------------------------ levels and labels
+
+    @property
+    def level(self) -> str:
+        """The active level; set it to switch."""
+        return self._level
+
+    @level.setter
+    def level(self, name: str) -> None:
+        self.book.level(name)
+        if name == self._level:
+            return
+        with self.lock:
+            self._level = name
+            if not self._read_only:
+                self.project.settings["level"] = name
+                self.project.save()
+        self.emit(self.categories_changed, CategoriesChanged(name))
+
+    @property
+    def round(self) -> int:
+        """Number of finished trainings of the active level."""
+        return sum(run.level == self._level and run.state in ("done", "stopped") for run in self.runs)
+
+    def change_levels(self, change: Callable[[LabelBook, str], _T], level: str, *, labels: bool = False) -> _T:
+        """Make an edit of levels or categories; the way of ``session.levels`` and ``session.categories``."""
+        with self.writing():
+            result = change(self.book, self.user)
+            revision = self.book.revision
+        self.emit(self.categories_changed, CategoriesChanged(level))
+        if labels:
+            self.emit(self.labels_changed, LabelsChanged(level, None, revision))
+        return result
+
+    def label(
+        self, ids: Any, category: str | None, *, level: str | None = None, source: str = "click",
+        t0: float | Sequence[float] | None = None,
+    ) -> int:  # fmt: skip
+        """Give items a category, as one step that can be undone; on disk when it returns.
+
+        Parameters
+        ----------
+        ids : sequence of int
+        category : str or None
+            None or ``"Unknown"`` removes the label.
+        source : str
+            ``click``, ``rectangle``, ``batch``, ``correction``, ``review``, ``accept``, ``gate``, ``audit`` or ``import``.
+        t0 : float or sequence of float, optional
+            Onset in frames (signals).
+
+        Returns
+        -------
+        int
+            Batch id: the journal row.
+
+        Raises
+        ------
+        LabelError
+            For an unknown category or source.
+        InputError
+            For an id that is no item.
+        """
+        level = level or self._level
+        code = self.book.level(level).categories[category or UNKNOWN].code
+        given = self.table.ids[self.table.positions(ids)]
+        unique, first = np.unique(given, return_index=True)
+        if not len(unique):
+            raise InputError("No item was given to label. Select some first.")
+        onset = None
+        if t0 is not None:
+            onset = np.atleast_1d(np.asarray(t0, np.float64))
+            if len(onset) not in (1, len(given)):
+                raise InputError(f"{len(onset)} onsets for {len(given)} items. Give one for all, or one each.")
+            onset = onset[first] if len(onset) == len(given) and len(given) > 1 else onset
+        offered, strategy = self._offered
+        with self.writing():
+            batch = self.book.label(
+                unique, code, level=level, source=source, t0=onset, round=self.round, user=self.user,
+                strategy=strategy if strategy and np.isin(unique, offered).all() else None,
+            )  # fmt: skip
+        self.emit(self.labels_changed, LabelsChanged(level, unique, batch))
+        return batch
+
+    def undo(self) -> str | None:
+        """Take back the newest labelling or category edit; returns what it was, None when there is none."""
+        return self._turn(self.book.undo)
+
+    def redo(self) -> str | None:
+        """Do again what was last taken back; returns what it was, None when there is none."""
+        return self._turn(self.book.redo)
+
+    def _turn(self, verb: Callable[[str], str | None]) -> str | None:
+        with self.writing():
+            what = verb(self.user)
+            level, ids = self.book.last_level, self.book.last_ids()
+            revision = self.book.revision
+        if what is not None:
+            self.emit(self.categories_changed, CategoriesChanged(level))
+            self.emit(self.labels_changed, LabelsChanged(level, ids, revision))
+        return what
+
+    @property
+    def can_undo(self) -> str | None:
+        """What :meth:`undo` would take back, None when nothing."""
+        return self.book.undoable
+
+    @property
+    def can_redo(self) -> str | None:
+        """What :meth:`redo` would do again, None when nothing."""
+        return self.book.redoable
+
+    def label_counts(self, by: str = "image", *, level: str | None = None) -> pd.DataFrame:
+        """Labels per category (columns) and image or group (rows)."""
+        return describing.label_counts(self, by, level or self._level)
+
+    def label_population(self, level: str) -> PopulationSet:
+        """The labels of a level as a population set."""
+        with self.lock:
+            state = self.book.level(level)
+            return PopulationSet(
+                "labels", level, self.table.ids, state.codes_of(self.table.ids), tuple(state.categories)
+            )
+
+    # ------------------------------------------------------------------ looking
+
+    def select(self, ids: Any, mode: str = "replace") -> None:
+        """Select items.
+
+        Parameters
+        ----------
+        ids : sequence of int
+        mode : {"replace", "add", "toggle"}
+        """
+        given = np.unique(self.table.ids[self.table.positions(ids)])
+        if mode == "add":
+            given = np.union1d(self.selection, given)
+        elif mode == "toggle":
+            given = np.setxor1d(self.selection, given)
+        elif mode != "replace":
+            raise InputError(f"Items can be selected by replace, add or toggle, not {mode!r}.")
+        self.selection = given
+        self.emit(self.selection_changed, SelectionChanged(given))
+
+    def set_view(self, **changes: Any) -> View:
+        """Look at something else, or in another way; see :class:`~celltune_nb.session.view.View`."""
+        if changes.get("image") is not None and changes["image"] not in self.images:
+            self.image_number(changes["image"])
+        if changes.get("color_by") is not None and changes["color_by"] not in self.populations:
+            self.populations[changes["color_by"]]
+        with self.lock:
+            old = self.view
+            if "image" in changes and changes["image"] != old.image:
+                changes = {"center": None, "zoom": None, "rectangle": None, **changes}
+            self.view = view = old.changed(**changes)
+        fields = frozenset(name for name in changes if getattr(old, name) != getattr(view, name))
+        if fields:
+            self.emit(self.view_changed, ViewChanged(fields, view))
+        return view
+
+    def set_channel(self, name: str, **changes: Any) -> View:
+        """Show a channel differently: color, low, high, visible."""
+        return self.set_view(channels=self.view.with_channel(name, **changes).channels)
+
+    # ------------------------------------------------------------------ choosing what to label
+
+    def sample(
+        self, n: int, *, image: str | None = None, rectangle: Rectangle | None = None, by: str | None = None,
+        level: str | None = None, seed: int | None = None,
+    ) -> NDArray[np.int64]:  # fmt: skip
+        """Draw unlabelled items that are worth a label; audit items are never among them.
+
+        Parameters
+        ----------
+        n : int
+        image : str, optional
+        rectangle : (y0, x0, y1, x1), optional
+            Half-open, in pixels, on *image* (by default the one looked at).
+        by : str, optional
+            ``random`` (default inside a rectangle), ``clusters`` (default before the first model),
+            ``quota_margin`` (default after it), ``margin``, ``entropy``, ``disagreement``, ``rare``,
+            ``diverse``, ``audit``.
+        seed : int, optional
+            Drawn, and recorded, when None.
+
+        Returns
+        -------
+        ndarray of int64
+            At most *n* ids, the most useful first.
+        """
+        return sampling.sample(self, n, image, rectangle, by, level or self._level, seed)
+
+    def suggest_rectangle(
+        self, image: str | None = None, *, level: str | None = None, seed: int | None = None
+    ) -> Suggestion:
+        """The rectangle where labels would help most, with the reason."""
+        return sampling.suggest_rectangle(self, image, level or self._level, seed)
+
+    def draw_audit(self, n: int = 200, *, level: str | None = None, seed: int | None = None) -> NDArray[np.int64]:
+        """Reserve items for the audit sample; drawing again tops it up. Returns the new ids."""
+        return sampling.draw_audit(self, n, level or self._level, seed)
+
+    @property
+    def audit(self) -> Audit:
+        """The audit sample of the active level."""
+        return self.audits.of(self._level)
+
+    # ------------------------------------------------------------------ learning
+
+    def training_problems(self, *, level: str | None = None) -> list[Problem]:
+        """What stands in the way of a training, or will make it poor, in sentences."""
+        return training.problems(self, level or self._level)
+
+    def train(
+        self, models: Sequence[str] = ("xgboost", "catboost"), *, level: str | None = None, seed: int = 0,
+        wait: bool = False, **options: Any,
+    ) -> Run:  # fmt: skip
+        """Train the models on the labels and predict every item, in the background.
+
+        Parameters
+        ----------
+        models : sequence of str
+            ``xgboost``, ``catboost``, ``lightgbm``; the first two make ``Pred_MDL1`` and ``Pred_MDL2``.
+        seed : int
+            The same labels and seed give the same models.
+        wait : bool
+            Return when it is done.
+        **options
+            rounds, patience, holdout_fraction, n_jobs, weights ("none" or "balanced"), device
+            ("auto", "cpu", "cuda"), exclude_images, params (dict: model → its own parameters).
+
+        Raises
+        ------
+        TrainingError
+            When the labels cannot be learned from; see :meth:`training_problems`.
+        """
+        run = training.start(self, models, level or self._level, seed, options)
+        return run.wait() if wait else run
+
+    @property
+    def run(self) -> Run | None:
+        """The newest training."""
+        return self.runs[-1] if self.runs else None
+
+    @property
+    def models(self) -> list[Any]:
+        """Handles of the newest finished training of the active level: ``.name .device .memory .release()``."""
+        return training.models(self, self._level)
+
+    def predict(self, ids: Any = None, *, run: Run | None = None, level: str | None = None) -> pd.DataFrame:
+        """Mean probability of every category for some items (default: all), one row an item."""
+        return training.predict(self, ids, run, level or self._level)
+
+    def evaluate(self, run: Run | None = None, *, level: str | None = None) -> Evaluation:
+        """How good the models are: from the audit sample when it has 50 labels, else out of fold by group."""
+        return evaluating.evaluate(self, run, level or self._level)
+
+    # ------------------------------------------------------------------ taking data out
+
+    def export(self, path: str | Path) -> Path:
+        """Write items, labels, predictions and probabilities as one table, ``.csv`` or ``.parquet``."""
+        return exporting.export(self, path)
+
+    def export_labels(self, path: str | Path, *, level: str | None = None) -> Path:
+        """Write a label file ``image,cellID,class`` that :meth:`import_labels` reads."""
+        return exporting.export_labels(self, path, level or self._level)
+
+    # ------------------------------------------------------------------ for the modules of this floor
+
+    def offered(self, ids: NDArray[np.int64], strategy: str) -> None:
+        """Remember what a sampler offered last, so that labels given to it name the strategy."""
+        self._offered = (ids, strategy)
+
+    def finished_run(self, level: str) -> Run:
+        """The newest finished training of a level."""
+        for run in reversed(self.runs):
+            if run.level == level and run.state in ("done", "stopped"):
+                return run
+        raise NotReadyError("There is no trained model yet. Train first: session.train().")
+
+    def active_features(self) -> FeatureSource:
+        """The source that models learn from."""
+        if not self.features_by_name:
+            raise NotReadyError("There are no features yet. Measure first: session.measure().")
+        wanted = self.project.settings.get("features")
+        return self.features_by_name.get(wanted) or next(iter(self.features_by_name.values()))
+
+    def busy(self) -> Run | None:
+        """The training that waits or runs."""
+        return next((run for run in self.runs if run.state in ("queued", "running")), None)
+
+    def refuse_if_busy(self) -> None:
+        """One training at a time: a second would only slow both."""
+        if self.busy() is not None:
+            raise TrainingError("A training is running already. Stop or cancel it, or wait until it is done.")
+
+    def changed_items(self, what: str) -> None:
+        """Tell that images, items, features or columns were added."""
+        self.emit(self.items_changed, ItemsChanged(what))
+
+    def changed_populations(self, names: Sequence[str]) -> None:
+        """Tell that population sets were added or replaced."""
+        self.emit(self.populations_changed, PopulationsChanged(tuple(names)))

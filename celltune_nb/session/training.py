@@ -1,0 +1,288 @@
+"""Training as a job: a snapshot of labels and features in, models and population sets out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.categories import UNKNOWN, Category
+from ..data.features import FeatureSource
+from ..data.predictions import predicted, round_diff
+from ..errors import InputError, NotReadyError, TrainingError
+from . import runs as run_files
+from .exporting import label_table
+from .files import write_atomically
+from .jobs import Job
+from .populations import save_population
+from .runs import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..learn.training import Problem, Step, TrainingData
+    from .session import Session
+
+__all__ = ["Snapshot", "models", "predict", "problems", "snapshot", "start"]
+
+#: What part of a run each stage is, for the progress bar.
+_FIT, _PREDICT = 0.85, 0.13
+
+_OPTIONS = {"rounds", "patience", "holdout_fraction", "n_jobs", "weights", "device", "exclude_images", "params"}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The labels a model may learn from, at one moment.
+
+    Attributes
+    ----------
+    positions : ndarray of int64, shape (n,)
+        Rows of the labelled items: not in the audit sample, not of an excluded category or image.
+    y : ndarray of int64, shape (n,)
+        Number of the category in *classes*.
+    groups : ndarray of object, shape (n,)
+        The independent unit.
+    unit : str
+        What a group is: "group" or "image".
+    classes : tuple of Category
+    revision : int
+        Of the label journal.
+    features : FeatureSource
+    """
+
+    positions: NDArray[np.int64]
+    y: NDArray[np.int64]
+    groups: NDArray[np.object_]
+    unit: str
+    classes: tuple[Category, ...]
+    revision: int
+    features: FeatureSource
+
+    def data(self) -> TrainingData:
+        """With the features read."""
+        from ..learn.training import TrainingData
+
+        source = self.features
+        columns = source.columns
+        return TrainingData(
+            source.rows(self.positions), self.y, self.groups, tuple(c.name for c in self.classes),
+            tuple(source.names[i] for i in columns), source.schema_hash, self.revision, self.unit,
+        )  # fmt: skip
+
+
+def snapshot(session: Session, level: str, exclude_images: Sequence[str] = ()) -> Snapshot:
+    """What a training of *level* would learn from now."""
+    source = session.active_features()
+    for name in exclude_images:
+        session.image_number(name)
+    with session.lock:
+        table = session.table
+        state = session.book.level(level)
+        codes = state.codes_of(table.ids)
+        offered = [c for c in state.categories if c.name != UNKNOWN and not c.exclude_from_training]
+        usable = np.isin(codes, [c.code for c in offered])
+        audit = session.audits.of(level).ids
+        usable[table.positions(audit)] = False
+        usable[len(source) :] = False  # items added after the last measuring
+        for name in exclude_images:
+            usable[table.images == session.image_number(name)] = False
+        revision = session.book.revision
+    positions = np.flatnonzero(usable)
+    # Items that could not be measured at all have nothing to learn from.
+    positions = positions[~np.isnan(source.matrix[positions]).all(axis=1)] if len(positions) else positions
+    present = set(codes[positions].tolist())
+    classes = tuple(c for c in offered if c.code in present)
+    number = {c.code: i for i, c in enumerate(classes)}
+    y = np.array([number[int(c)] for c in codes[positions]], np.int64)
+    units, unit = table.units()
+    names = list(dict.fromkeys(map(str, table.groups))) if unit == "group" else table.names
+    groups = np.array([names[u] for u in units[positions]], object)
+    return Snapshot(positions, y, groups, unit, classes, revision, source)
+
+
+def problems(session: Session, level: str) -> list[Problem]:
+    """See :meth:`celltune_nb.Session.training_problems`."""
+    from ..learn.training import Problem, problems
+
+    try:
+        now = snapshot(session, level)
+    except NotReadyError as error:
+        return [Problem("error", str(error))]
+    with session.lock:
+        categories = [
+            c for c in session.book.level(level).categories if c.name != UNKNOWN and not c.exclude_from_training
+        ]
+    number = {c.code: i for i, c in enumerate(categories)}
+    y = np.array([number[now.classes[int(i)].code] for i in now.y], np.int64)
+    groups = now.groups if len(np.unique(session.table.units()[0])) > 1 else None
+    return problems(y, [c.name for c in categories], groups, unit=now.unit)
+
+
+def start(session: Session, kinds: Sequence[str], level: str, seed: int, options: dict[str, Any]) -> Run:
+    """See :meth:`celltune_nb.Session.train`."""
+    from ..learn.models import ModelSpec
+
+    unknown = options.keys() - _OPTIONS
+    if unknown:
+        raise InputError(f"train() has no option {sorted(unknown)[0]!r}. Options: {', '.join(sorted(_OPTIONS))}.")
+    if isinstance(kinds, str):
+        kinds = (kinds,)
+    if not kinds:
+        raise InputError("No model was asked for. Name at least one, for example 'xgboost'.")
+    params = dict(options.pop("params", {}) or {})
+    specs = [ModelSpec(kind, dict(params.get(kind, {}))) for kind in kinds]
+    excluded = tuple(options.pop("exclude_images", ()) or ())
+    errors = [p for p in problems(session, level) if p.severity == "error"]
+    if errors:
+        raise TrainingError(errors[0].text)
+    with session.writing():
+        session.refuse_if_busy()
+        now = snapshot(session, level, excluded)
+        run = Run(run_files.new_run_id(), level, int(seed), tuple(spec.kind for spec in specs))
+        session.runs.append(run)
+
+    last: list[str] = []
+
+    def changed(job: Job) -> None:
+        if last and last[0] == job.state:
+            session.emit(session.run_progressed, run)
+        else:
+            last[:] = [job.state]
+            session.emit(session.run_changed, run)
+
+    run.job = Job(lambda job: _train(session, run, now, specs, excluded, options, job), "training", changed)
+    session.jobs.start(run.job)
+    return run
+
+
+def _train(
+    session: Session, run: Run, now: Snapshot, specs: Sequence[Any], excluded: Sequence[str],
+    options: dict[str, Any], job: Job,
+) -> None:  # fmt: skip
+    from ..learn.training import fit_models
+
+    _back_up_labels(session, run.level)
+    job.report(0.0, "loading the learning libraries")
+
+    def on_step(step: Step) -> None:
+        for metric, values in (("log_loss", step.values), ("accuracy", step.accuracy), ("macro_f1", step.macro_f1)):
+            for split, value in values.items():
+                run.rows.append(
+                    {"model": step.model, "step": step.step, "split": split, "metric": metric, "value": float(value)}
+                )
+        doing = "round" if step.phase == "choose" else "refit on all labels, round"
+        job.report(_FIT * step.fraction, f"{step.model}: {doing} {step.step}", step.remaining_s)
+
+    result = fit_models(now.data(), specs, seed=run.seed, on_step=on_step, stop=lambda: job.wish, **options)
+    probabilities = [_predict_all(handle, now.features, job, i, len(result.handles)) for i, handle in enumerate(result.handles)]
+    job.check()
+    job.report(_FIT + _PREDICT, "saving")
+    run.models = result.handles
+    run.metrics = result.metrics
+    run.rows = list(result.history)
+    run.notes = list(result.notes)
+    run.about = _about(session, now, result, excluded, options)
+    _commit(session, run, now, probabilities, job)
+
+
+def _predict_all(handle: Any, source: FeatureSource, job: Job, index: int, count: int) -> NDArray[np.float32]:
+    columns = source.columns
+    out = np.empty((len(source), len(handle.categories)), np.float32)
+    done = 0
+    for part, rows in source.blocks():
+        job.check()
+        out[part] = handle.predict_proba(rows)
+        out[part][np.isnan(rows).all(axis=1)] = np.nan
+        done += len(rows)
+        job.report(_FIT + _PREDICT * (index + done / len(source)) / count, f"{handle.name}: predicting {len(source):,} items")
+    assert len(columns) == len(handle.feature_names)
+    return out
+
+
+def _commit(session: Session, run: Run, now: Snapshot, probabilities: list[NDArray[np.float32]], job: Job) -> None:
+    """Write everything, then let it take effect in one step."""
+    with session.lock:
+        unknown = session.book.level(run.level).categories[UNKNOWN]
+        # A category renamed or recoloured meanwhile keeps its code; a deleted one is still shown as it was.
+        current = session.book.level(run.level).categories.by_code
+        classes = [current.get(c.code, c) for c in now.classes]
+        table = session.table
+    sets = predicted(probabilities, classes, table.ids[: len(now.features)], run.level, unknown)
+    key = next((k for k in (f"{run.level}/Pred_AVG", "Pred_AVG") if k in session.populations), None)
+    if key is not None and session.populations[key].level == run.level:
+        average = next(s for s in sets if s.name == "Pred_AVG")
+        sets.append(round_diff(session.populations[key], average))
+    run.round = 1 + sum(r.level == run.level and r.state in ("done", "stopped") for r in session.runs)
+    job.check()
+    with session.writing():
+        pass  # refuse before anything is written
+    run_files.save_run(run, session.project.path("runs", run.id))
+    for item in sets:
+        save_population(session.project, item)
+    with session.writing():
+        session.populations.put(sets)
+    session.changed_populations([item.name for item in sets])
+
+
+def _about(session: Session, now: Snapshot, result: Any, excluded: Sequence[str], options: dict[str, Any]) -> dict[str, Any]:
+    import importlib.metadata
+    import platform
+
+    versions = {"python": platform.python_version()}
+    for package in ("celltune-nb", "numpy", "xgboost", "catboost", "lightgbm"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    split = result.split
+    return {
+        "label_revision": now.revision, "labels": len(now.y), "unit": now.unit,
+        "counts": {c.name: int(n) for c, n in zip(now.classes, np.bincount(now.y, minlength=len(now.classes)), strict=True)},
+        "source": now.features.name, "schema_hash": now.features.schema_hash,
+        "features": [now.features.names[i] for i in now.features.columns],
+        "split": {"by": split.by, "sentence": split.sentence, "train": len(split.train), "valid": len(split.valid)},
+        "rounds": result.rounds, "stopped": result.stopped, "user": session.user, "versions": versions,
+        "exclude_images": list(excluded), "options": {k: v for k, v in options.items() if v is not None},
+    }  # fmt: skip
+
+
+def _back_up_labels(session: Session, level: str) -> None:
+    """A copy of the labels at each training, as a label file that any program reads."""
+    with session.lock:
+        frame = label_table(session, level)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    suffix = "" if level == "main" else f"-{''.join(c if c.isalnum() else '_' for c in level)}"
+    target = session.project.path("backups", f"labels-{stamp}{suffix}.csv")
+    write_atomically(target, lambda stream: frame.to_csv(stream))
+
+
+def models(session: Session, level: str) -> list[Any]:
+    """See :attr:`celltune_nb.Session.models`."""
+    try:
+        return run_files.load_models(session.finished_run(level))
+    except NotReadyError:
+        return []
+
+
+def predict(session: Session, ids: Any, run: Run | None, level: str) -> pd.DataFrame:
+    """See :meth:`celltune_nb.Session.predict`."""
+    import pandas as pd
+
+    run = run or session.finished_run(level)
+    handles = run_files.load_models(run)
+    source = session.active_features()
+    if handles and handles[0].schema_hash != source.schema_hash:
+        raise NotReadyError("The features have changed since that training. Train again: session.train().")
+    positions = np.arange(len(source)) if ids is None else session.positions(ids)
+    if len(positions) and positions.max() >= len(source):
+        raise NotReadyError("Some of these items are not measured yet. Measure first: session.measure().")
+    rows = source.rows(positions)
+    mean = np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32)
+    return pd.DataFrame(
+        mean, index=pd.Index(session.table.ids[positions], name="item"), columns=list(handles[0].categories)
+    )

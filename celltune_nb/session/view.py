@@ -1,0 +1,147 @@
+"""What is looked at and how: image, position, channels, colours.  Kept with the project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal
+
+from ..data.images import Image
+from ..errors import InputError
+
+__all__ = ["CHANNEL_COLORS", "ChannelView", "View"]
+
+#: First colours given to channels: far apart when added up, blue for a nuclear stain.
+CHANNEL_COLORS = ("#FF3B30", "#34C759", "#FFD60A", "#32D3FF", "#FF40FF", "#FF9F0A", "#FFFFFF", "#BF8CFF")
+_NUCLEAR = ("dapi", "dna", "hoechst", "draq5", "nuclei", "histone", "h3", "ir191", "ir193")
+
+Style = Literal["fill", "border", "both"]
+
+
+@dataclass(frozen=True)
+class ChannelView:
+    """How a channel is shown.
+
+    Attributes
+    ----------
+    color : str
+        ``"#RRGGBB"``.
+    low, high : float
+        Intensities shown black and at full colour.
+    visible : bool
+    """
+
+    name: str
+    color: str
+    low: float
+    high: float
+    visible: bool = True
+
+
+@dataclass(frozen=True)
+class View:
+    """What is looked at and how.
+
+    Attributes
+    ----------
+    image : str or None
+    center : (y, x) or None
+        In pixels; None: the middle.
+    zoom : float or None
+        Screen pixels (CSS) an image pixel; None: the whole image fits.
+    color_by : str or None
+        ``"labels"``, the name of a population set, or None for plain cells.
+    opacity : float
+        Of the cells' fill, 0 to 1.
+    style : {"fill", "border", "both"}
+    hidden : frozenset of str
+        Categories not shown.
+    channels : tuple of ChannelView
+    rectangle : (y0, x0, y1, x1) or None
+        The rectangle that sampling is held to.
+    blind : bool
+        Predictions and their figures are kept out of sight (while an audit is labelled).
+    """
+
+    image: str | None = None
+    center: tuple[float, float] | None = None
+    zoom: float | None = None
+    color_by: str | None = "labels"
+    opacity: float = 0.4
+    style: Style = "both"
+    hidden: frozenset[str] = frozenset()
+    channels: tuple[ChannelView, ...] = field(default_factory=tuple)
+    rectangle: tuple[float, float, float, float] | None = None
+    blind: bool = False
+
+    def changed(self, **changes: Any) -> View:
+        """With some fields changed, checked.
+
+        Raises
+        ------
+        InputError
+            For an unknown field or a value out of range.
+        """
+        known = {f.name for f in fields(self)}
+        if not changes.keys() <= known:
+            raise InputError(f"A view has no {sorted(changes.keys() - known)[0]!r}. It has: {', '.join(sorted(known))}.")
+        new = replace(self, **changes)
+        if not 0 <= new.opacity <= 1:
+            raise InputError(f"The opacity is {new.opacity}; give a number from 0 to 1.")
+        if new.style not in ("fill", "border", "both"):
+            raise InputError(f"Cells can be shown as fill, border or both, not {new.style!r}.")
+        if new.zoom is not None and not 1e-4 < new.zoom < 1e4:
+            raise InputError(f"The zoom is {new.zoom}; give screen pixels an image pixel, such as 1.")
+        if new.rectangle is not None:
+            y0, x0, y1, x1 = (float(v) for v in new.rectangle)
+            new = replace(new, rectangle=(min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1)))
+        return replace(new, hidden=frozenset(new.hidden), channels=tuple(new.channels))
+
+    def with_channel(self, name: str, **changes: Any) -> View:
+        """With one channel shown differently."""
+        if name not in {c.name for c in self.channels}:
+            raise InputError(f"There is no channel {name!r}. Channels: {', '.join(c.name for c in self.channels)}.")
+        return replace(self, channels=tuple(replace(c, **changes) if c.name == name else c for c in self.channels))
+
+    def with_image_channels(self, images: Iterable[Image]) -> View:
+        """With a row for each channel that the images have and the view does not know yet."""
+        rows = list(self.channels)
+        known = {c.name for c in rows}
+        for image in images:
+            for i, name in enumerate(image.channels):
+                if name not in known:
+                    known.add(name)
+                    low, high = image.contrast.get(name, (0.0, 255.0))
+                    shown = image.is_rgb or sum(r.visible for r in rows) < 4
+                    rows.append(ChannelView(name, _first_color(name, i, image, rows), low, high, shown))
+        return replace(self, channels=tuple(rows))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for ``view.json``."""
+        return {**asdict(self), "hidden": sorted(self.hidden), "rectangle": None, "blind": False}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> View:
+        """From what :meth:`to_json` gave; what cannot be used is left at its default."""
+        try:
+            known = {f.name for f in fields(cls)}
+            values = {k: v for k, v in stored.items() if k in known}
+            values["channels"] = tuple(ChannelView(**c) for c in values.get("channels", ()))
+            values["hidden"] = frozenset(values.get("hidden", ()))
+            if values.get("center") is not None:
+                values["center"] = (float(values["center"][0]), float(values["center"][1]))
+            return cls().changed(**values)
+        except (TypeError, ValueError, KeyError, IndexError):
+            return cls()  # how things were looked at is never worth refusing a project for
+
+
+def _first_color(name: str, number: int, image: Image, rows: list[ChannelView]) -> str:
+    if image.is_rgb:
+        return ("#FF0000", "#00FF00", "#0000FF")[number]
+    if len(image.channels) == 1:
+        return "#FFFFFF"
+    if any(name.lower().startswith(n) for n in _NUCLEAR):
+        return "#4D7CFF"
+    taken = {r.color for r in rows}
+    free = [c for c in CHANNEL_COLORS if c not in taken]
+    return free[0] if free else CHANNEL_COLORS[number % len(CHANNEL_COLORS)]
