@@ -76,7 +76,10 @@ def test_a_module_defines_what_it_lists_and_stays_readable(path: Path) -> None:
     tree = ast.parse(source)
     missing = set(_listed(tree)) - _defined(tree)
     assert not missing or path.with_suffix(".pyi").exists(), f"listed in __all__ but not defined: {missing}"
-    assert source.count("\n") <= 400, "past 400 lines, look for the second noun in a module"
+    # a rule that makes the code worse is broken, and the reason said in one line
+    assert source.count("\n") <= 400 or "\n# Long because " in source, (
+        "past 400 lines, look for the second noun"
+    )
 
 
 def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
