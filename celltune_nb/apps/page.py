@@ -52,7 +52,8 @@ def show(workflow: str, example: str) -> None:
     try:
         import celltune_nb as ct
 
-        display(getattr(ct.workflows, workflow)(open_project(example)))
+        session = open_project(example)
+        display(getattr(ct.workflows, workflow)(session))
     except CellTuneError as error:
         display(
             HTML(
