@@ -173,7 +173,7 @@ def _prepare(example: str, project: Path | None) -> Path:
     from . import datasets
 
     started = time.monotonic()
-    print(f"Preparing the example {example!r} (the first time takes up to a minute) …", flush=True)
+    print(f"Preparing the example {example!r} (the first time takes a while) …", flush=True)
     with datasets.load(example, project=project) as session:
         folder = Path(session.folder)
         items = len(session.items)
