@@ -115,4 +115,6 @@ class FeatureSource:
         """All features, indexed by item id."""
         import pandas as pd
 
-        return pd.DataFrame(np.asarray(self.matrix), index=pd.Index(self.ids, name="item"), columns=self.names)
+        return pd.DataFrame(
+            np.asarray(self.matrix), index=pd.Index(self.ids, name="item"), columns=self.names
+        )

@@ -6,6 +6,7 @@ A rectangle of 30 cells takes about 30 bytes, a million consecutive ids about a 
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from ..errors import FormatError
 
 __all__ = ["decode_array", "decode_ids", "encode_array", "encode_ids"]
 
-_WIDTHS = {b"1": np.dtype("<u1"), b"2": np.dtype("<u2"), b"4": np.dtype("<u4"), b"8": np.dtype("<u8")}
-_KINDS = {b"h": np.dtype("<i2"), b"f": np.dtype("<f4"), b"d": np.dtype("<f8")}
+_Kinds = dict[bytes, np.dtype[Any]]
+
+_WIDTHS: _Kinds = {b"1": np.dtype("<u1"), b"2": np.dtype("<u2"), b"4": np.dtype("<u4"), b"8": np.dtype("<u8")}
+_KINDS: _Kinds = {b"h": np.dtype("<i2"), b"f": np.dtype("<f4"), b"d": np.dtype("<f8")}
 
 
 def encode_ids(ids: NDArray[np.int64]) -> bytes:
@@ -51,7 +54,7 @@ def decode_array(stored: bytes) -> NDArray[np.generic]:
     return _inflate(stored, _KINDS)
 
 
-def _inflate(stored: bytes, kinds: dict[bytes, np.dtype[np.generic]]) -> NDArray[np.generic]:
+def _inflate(stored: bytes, kinds: _Kinds) -> NDArray[np.generic]:
     dtype = kinds.get(stored[:1])
     if dtype is None:
         raise FormatError("A journal row holds ids in an unknown code. Restore labels.sqlite from a backup.")

@@ -72,11 +72,15 @@ def check_image(name: str, image: Any, channels: Sequence[str] | None) -> tuple[
         image = np.asarray(image)
     kind = np.dtype(image.dtype).kind
     if kind not in "buif":
-        raise InputError(f"Image {name!r} holds {image.dtype}, not numbers. Give an array of integers or floats.")
+        raise InputError(
+            f"Image {name!r} holds {image.dtype}, not numbers. Give an array of integers or floats."
+        )
     shape = tuple(int(n) for n in image.shape)
     if any(n == 0 for n in shape):
         raise InputError(f"Image {name!r} is empty (shape {shape}). Check the file it came from.")
-    is_rgb = len(shape) == 3 and shape[2] == 3 and shape[0] > 3 and (channels is None or len(channels) != shape[0])
+    is_rgb = (
+        len(shape) == 3 and shape[2] == 3 and shape[0] > 3 and (channels is None or len(channels) != shape[0])
+    )
     if is_rgb and (channels is None or list(channels) == ["Red", "Green", "Blue"]):
         if np.dtype(image.dtype) != np.uint8:
             raise InputError(
@@ -94,9 +98,13 @@ def check_image(name: str, image: Any, channels: Sequence[str] | None) -> tuple[
             f"Image {name!r} with shape {shape} would have {count} channels. Give (C, Y, X) with the channels first; "
             "if it really has that many, name them with channels=."
         )
-    names = [f"Channel {i + 1}" for i in range(count)] if channels is None else [str(c).strip() for c in channels]
+    names = (
+        [f"Channel {i + 1}" for i in range(count)] if channels is None else [str(c).strip() for c in channels]
+    )
     if len(names) != count:
-        raise InputError(f"Image {name!r} has {count} channels but {len(names)} channel names. Name each channel.")
+        raise InputError(
+            f"Image {name!r} has {count} channels but {len(names)} channel names. Name each channel."
+        )
     if len(set(names)) != count or not all(names):
         twice = next((n for n in names if names.count(n) > 1), "")
         raise InputError(f"The channel names of image {name!r} are not distinct ({twice!r}). Rename one.")

@@ -84,7 +84,9 @@ class ItemTable:
             np.concatenate([self.cells, np.asarray(cells, np.int64)[order]]),
             np.concatenate([self.y, np.asarray(y, np.float64)[order]]),
             np.concatenate([self.x, np.asarray(x, np.float64)[order]]),
-            np.concatenate([self.border, np.full(n, np.inf, np.float32) if border is None else border[order]]),
+            np.concatenate(
+                [self.border, np.full(n, np.inf, np.float32) if border is None else border[order]]
+            ),
             np.concatenate([self.bbox, np.zeros((n, 4), np.int32) if bbox is None else bbox[order]]),
             list(names),
             np.concatenate([self.groups, groups]),
@@ -107,9 +109,11 @@ class ItemTable:
             raise InputError("Items are named by a list of whole numbers, as in session.items.index.")
         wanted = wanted.astype(np.int64)
         places = np.searchsorted(self.ids, wanted)
-        bad = (places >= len(self)) | (self.ids[np.minimum(places, max(len(self) - 1, 0))] != wanted) if len(
-            self
-        ) else np.ones(len(wanted), bool)
+        bad = (
+            (places >= len(self)) | (self.ids[np.minimum(places, max(len(self) - 1, 0))] != wanted)
+            if len(self)
+            else np.ones(len(wanted), bool)
+        )
         if bad.any():
             raise InputError(
                 f"{int(bad.sum()):,} of {len(wanted):,} ids are not items of this project (the first: "

@@ -220,7 +220,22 @@ class Journal:
             (after,),
         )
         none = np.empty(0, np.int64)
-        for seq, when, user, verb, level, category, code, source, strategy, turn, ids, codes, t0, detail in rows:
+        for (
+            seq,
+            when,
+            user,
+            verb,
+            level,
+            category,
+            code,
+            source,
+            strategy,
+            turn,
+            ids,
+            codes,
+            t0,
+            detail,
+        ) in rows:
             yield Entry(
                 verb=verb, level=level, ids=decode_ids(ids) if ids else none,
                 codes=decode_array(codes).astype(np.int16) if codes else int(code or 0),
@@ -258,7 +273,21 @@ class Journal:
             "FROM proposals WHERE (?1 IS NULL OR strategy = ?1) AND (?2 IS NULL OR level = ?2) ORDER BY id",
             (strategy, level),
         )
-        for number, when, user, by, where, image, rectangle, seed, turn, ids, score, probability, reasons in rows:
+        for (
+            number,
+            when,
+            user,
+            by,
+            where,
+            image,
+            rectangle,
+            seed,
+            turn,
+            ids,
+            score,
+            probability,
+            reasons,
+        ) in rows:
             yield ProposalRecord(
                 strategy=by, level=where, ids=decode_ids(ids), score=decode_array(score).astype(np.float32),
                 probability=decode_array(probability).astype(np.float64), reasons=tuple(json.loads(reasons)),

@@ -133,7 +133,9 @@ class LabelBook:
         """Begin a level with no categories but *Unknown*."""
         name = str(name).strip()
         if not name or len(name) > 80 or not name.isprintable() or "/" in name:
-            raise LabelError("A level needs a name of 1 to 80 printable characters without '/'. Choose another.")
+            raise LabelError(
+                "A level needs a name of 1 to 80 printable characters without '/'. Choose another."
+            )
         if name in self.levels:
             raise LabelError(f"There is already a level {name!r}. Choose another name.")
         if parent is not None:
@@ -164,7 +166,9 @@ class LabelBook:
         known = self.level(level).categories.by_code
         used = {codes} if isinstance(codes, int) else set(np.unique(codes).tolist())
         if not used <= known.keys():
-            raise LabelError(f"Level {level!r} has no category with code {min(used - known.keys())}. Add it first.")
+            raise LabelError(
+                f"Level {level!r} has no category with code {min(used - known.keys())}. Add it first."
+            )
         if source not in SOURCES:
             raise LabelError(f"{source!r} is not a source of labels. Sources: {', '.join(SOURCES)}.")
         order = np.argsort(ids, kind="stable")
@@ -233,7 +237,9 @@ class LabelBook:
         """A level by name."""
         if name not in self.levels:
             known = ", ".join(map(repr, self.levels)) or "none yet"
-            raise LabelError(f"There is no level {name!r}. Levels: {known}. Add it: session.levels.add({name!r}).")
+            raise LabelError(
+                f"There is no level {name!r}. Levels: {known}. Add it: session.levels.add({name!r})."
+            )
         return self.levels[name]
 
     def last_ids(self) -> NDArray[np.int64]:

@@ -64,7 +64,9 @@ class PopulationSet:
         place = np.zeros(max(c.code for c in self.categories) + 1, np.int16)
         for i, category in enumerate(self.categories):
             place[category.code] = i
-        values = pd.Categorical.from_codes(place[self.codes], categories=[c.name for c in self.categories])
+        values = pd.Categorical.from_codes(
+            place[self.codes], categories=pd.Index([c.name for c in self.categories])
+        )
         return pd.Series(values, index=pd.Index(self.ids, name="item"), name=self.name)
 
     def probabilities(self) -> pd.DataFrame:
@@ -78,15 +80,21 @@ class PopulationSet:
         import pandas as pd
 
         if self.probability is None:
-            raise NotReadyError(f"{self.name!r} has no probabilities. Train, then use Pred_AVG, Pred_MDL1 or Pred_MDL2.")
-        return pd.DataFrame(self.probability, index=pd.Index(self.ids, name="item"), columns=list(self.classes))
+            raise NotReadyError(
+                f"{self.name!r} has no probabilities. Train, then use Pred_AVG, Pred_MDL1 or Pred_MDL2."
+            )
+        return pd.DataFrame(
+            self.probability, index=pd.Index(self.ids, name="item"), columns=list(self.classes)
+        )
 
     def counts(self) -> pd.Series:
         """Number of items in every category, in the order of the categories."""
         import pandas as pd
 
         tally = np.bincount(self.codes, minlength=max(c.code for c in self.categories) + 1)
-        return pd.Series({c.name: int(tally[c.code]) for c in self.categories}, name=self.name, dtype=np.int64)
+        return pd.Series(
+            {c.name: int(tally[c.code]) for c in self.categories}, name=self.name, dtype=np.int64
+        )
 
     def confidence(self) -> NDArray[np.float32] | None:
         """The largest probability of each item, or None."""

@@ -7,7 +7,7 @@ models' probabilities, ``Pred_ALL`` compares the first two: ``A`` where they agr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,11 +52,17 @@ def predicted(
         missing = np.isnan(probability[:, 0])
         winner = np.argmax(np.where(missing[:, None], 0, probability), axis=1)
         return PopulationSet(
-            name, level, ids, np.where(missing, 0, codes[winner]).astype(np.int16), categories, probability, names
+            name,
+            level,
+            ids,
+            np.where(missing, 0, codes[winner]).astype(np.int16),
+            categories,
+            probability,
+            names,
         )
 
     models = [best(f"Pred_MDL{i + 1}", p) for i, p in enumerate(probabilities)]
-    mean = probabilities[0] if len(probabilities) == 1 else np.mean(probabilities, axis=0, dtype=np.float32)
+    mean = np.asarray(np.mean(probabilities, axis=0, dtype=np.float32))
     sets = [*models, best("Pred_AVG", mean)]
     if len(models) > 1:
         sets.append(compared("Pred_ALL", models[0], models[1]))
@@ -67,7 +73,13 @@ def compared(name: str, first: PopulationSet, second: PopulationSet) -> Populati
     """``A`` where two sets agree, ``A/B`` where they differ."""
     by_code = {c.code: c for c in (*first.categories, *second.categories)}
     return _paired(
-        name, first, first.codes, second.codes, by_code, "/", lambda a, b, i: _PAIR_COLORS[i % len(_PAIR_COLORS)]
+        name,
+        first,
+        first.codes,
+        second.codes,
+        by_code,
+        "/",
+        lambda _, i: _PAIR_COLORS[i % len(_PAIR_COLORS)],
     )
 
 
@@ -83,7 +95,7 @@ def round_diff(before: PopulationSet, after: PopulationSet) -> PopulationSet:
     same = Category(0, "unchanged", UNKNOWN_COLOR)
     result = _paired(
         "Round_diff", after, np.where(changed, old, 0).astype(np.int16),
-        np.where(changed, after.codes, 0).astype(np.int16), by_code, " → ", lambda a, b, i: b.color,
+        np.where(changed, after.codes, 0).astype(np.int16), by_code, " → ", lambda after, _: after.color,
     )  # fmt: skip
     kept = [c for c in result.categories if c.code != 0 and c.code not in by_code]
     return PopulationSet("Round_diff", after.level, after.ids, result.codes, (same, *kept))
@@ -91,7 +103,7 @@ def round_diff(before: PopulationSet, after: PopulationSet) -> PopulationSet:
 
 def _paired(
     name: str, like: PopulationSet, a: NDArray[np.int16], b: NDArray[np.int16], by_code: dict[int, Category],
-    sign: str, color: object,
+    sign: str, color: Callable[[Category, int], str],
 ) -> PopulationSet:  # fmt: skip
     span = max(by_code) + 1
     pair = a.astype(np.int64) * span + b
@@ -100,7 +112,7 @@ def _paired(
         Category(
             span + i,
             f"{by_code[int(p // span)].name}{sign}{by_code[int(p % span)].name}",
-            color(by_code[int(p // span)], by_code[int(p % span)], i),  # type: ignore[operator]
+            color(by_code[int(p % span)], i),
         )
         for i, p in enumerate(unique)
     ]

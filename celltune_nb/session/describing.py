@@ -116,10 +116,14 @@ def _top_markers(session: Session, position: int, count: int = 3) -> list[tuple[
     return [(names[i], float(z[i])) for i in best]
 
 
-_SCALES: dict[int, tuple[Any, tuple[NDArray[np.int64], list[str], NDArray[np.float64], NDArray[np.float64]]]] = {}
+_SCALES: dict[
+    int, tuple[Any, tuple[NDArray[np.int64], list[str], NDArray[np.float64], NDArray[np.float64]]]
+] = {}
 
 
-def _marker_scale(source: Any) -> tuple[NDArray[np.int64], list[str], NDArray[np.float64], NDArray[np.float64]]:
+def _marker_scale(
+    source: Any,
+) -> tuple[NDArray[np.int64], list[str], NDArray[np.float64], NDArray[np.float64]]:
     """Columns of the channels' means, their names, and mean and deviation over a sample of the items."""
     known = _SCALES.get(id(source))
     if known is not None and known[0] is source:
@@ -127,7 +131,9 @@ def _marker_scale(source: Any) -> tuple[NDArray[np.int64], list[str], NDArray[np
     from ..measure.names import parse_name
 
     parsed = [parse_name(name) for name in source.names]
-    columns = [i for i, p in enumerate(parsed) if p.channel and p.statistic == "Mean" and p.compartment == "Cell"]
+    columns = [
+        i for i, p in enumerate(parsed) if p.channel and p.statistic == "Mean" and p.compartment == "Cell"
+    ]
     names = [str(parsed[i].channel) for i in columns]
     rows = np.linspace(0, len(source) - 1, min(len(source), 20_000)).astype(np.int64)
     sample = np.asarray(source.matrix[rows][:, columns], np.float64) if columns else np.zeros((1, 0))

@@ -72,5 +72,3 @@ class AccessChanged:
 
     read_only: bool
     reason: str
-
-

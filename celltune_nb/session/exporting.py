@@ -72,9 +72,11 @@ def export_labels(session: Session, path: str | Path, level: str) -> Path:
 def _write(frame: pd.DataFrame, target: Path) -> Path:
     try:
         if target.suffix.lower() == ".csv":
-            write_atomically(target, lambda stream: frame.to_csv(stream))
+            write_atomically(target, frame.to_csv)
         else:
-            write_atomically(target, lambda stream: frame.to_parquet(stream))
+            write_atomically(target, frame.to_parquet)
     except OSError as error:
-        raise InputError(f"{target} cannot be written ({error.strerror}). Choose a folder you may write to.") from error
+        raise InputError(
+            f"{target} cannot be written ({error.strerror}). Choose a folder you may write to."
+        ) from error
     return target

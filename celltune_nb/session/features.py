@@ -28,7 +28,9 @@ class Features:
     def __getitem__(self, name: str) -> FeatureSource:
         sources = self._session.features_by_name
         if name not in sources:
-            raise InputError(f"There is no feature source {name!r}. There are: {', '.join(sources) or 'none yet'}.")
+            raise InputError(
+                f"There is no feature source {name!r}. There are: {', '.join(sources) or 'none yet'}."
+            )
         return sources[name]
 
     def __getattr__(self, name: str) -> Any:

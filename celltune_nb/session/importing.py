@@ -71,14 +71,21 @@ def add_image(
     if name in session.images:
         raise InputError(f"There is an image {name!r} already. Give this one another name.")
     if pixel_size is not None and not (np.isfinite(pixel_size) and 0 < pixel_size < 1e6):
-        raise InputError(f"The pixel size of image {name!r} is {pixel_size}. Give µm a pixel, such as 0.5, or None.")
+        raise InputError(
+            f"The pixel size of image {name!r} is {pixel_size}. Give µm a pixel, such as 0.5, or None."
+        )
     array, names = check_image(name, image, channels)
     known = next(iter(session.images.values()), None)
     if known is not None and set(known.channels) != set(names):
         missing = sorted(set(known.channels) - set(names))
         extra = sorted(set(names) - set(known.channels))
         difference = "; ".join(
-            text for text, found in ((f"lacks {', '.join(missing)}", missing), (f"also has {', '.join(extra)}", extra)) if found
+            text
+            for text, found in (
+                (f"lacks {', '.join(missing)}", missing),
+                (f"also has {', '.join(extra)}", extra),
+            )
+            if found
         )
         raise InputError(
             f"Image {name!r} does not have the channels of image {known.name!r}: it {difference}. A project has one set "
@@ -132,7 +139,9 @@ def _dense(mask: Any, labels: NDArray[np.int64]) -> NDArray[np.uint32]:
     rows = max(1, (16 << 20) // max(1, mask.shape[1]))
     for start in range(0, mask.shape[0], rows):
         part = np.asarray(mask[start : start + rows]).astype(np.int64)
-        out[start : start + rows] = part if consecutive else np.where(part == 0, 0, np.searchsorted(labels, part) + 1)
+        out[start : start + rows] = (
+            part if consecutive else np.where(part == 0, 0, np.searchsorted(labels, part) + 1)
+        )
     return out
 
 
@@ -160,9 +169,11 @@ def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
             raise FormatError(f"{name} is neither .csv nor .parquet. Save the table as one of them.")
         try:
             frame = pd.read_csv(path) if kind == ".csv" else pd.read_parquet(path)
-        except Exception as error:  # the readers raise dozens of kinds
+        except Exception as error:
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise FormatError(f"{name} cannot be read as {kind[1:]} ({reason}). Check or save it again.") from error
+            raise FormatError(
+                f"{name} cannot be read as {kind[1:]} ({reason}). Check or save it again."
+            ) from error
     missing = [c for c in columns if c not in frame.columns]
     if missing:
         raise InputError(
@@ -221,7 +232,9 @@ def import_cells(
     cells = _whole(frame[cell], cell)
     if frame[[image, cell]].duplicated().any():
         twice = frame[frame[[image, cell]].duplicated()].iloc[0]
-        raise InputError(f"Image {twice[image]}, cell {twice[cell]} stands twice in the table. Keep one row a cell.")
+        raise InputError(
+            f"Image {twice[image]}, cell {twice[cell]} stands twice in the table. Keep one row a cell."
+        )
     values = None
     if features:
         values = frame[list(features)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float32)
@@ -235,7 +248,9 @@ def import_cells(
     if new and x and y:
         positions = frame[[y, x]].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
         if not np.isfinite(positions).all():
-            raise InputError(f"Columns {y!r} and {x!r} have to hold a number in every row. Correct or remove those rows.")
+            raise InputError(
+                f"Columns {y!r} and {x!r} have to hold a number in every row. Correct or remove those rows."
+            )
         for name in new:
             rows = np.flatnonzero(frame[image].astype(str) == name)
             items = items.extended(name, cells[rows], positions[rows, 0], positions[rows, 1])
@@ -254,9 +269,17 @@ def import_cells(
             extra = extra.copy()
             taken = {image, cell, *(features or ())}
             for column in frame.columns:
-                if column not in taken and column not in (x, y, group) and str(column) not in ("image", "cellID"):
-                    name = str(column) if str(column) not in ("y", "x", "group", "kind") else f"{column}_table"
-                    extra[name] = pd.Series(frame[column].to_numpy()[hit], index=places[hit]).reindex(range(len(items)))
+                if (
+                    column not in taken
+                    and column not in (x, y, group)
+                    and str(column) not in ("image", "cellID")
+                ):
+                    name = (
+                        str(column) if str(column) not in ("y", "x", "group", "kind") else f"{column}_table"
+                    )
+                    extra[name] = pd.Series(frame[column].to_numpy()[hit], index=places[hit]).reindex(
+                        range(len(items))
+                    )
             groups = items.groups.copy()
             if group is not None:
                 groups[places[hit]] = frame[group].astype(str).to_numpy(object)[hit]
@@ -294,7 +317,9 @@ def import_labels(session: Session, table: Any, level: str | None, on_conflict: 
             f"The label table has no column {error.args[0]!r}. It needs image (or fov), cellID and class; it has: "
             f"{', '.join(map(str, list(frame.columns)[:20]))}."
         ) from error
-    names = frame[image].astype(str) if image is not None else frame[cell].map(lambda _: session.table.names[0])
+    names = (
+        frame[image].astype(str) if image is not None else frame[cell].map(lambda _: session.table.names[0])
+    )
     level = level or session.level
     categories = session.book.level(level).categories
     cells = _whole(frame[cell], str(cell))
@@ -307,7 +332,9 @@ def import_labels(session: Session, table: Any, level: str | None, on_conflict: 
     state = session.book.level(level)
     codes_before = state.codes_of(ids)
     by_code = categories.by_code
-    clash = np.array([c != 0 and by_code[int(c)].name != n for c, n in zip(codes_before, classes, strict=True)], bool)
+    clash = np.array(
+        [c != 0 and by_code[int(c)].name != n for c, n in zip(codes_before, classes, strict=True)], bool
+    )
     if clash.any() and on_conflict == "error":
         i = int(np.flatnonzero(clash)[0])
         raise LabelError(

@@ -63,7 +63,9 @@ class Job:
         Called as ``changed(job)`` after each change of state and, at most ten times a second, of progress.
     """
 
-    def __init__(self, work: Callable[[Job], Any], name: str, changed: Callable[[Job], None] | None = None) -> None:
+    def __init__(
+        self, work: Callable[[Job], Any], name: str, changed: Callable[[Job], None] | None = None
+    ) -> None:
         self.name = name
         self.state: State = "queued"
         self.progress = Progress(text="waiting")
@@ -129,7 +131,9 @@ class Job:
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._finished.wait(0.05):
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name!r} is still {self.state} after {timeout:g} s. Wait longer, or stop it.")
+                raise TimeoutError(
+                    f"{self.name!r} is still {self.state} after {timeout:g} s. Wait longer, or stop it."
+                )
         if self.error is not None and self.state == "failed":
             raise self.error
         return self
@@ -152,7 +156,7 @@ class Job:
         except Cancelled as error:
             self.error = error
             state: State = "cancelled"
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - kept for the person who waits
             # Kept and shown, never lost in a thread; an unforeseen one is logged with its traceback.
             self.error = error
             state = "failed"
@@ -172,7 +176,7 @@ class Job:
         if self._changed is not None:
             try:
                 self._changed(self)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a thread must outlive one bad call
                 _log.exception("a listener to %s failed", self.name)
 
 
@@ -313,7 +317,7 @@ class LatestWins:
     def _call(self, arguments: tuple[Any, ...]) -> None:
         try:
             self._work(*arguments)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a thread must outlive one bad call
             _log.exception("drawing failed")
 
 
@@ -345,5 +349,5 @@ class Repeat:
             try:
                 if not self._work():
                     return
-            except Exception:
+            except Exception:  # noqa: BLE001 - a thread must outlive one bad call
                 _log.exception("%s failed", self._thread.name)

@@ -76,7 +76,9 @@ class Lease:
 
     def holder(self) -> Holder | None:
         """Who holds it now."""
-        row = self._journal.connection.execute("SELECT owner, user, host, pid, heartbeat FROM lease").fetchone()
+        row = self._journal.connection.execute(
+            "SELECT owner, user, host, pid, heartbeat FROM lease"
+        ).fetchone()
         return Holder(*row) if row else None
 
     @property

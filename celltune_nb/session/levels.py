@@ -185,6 +185,8 @@ class Labels:
         """Number of labelled items of each category (*Unknown*: the unlabelled rest)."""
         with self._session.lock:
             state = self._session.book.level(level or self._session.level)
-            tally = {c.name: int(state.tally[c.code]) if c.code < len(state.tally) else 0 for c in state.categories}
+            tally = {
+                c.name: int(state.tally[c.code]) if c.code < len(state.tally) else 0 for c in state.categories
+            }
             tally[UNKNOWN] = len(self._session.table) - sum(n for name, n in tally.items() if name != UNKNOWN)
             return tally

@@ -22,10 +22,14 @@ def measure(session: Session, wait: bool, options: dict[str, Any]) -> FeatureSou
     """See :meth:`celltune_nb.Session.measure`."""
     images = [image for image in session.images.values() if image.mask is not None]
     if not images:
-        raise NotReadyError("No image has a mask, so there are no cells to measure. Add one with session.add_image(…, mask=…).")
+        raise NotReadyError(
+            "No image has a mask, so there are no cells to measure. Add one with session.add_image(…, mask=…)."
+        )
     unknown = options.keys() - {"percentiles", "rings", "morphology", "neighbours", "stains", "n_jobs"}
     if unknown:
-        raise InputError(f"measure() has no option {sorted(unknown)[0]!r}. Options: percentiles, rings, morphology, neighbours, stains, n_jobs.")
+        raise InputError(
+            f"measure() has no option {min(unknown)!r}. Options: percentiles, rings, morphology, neighbours, stains, n_jobs."
+        )
     with session.writing():
         pass  # refuse before the work, not after it
     job = session.jobs.submit(lambda job: _measure(session, job, options), "measuring cells")
@@ -55,7 +59,11 @@ def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSour
 
     with session.lock:
         table, images = session.table, dict(session.images)
-    masked = [(number, images[name]) for number, name in enumerate(table.names) if name in images and images[name].mask is not None]
+    masked = [
+        (number, images[name])
+        for number, name in enumerate(table.names)
+        if name in images and images[name].mask is not None
+    ]
     total = sum(table.of_image(number).stop - table.of_image(number).start for number, _ in masked)
     matrix = names = units = groups = None
     notes: list[str] = []
@@ -64,7 +72,13 @@ def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSour
         rows = table.of_image(number)
         share = (rows.stop - rows.start) / max(total, 1)
 
-        def progress(fraction: float, text: str, name: str = image.name, share: float = share, base: float = done / max(total, 1)) -> None:
+        def progress(
+            fraction: float,
+            text: str,
+            name: str = image.name,
+            share: float = share,
+            base: float = done / max(total, 1),
+        ) -> None:
             job.check()
             job.report(base + share * fraction, f"{name}: {text}")
 
@@ -85,7 +99,10 @@ def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSour
         matrix[rows] = found.matrix
         done += rows.stop - rows.start
         notes += [note for note in found.notes if note not in notes]
-    assert matrix is not None and names is not None and units is not None and groups is not None
+    assert matrix is not None
+    assert names is not None
+    assert units is not None
+    assert groups is not None
     job.report(0.99, "saving")
     source = FeatureSource(
         SOURCE, list(names), list(units), table.ids.copy(), matrix, dict(groups), list(groups.get("Default", names)),

@@ -82,7 +82,9 @@ class Populations(Mapping[str, PopulationSet]):
     def _current(self, found: PopulationSet) -> PopulationSet:
         """With today's names and colours of its level's categories."""
         known = self._session.levels[found.level].categories.by_code
-        categories = tuple(known.get(c.code, c) if "/" not in c.name and "→" not in c.name else c for c in found.categories)
+        categories = tuple(
+            known.get(c.code, c) if "/" not in c.name and "→" not in c.name else c for c in found.categories
+        )
         if categories == found.categories or found.name == "Round_diff":
             return found
         renamed = {c.name: known[c.code].name for c in found.categories if c.code in known}
@@ -129,7 +131,9 @@ def load_populations(project: Project) -> tuple[list[PopulationSet], list[str]]:
             classes = tuple(str(c) for c in about["classes"])
             probability = None
             if classes:
-                probability = np.stack([table[f"p:{c}"].to_numpy() for c in classes], axis=1).astype(np.float32)
+                probability = np.stack([table[f"p:{c}"].to_numpy() for c in classes], axis=1).astype(
+                    np.float32
+                )
             sets.append(
                 PopulationSet(
                     str(about["name"]), str(about["level"]), table["item"].to_numpy().astype(np.int64),

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -70,15 +71,21 @@ class Project:
         """
         folder = Path(folder).expanduser().absolute()
         if (folder / "project.json").exists():
-            raise ProjectError(f"There is a project in {folder} already. Open it: Session.open({str(folder)!r}).")
+            raise ProjectError(
+                f"There is a project in {folder} already. Open it: Session.open({str(folder)!r})."
+            )
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ProjectError(f"{folder} is not an empty folder. Choose another name for the project.")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            project = cls(folder, {"schema": SCHEMA_VERSION, "created": time.time(), "images": [], "level": "main"})
+            project = cls(
+                folder, {"schema": SCHEMA_VERSION, "created": time.time(), "images": [], "level": "main"}
+            )
             project.save()
         except OSError as error:
-            raise ProjectError(f"No project can be made in {folder} ({error.strerror}). Choose a writable folder.") from error
+            raise ProjectError(
+                f"No project can be made in {folder} ({error.strerror}). Choose a writable folder."
+            ) from error
         return project
 
     @classmethod
@@ -92,11 +99,15 @@ class Project:
         """
         folder = Path(folder).expanduser().absolute()
         if not (folder / "project.json").is_file():
-            raise ProjectError(f"There is no project in {folder}. Begin one: Session.create({str(folder)!r}).")
+            raise ProjectError(
+                f"There is no project in {folder}. Begin one: Session.create({str(folder)!r})."
+            )
         settings = read_json(folder / "project.json")
         version = settings.get("schema") if isinstance(settings, dict) else None
         if not isinstance(version, int) or not isinstance(settings.get("images"), list):
-            raise FormatError(f"{folder / 'project.json'} is not a project file. Restore it from a copy of the project.")
+            raise FormatError(
+                f"{folder / 'project.json'} is not a project file. Restore it from a copy of the project."
+            )
         if version > SCHEMA_VERSION:
             raise ProjectVersionError(
                 f"{folder} was written by a newer celltune_nb (schema {version}; this program reads up to "
@@ -107,6 +118,20 @@ class Project:
             version += 1
             settings["schema"] = version
         return cls(folder, settings)
+
+    def check_journal(self) -> None:
+        """Refuse a project whose label journal is gone: a new, empty one would hide the loss.
+
+        Raises
+        ------
+        FormatError
+        """
+        journal = self.path("labels.sqlite")
+        if self.settings["images"] and (not journal.is_file() or journal.stat().st_size == 0):
+            raise FormatError(
+                f"The label journal {journal.name} of {self.folder} is missing or empty. Restore it from a copy of the "
+                "project, or start a new project and import the newest file of backups/."
+            )
 
     def save(self) -> None:
         """Write ``project.json``."""
@@ -121,7 +146,9 @@ class Project:
         """
         path = self.folder.joinpath(*parts)
         if not path.resolve().is_relative_to(self.folder.resolve()):
-            raise FormatError(f"{'/'.join(parts)!r} points out of the project folder. Restore project.json from a copy.")
+            raise FormatError(
+                f"{'/'.join(parts)!r} points out of the project folder. Restore project.json from a copy."
+            )
         return path
 
     # ------------------------------------------------------------------ arrays
@@ -134,7 +161,9 @@ class Project:
         except FileNotFoundError as error:
             raise FormatError(f"{path} is missing. Restore it from a copy of the project.") from error
         except (ValueError, OSError, EOFError) as error:
-            raise FormatError(f"{path} is damaged ({error}). Restore it from a copy of the project.") from error
+            raise FormatError(
+                f"{path} is damaged ({error}). Restore it from a copy of the project."
+            ) from error
 
     def write_array(
         self, name: str, shape: tuple[int, ...], dtype: Any, fill: Callable[[NDArray[Any]], object]
@@ -156,7 +185,9 @@ class Project:
             del mapped
             temporary.replace(path)
         except OSError as error:
-            raise ProjectError(f"{path.name} could not be written ({error.strerror}). Make room on the disk, then repeat.") from error
+            raise ProjectError(
+                f"{path.name} could not be written ({error.strerror}). Make room on the disk, then repeat."
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
         return self.read_array(name)
@@ -181,12 +212,16 @@ class Project:
             planes = [array] if is_rgb else as_planes(array, is_rgb)
             targets = [out] if is_rgb else list(out)
             for plane, target in zip(planes, targets, strict=True):
-                rows = max(1, COPY_BYTES // max(1, int(np.prod(plane.shape[1:])) * np.dtype(plane.dtype).itemsize))
+                rows = max(
+                    1, COPY_BYTES // max(1, int(np.prod(plane.shape[1:])) * np.dtype(plane.dtype).itemsize)
+                )
                 for start in range(0, plane.shape[0], rows):
                     target[start : start + rows] = np.asarray(plane[start : start + rows])
 
         dtype = np.dtype(array.dtype).newbyteorder("=")
-        self.write_array(str(row["array"]), tuple(array.shape), np.uint8 if dtype == bool else dtype, copy)
+        self.write_array(
+            str(row["array"]), tuple(array.shape), np.uint8 if dtype.kind == "b" else dtype, copy
+        )
         if mask is not None:
             self.write_array(str(row["mask"]), mask.shape, np.uint32, lambda out: np.copyto(out, mask))
         self.settings["images"].append(row)
@@ -202,7 +237,9 @@ class Project:
                 {k: (float(v[0]), float(v[1])) for k, v in row.get("contrast", {}).items()},
             )  # fmt: skip
         except (KeyError, TypeError, IndexError) as error:
-            raise FormatError(f"project.json describes an image badly ({error!r}). Restore it from a copy.") from error
+            raise FormatError(
+                f"project.json describes an image badly ({error!r}). Restore it from a copy."
+            ) from error
 
     # ------------------------------------------------------------------ items
 
@@ -244,7 +281,9 @@ class Project:
                 frame[own].rename(columns=lambda c: c.removeprefix("own:")) if own else None,
             )  # fmt: skip
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FormatError(f"{path} is damaged ({error}). Restore it from a copy of the project.") from error
+            raise FormatError(
+                f"{path} is damaged ({error}). Restore it from a copy of the project."
+            ) from error
 
     # ------------------------------------------------------------------ features
 
@@ -261,15 +300,18 @@ class Project:
         old = self.path(base, "schema.json")
         former = read_json(old).get("matrix") if old.exists() else None
         self.write_array(
-            f"{base}/{schema['matrix']}", source.matrix.shape, np.float32, lambda out: np.copyto(out, source.matrix)
+            f"{base}/{schema['matrix']}",
+            source.matrix.shape,
+            np.float32,
+            lambda out: np.copyto(out, source.matrix),
         )
-        self.write_array(f"{base}/ids.npy", source.ids.shape, np.int64, lambda out: np.copyto(out, source.ids))
+        self.write_array(
+            f"{base}/ids.npy", source.ids.shape, np.int64, lambda out: np.copyto(out, source.ids)
+        )
         write_json(self.path(base, "schema.json"), schema)
         if former:
-            try:
+            with suppress(OSError):  # still mapped by somebody, on a system that minds
                 self.path(base, former).unlink(missing_ok=True)
-            except OSError:  # still mapped by somebody, on a system that minds
-                pass
         return self.load_features(_plain(source.name))
 
     def save_feature_schema(self, source: FeatureSource) -> None:
@@ -287,7 +329,9 @@ class Project:
                 dict(schema["groups"]), [str(n) for n in schema["used"]], dict(schema["parameters"]),
             )  # fmt: skip
         except (KeyError, TypeError, AttributeError) as error:
-            raise FormatError(f"features/{name}/schema.json is damaged ({error!r}). Measure again: session.measure().") from error
+            raise FormatError(
+                f"features/{name}/schema.json is damaged ({error!r}). Measure again: session.measure()."
+            ) from error
         if source.matrix.shape != (len(source.ids), len(source.names)):
             raise FormatError(f"features/{name} does not fit its schema. Measure again: session.measure().")
         return source

@@ -83,7 +83,9 @@ class Run:
         error = self.job.error
         if isinstance(error, CellTuneError):
             return str(error)
-        return f"The training ended with {type(error).__name__}: {error}. Nothing was changed; please report it."
+        return (
+            f"The training ended with {type(error).__name__}: {error}. Nothing was changed; please report it."
+        )
 
     @property
     def progress(self) -> Progress:
@@ -107,6 +109,8 @@ class Run:
         """Every round: columns model, step, split, metric, value."""
         import pandas as pd
 
+        if not self.rows:
+            load_history(self)
         return pd.DataFrame(list(self.rows), columns=list(HISTORY_COLUMNS))
 
     def wait(self, timeout: float | None = None) -> Run:
@@ -180,7 +184,7 @@ def load_history(run: Run) -> None:
     """Read a stored run's history when it is first looked at."""
     import pandas as pd
 
-    if run.folder is None or run.rows or not (run.folder / "history.csv").exists():
+    if run.folder is None or not (run.folder / "history.csv").exists():
         return
     frame = pd.read_csv(run.folder / "history.csv")
     run.rows = frame[list(HISTORY_COLUMNS)].to_dict("records")  # type: ignore[assignment]

@@ -98,7 +98,9 @@ class Audits:
             return np.zeros(n)
         stored = np.asarray(session.project.read_array(self._file(level, draws)), np.float64)
         if stored.ndim != 1 or len(stored) > n or not ((stored >= 0) & (stored <= 1)).all():
-            raise FormatError(f"{self._file(level, draws)} is damaged. Restore it from a copy of the project.")
+            raise FormatError(
+                f"{self._file(level, draws)} is damaged. Restore it from a copy of the project."
+            )
         return np.pad(stored, (0, n - len(stored)))
 
     def record(self, level: str, inclusion: NDArray[np.float64], record: ProposalRecord) -> None:
@@ -107,7 +109,10 @@ class Audits:
         with session.writing():
             ids, draws = self._ids(level)
             session.project.write_array(
-                self._file(level, draws + 1), inclusion.shape, np.float64, lambda out: np.copyto(out, inclusion)
+                self._file(level, draws + 1),
+                inclusion.shape,
+                np.float64,
+                lambda out: np.copyto(out, inclusion),
             )
             session.journal.propose(record)
             self._drawn[level] = (np.concatenate([ids, record.ids]), draws + 1)
@@ -144,7 +149,9 @@ def sample(
     if by not in STRATEGIES:
         raise InputError(f"by={by!r} is not known. Choose one of: {', '.join(STRATEGIES)}.")
     if by in _NEED_MODEL and not trained:
-        raise NotReadyError(f"Sampling by {by!r} needs a model. Train first, or sample by 'clusters' or 'random'.")
+        raise NotReadyError(
+            f"Sampling by {by!r} needs a model. Train first, or sample by 'clusters' or 'random'."
+        )
     if rectangle is not None:
         image = image or session.view.image
         if image is None:
@@ -193,7 +200,9 @@ def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArra
         if not len(pool.ids):
             raise NotReadyError("There is no unlabelled item left to audit.")
         inclusion = session.audits.inclusion(level)
-        drawn, updated = audit(pool, min(int(n), len(pool.ids)), np.random.default_rng(seed), inclusion=inclusion)
+        drawn, updated = audit(
+            pool, min(int(n), len(pool.ids)), np.random.default_rng(seed), inclusion=inclusion
+        )
         session.audits.record(
             level, updated,
             ProposalRecord(
@@ -207,7 +216,9 @@ def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArra
 
 def has_model(session: Session, level: str) -> bool:
     """Whether a finished training of this level has left predictions."""
-    return f"{level}/Pred_AVG" in session.populations or (level == session.level and "Pred_AVG" in session.populations)
+    return f"{level}/Pred_AVG" in session.populations or (
+        level == session.level and "Pred_AVG" in session.populations
+    )
 
 
 def make_pool(

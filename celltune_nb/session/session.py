@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,8 +24,9 @@ from ..data.items import ItemTable
 from ..data.journal import Journal
 from ..data.labels import LabelBook
 from ..data.populations import PopulationSet
-from ..errors import InputError, NotReadyError, ReadOnlyError, TrainingError
+from ..errors import FormatError, InputError, NotReadyError, TrainingError
 from . import describing, evaluating, exporting, importing, measuring, sampling, training
+from .access import Access
 from .events import (
     AccessChanged,
     CategoriesChanged,
@@ -38,7 +39,7 @@ from .events import (
 from .features import Features
 from .files import read_json, write_json
 from .jobs import Job, Jobs, Repeat
-from .lease import HEARTBEAT, Holder, Lease, current_user
+from .lease import HEARTBEAT, current_user
 from .levels import Categories, Labels, Levels
 from .populations import Populations, load_populations
 from .project import Project
@@ -99,18 +100,12 @@ class Session:
         self.lock = threading.RLock()
         self.jobs = jobs or Jobs()
         self.problems: list[str] = []
-        self.access_reason = ""
-        self._asked_read_only = read_only
+        project.check_journal()
         self.journal = Journal(project.path("labels.sqlite"), read_only=read_only)
         try:
-            self._read_only = read_only
-            self._lease = Lease(self.journal, self.user)
-            if read_only:
-                self.access_reason = "This project was opened read-only."
-            else:
-                self._take_lease(force=False)
+            self.access = Access(self.journal, self.user, self.lock)
             self.book = LabelBook(self.journal)
-            if "main" not in self.book.levels and not self._read_only:
+            if "main" not in self.book.levels and not self.access.read_only:
                 self.book.add_level("main", user=self.user)
             self._load()
         except BaseException:
@@ -123,7 +118,9 @@ class Session:
     def _load(self) -> None:
         project = self.project
         self.table: ItemTable = project.load_items()
-        self.images: dict[str, Image] = {str(row.get("name")): project.image(row) for row in project.settings["images"]}
+        self.images: dict[str, Image] = {
+            str(row.get("name")): project.image(row) for row in project.settings["images"]
+        }
         self.features_by_name: dict[str, FeatureSource] = {
             source.name: source for source in map(project.load_features, project.feature_sources())
         }
@@ -139,7 +136,7 @@ class Session:
         view_path = project.path("view.json")
         try:
             self.view = View.from_json(read_json(view_path)) if view_path.exists() else View()
-        except Exception as error:
+        except FormatError as error:
             self.view = View()
             self.problems.append(f"view.json was left out: {error}")
         self.view = self.view.with_image_channels(self.images.values())
@@ -187,11 +184,8 @@ class Session:
         self.jobs.close()
         with self.lock:
             self._save_view()
-            if not self.journal.read_only:
-                self._lease.release()
+            self.access.end()
             self.journal.close()
-            self._read_only = True
-            self.access_reason = "The session is closed."
 
     def __enter__(self) -> Session:
         return self
@@ -200,54 +194,31 @@ class Session:
         self.close()
 
     def __repr__(self) -> str:
-        state = ", read-only" if self._read_only else ""
+        state = ", read-only" if self.read_only else ""
         return f"Session({str(self.folder)!r}: {len(self.images)} images, {len(self.table):,} items{state})"
 
     # ------------------------------------------------------------------ who may write
 
     @property
     def read_only(self) -> bool:
-        """Whether this session can only look; :attr:`access_reason` says why."""
-        return self._read_only
+        """Whether this session can only look; ``session.access.reason`` says why."""
+        return self.access.read_only
+
+    def writing(self) -> AbstractContextManager[None]:
+        """The lock, for a short change; refuses when the session may only look."""
+        return self.access.writing()
 
     def take_over(self) -> None:
         """Write here from now on; the session that wrote so far turns read-only."""
-        if self._asked_read_only or self._closed:
-            raise ReadOnlyError("This session was opened read-only. Open the project again without read_only=True.")
         with self.lock:
-            self._take_lease(force=True)
+            self.access.take(force=True)
             self.book.catch_up()
             self._reload_items()
         self.emit(self.access_changed, AccessChanged(False, ""))
         self.emit(self.labels_changed, LabelsChanged(self.level, None, self.book.revision))
 
-    def _take_lease(self, *, force: bool) -> None:
-        holder: Holder | None = self._lease.take(force=force)
-        self._read_only = holder is not None
-        self.access_reason = (
-            f"{holder.user} is working on this project on {holder.host}; you can look, and take it over."
-            if holder
-            else ""
-        )
-
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """The lock, for a short change; refuses when the session may only look."""
-        with self.lock:
-            if self._read_only:
-                raise ReadOnlyError(f"{self.access_reason} Nothing was changed.")
-            try:
-                yield
-            except ReadOnlyError:
-                if not self._closed and not self._lease.held:
-                    self._lost()
-                raise
-
-    def _lost(self) -> None:
-        self._read_only = True
-        self.access_reason = "This project was opened again elsewhere; this session can only look now."
-
     def _reload_items(self) -> None:
+        """What the former writer added meanwhile."""
         fresh = Project.open(self.folder)
         if fresh.settings != self.project.settings:
             self.project.settings = fresh.settings
@@ -263,21 +234,19 @@ class Session:
         with self.lock:
             if self._closed:
                 return False
-            if self._read_only:
+            if self.read_only:
                 followed = bool(self.book.catch_up())
             else:
                 self._save_view()
-                if self._ticks % int(HEARTBEAT) == 0 and not self._lease.beat():
-                    self._lost()
-                    lost = True
+                lost = self._ticks % int(HEARTBEAT) == 0 and not self.access.beat()
         if lost:
-            self.emit(self.access_changed, AccessChanged(True, self.access_reason))
+            self.emit(self.access_changed, AccessChanged(True, self.access.reason))
         if followed:
             self.emit(self.labels_changed, LabelsChanged(self.level, None, self.book.revision))
         return True
 
     def _save_view(self) -> None:
-        if self.view is not self._view_saved and not self._read_only:
+        if self.view is not self._view_saved and not self.read_only:
             try:
                 write_json(self.project.path("view.json"), self.view.to_json())
             except OSError as error:
@@ -424,7 +393,7 @@ class Session:
             return
         with self.lock:
             self._level = name
-            if not self._read_only:
+            if not self.read_only:
                 self.project.settings["level"] = name
                 self.project.save()
         self.emit(self.categories_changed, CategoriesChanged(name))
@@ -434,7 +403,9 @@ class Session:
         """Number of finished trainings of the active level."""
         return sum(run.level == self._level and run.state in ("done", "stopped") for run in self.runs)
 
-    def change_levels(self, change: Callable[[LabelBook, str], _T], level: str, *, labels: bool = False) -> _T:
+    def change_levels(
+        self, change: Callable[[LabelBook, str], _T], level: str, *, labels: bool = False
+    ) -> _T:
         """Make an edit of levels or categories; the way of ``session.levels`` and ``session.categories``."""
         with self.writing():
             result = change(self.book, self.user)
@@ -482,7 +453,9 @@ class Session:
         if t0 is not None:
             onset = np.atleast_1d(np.asarray(t0, np.float64))
             if len(onset) not in (1, len(given)):
-                raise InputError(f"{len(onset)} onsets for {len(given)} items. Give one for all, or one each.")
+                raise InputError(
+                    f"{len(onset)} onsets for {len(given)} items. Give one for all, or one each."
+                )
             onset = onset[first] if len(onset) == len(given) and len(given) > 1 else onset
         offered, strategy = self._offered
         with self.writing():
@@ -607,7 +580,9 @@ class Session:
         """The rectangle where labels would help most, with the reason."""
         return sampling.suggest_rectangle(self, image, level or self._level, seed)
 
-    def draw_audit(self, n: int = 200, *, level: str | None = None, seed: int | None = None) -> NDArray[np.int64]:
+    def draw_audit(
+        self, n: int = 200, *, level: str | None = None, seed: int | None = None
+    ) -> NDArray[np.int64]:
         """Reserve items for the audit sample; drawing again tops it up. Returns the new ids."""
         return sampling.draw_audit(self, n, level or self._level, seed)
 
@@ -694,7 +669,7 @@ class Session:
         if not self.features_by_name:
             raise NotReadyError("There are no features yet. Measure first: session.measure().")
         wanted = self.project.settings.get("features")
-        return self.features_by_name.get(wanted) or next(iter(self.features_by_name.values()))
+        return self.features_by_name.get(str(wanted)) or next(iter(self.features_by_name.values()))
 
     def busy(self) -> Run | None:
         """The training that waits or runs."""

@@ -32,7 +32,16 @@ __all__ = ["Snapshot", "models", "predict", "problems", "snapshot", "start"]
 #: What part of a run each stage is, for the progress bar.
 _FIT, _PREDICT = 0.85, 0.13
 
-_OPTIONS = {"rounds", "patience", "holdout_fraction", "n_jobs", "weights", "device", "exclude_images", "params"}
+_OPTIONS = {
+    "rounds",
+    "patience",
+    "holdout_fraction",
+    "n_jobs",
+    "weights",
+    "device",
+    "exclude_images",
+    "params",
+}
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,9 @@ def problems(session: Session, level: str) -> list[Problem]:
         return [Problem("error", str(error))]
     with session.lock:
         categories = [
-            c for c in session.book.level(level).categories if c.name != UNKNOWN and not c.exclude_from_training
+            c
+            for c in session.book.level(level).categories
+            if c.name != UNKNOWN and not c.exclude_from_training
         ]
     number = {c.code: i for i, c in enumerate(categories)}
     y = np.array([number[now.classes[int(i)].code] for i in now.y], np.int64)
@@ -129,7 +140,7 @@ def start(session: Session, kinds: Sequence[str], level: str, seed: int, options
 
     unknown = options.keys() - _OPTIONS
     if unknown:
-        raise InputError(f"train() has no option {sorted(unknown)[0]!r}. Options: {', '.join(sorted(_OPTIONS))}.")
+        raise InputError(f"train() has no option {min(unknown)!r}. Options: {', '.join(sorted(_OPTIONS))}.")
     if isinstance(kinds, str):
         kinds = (kinds,)
     if not kinds:
@@ -170,16 +181,29 @@ def _train(
     job.report(0.0, "loading the learning libraries")
 
     def on_step(step: Step) -> None:
-        for metric, values in (("log_loss", step.values), ("accuracy", step.accuracy), ("macro_f1", step.macro_f1)):
+        for metric, values in (
+            ("log_loss", step.values),
+            ("accuracy", step.accuracy),
+            ("macro_f1", step.macro_f1),
+        ):
             for split, value in values.items():
                 run.rows.append(
-                    {"model": step.model, "step": step.step, "split": split, "metric": metric, "value": float(value)}
+                    {
+                        "model": step.model,
+                        "step": step.step,
+                        "split": split,
+                        "metric": metric,
+                        "value": float(value),
+                    }
                 )
         doing = "round" if step.phase == "choose" else "refit on all labels, round"
         job.report(_FIT * step.fraction, f"{step.model}: {doing} {step.step}", step.remaining_s)
 
     result = fit_models(now.data(), specs, seed=run.seed, on_step=on_step, stop=lambda: job.wish, **options)
-    probabilities = [_predict_all(handle, now.features, job, i, len(result.handles)) for i, handle in enumerate(result.handles)]
+    probabilities = [
+        _predict_all(handle, now.features, job, i, len(result.handles))
+        for i, handle in enumerate(result.handles)
+    ]
     job.check()
     job.report(_FIT + _PREDICT, "saving")
     run.models = result.handles
@@ -199,12 +223,17 @@ def _predict_all(handle: Any, source: FeatureSource, job: Job, index: int, count
         out[part] = handle.predict_proba(rows)
         out[part][np.isnan(rows).all(axis=1)] = np.nan
         done += len(rows)
-        job.report(_FIT + _PREDICT * (index + done / len(source)) / count, f"{handle.name}: predicting {len(source):,} items")
+        job.report(
+            _FIT + _PREDICT * (index + done / len(source)) / count,
+            f"{handle.name}: predicting {len(source):,} items",
+        )
     assert len(columns) == len(handle.feature_names)
     return out
 
 
-def _commit(session: Session, run: Run, now: Snapshot, probabilities: list[NDArray[np.float32]], job: Job) -> None:
+def _commit(
+    session: Session, run: Run, now: Snapshot, probabilities: list[NDArray[np.float32]], job: Job
+) -> None:
     """Write everything, then let it take effect in one step."""
     with session.lock:
         unknown = session.book.level(run.level).categories[UNKNOWN]
@@ -229,7 +258,9 @@ def _commit(session: Session, run: Run, now: Snapshot, probabilities: list[NDArr
     session.changed_populations([item.name for item in sets])
 
 
-def _about(session: Session, now: Snapshot, result: Any, excluded: Sequence[str], options: dict[str, Any]) -> dict[str, Any]:
+def _about(
+    session: Session, now: Snapshot, result: Any, excluded: Sequence[str], options: dict[str, Any]
+) -> dict[str, Any]:
     import importlib.metadata
     import platform
 
@@ -258,7 +289,7 @@ def _back_up_labels(session: Session, level: str) -> None:
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     suffix = "" if level == "main" else f"-{''.join(c if c.isalnum() else '_' for c in level)}"
     target = session.project.path("backups", f"labels-{stamp}{suffix}.csv")
-    write_atomically(target, lambda stream: frame.to_csv(stream))
+    write_atomically(target, frame.to_csv)
 
 
 def models(session: Session, level: str) -> list[Any]:

@@ -84,7 +84,9 @@ class View:
         """
         known = {f.name for f in fields(self)}
         if not changes.keys() <= known:
-            raise InputError(f"A view has no {sorted(changes.keys() - known)[0]!r}. It has: {', '.join(sorted(known))}.")
+            raise InputError(
+                f"A view has no {min(changes.keys() - known)!r}. It has: {', '.join(sorted(known))}."
+            )
         new = replace(self, **changes)
         if not 0 <= new.opacity <= 1:
             raise InputError(f"The opacity is {new.opacity}; give a number from 0 to 1.")
@@ -100,8 +102,12 @@ class View:
     def with_channel(self, name: str, **changes: Any) -> View:
         """With one channel shown differently."""
         if name not in {c.name for c in self.channels}:
-            raise InputError(f"There is no channel {name!r}. Channels: {', '.join(c.name for c in self.channels)}.")
-        return replace(self, channels=tuple(replace(c, **changes) if c.name == name else c for c in self.channels))
+            raise InputError(
+                f"There is no channel {name!r}. Channels: {', '.join(c.name for c in self.channels)}."
+            )
+        return replace(
+            self, channels=tuple(replace(c, **changes) if c.name == name else c for c in self.channels)
+        )
 
     def with_image_channels(self, images: Iterable[Image]) -> View:
         """With a row for each channel that the images have and the view does not know yet."""

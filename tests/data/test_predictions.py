@@ -1,0 +1,41 @@
+"""The four prediction sets and the round diff."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from celltune_nb.data.categories import CategorySet
+from celltune_nb.data.predictions import predicted, round_diff
+from celltune_nb.errors import NotReadyError
+
+CATEGORIES = CategorySet().add("A").add("B").add("C")
+IDS = np.array([1, 2, 3, 4], np.int64)
+
+
+def _sets(first: list[list[float]], second: list[list[float]]) -> dict[str, object]:
+    arrays = [np.array(p, np.float32) for p in (first, second)]
+    return {s.name: s for s in predicted(arrays, list(CATEGORIES)[1:], IDS, "main", CATEGORIES[0])}
+
+
+FIRST = [[0.9, 0.1, 0], [0.6, 0.4, 0], [0, 0, 1], [np.nan] * 3]
+SECOND = [[0.8, 0.2, 0], [0.1, 0.9, 0], [0, 0, 1], [np.nan] * 3]
+
+
+def test_average_is_the_argmax_of_the_mean_and_all_names_the_disagreement() -> None:
+    sets = _sets(FIRST, SECOND)
+    assert list(sets) == ["Pred_MDL1", "Pred_MDL2", "Pred_AVG", "Pred_ALL"]
+    assert sets["Pred_AVG"].to_pandas().tolist() == ["A", "B", "C", "Unknown"]
+    assert sets["Pred_ALL"].to_pandas().tolist() == ["A", "A/B", "C", "Unknown"]
+    assert sets["Pred_ALL"].counts()["A/B"] == 1
+    assert sets["Pred_AVG"].probabilities().loc[2].tolist() == pytest.approx([0.35, 0.65, 0.0])
+    with pytest.raises(NotReadyError, match="no probabilities"):
+        sets["Pred_ALL"].probabilities()
+
+
+def test_round_diff_names_what_became_what() -> None:
+    before = _sets(FIRST, FIRST)["Pred_AVG"]
+    after = _sets(SECOND, SECOND)["Pred_AVG"]
+    changed = round_diff(before, after)
+    assert changed.to_pandas().tolist() == ["unchanged", "A → B", "unchanged", "unchanged"]
+    assert changed.categories[1].color == CATEGORIES["B"].color

@@ -1,0 +1,173 @@
+"""Images, tables and labels come in whole or not at all, and what fits no cell is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from celltune_nb.errors import CellTuneError, InputError, LabelError
+from celltune_nb.session import Session
+from celltune_nb.session.jobs import Jobs
+
+IMAGE = np.arange(2 * 8 * 8, dtype=np.uint16).reshape(2, 8, 8)
+MASK = np.zeros((8, 8), np.uint32)
+MASK[1:3, 1:3] = 4_000_000_000
+MASK[5:7, 5:8] = 3
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Session:
+    with Session.create(tmp_path / "new", jobs=Jobs(inline=True)) as session:
+        yield session
+
+
+def test_huge_cell_numbers_are_kept(empty: Session) -> None:
+    empty.add_image("a", IMAGE, MASK, channels=["x", "y"])
+    assert empty.items["cellID"].tolist() == [3, 4_000_000_000]
+    assert empty.item_at("a", 1, 1) == 2
+    assert empty.item_at("a", 5, 7) == 1
+    assert empty.describe(2).cell == 4_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "options", "says"),
+    [
+        (np.zeros((0, 5)), None, {}, "empty"),
+        (np.array([["a"]]), None, {}, "not numbers"),
+        (np.zeros((2, 2, 2, 2)), None, {}, "shape"),
+        (np.zeros((300, 8, 8)), None, {}, "channels first"),
+        (np.zeros((8, 8, 3)), None, {}, "RGB"),
+        (IMAGE, MASK[:4], {}, "full size"),
+        (IMAGE, MASK.astype(float), {}, "whole numbers"),
+        (IMAGE, -MASK.astype(np.int64), {}, "negative"),
+        (IMAGE, np.zeros_like(MASK), {}, "no cell"),
+        (IMAGE, MASK, {"channels": ["x"]}, "1 channel names"),
+        (IMAGE, MASK, {"channels": ["x", "x"]}, "not distinct"),
+        (IMAGE, MASK, {"pixel_size": -1.0}, "pixel size"),
+        (IMAGE, MASK, {"pixel_size": float("nan")}, "pixel size"),
+    ],
+)
+def test_bad_images_are_refused_and_leave_nothing(
+    empty: Session, image: object, mask: object, options: dict[str, object], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        empty.add_image("a", image, mask, **options)
+    assert not empty.images
+    assert len(empty.items) == 0
+    assert not list(empty.folder.glob("images/*"))
+
+
+def test_another_set_of_channels_is_refused_by_name(empty: Session) -> None:
+    empty.add_image("first", IMAGE, MASK, channels=["CD3", "CD8"])
+    with pytest.raises(InputError, match=r"'odd'.*lacks CD8.*also has CD4"):
+        empty.add_image("odd", IMAGE, MASK, channels=["CD3", "CD4"])
+    with pytest.raises(InputError, match="already"):
+        empty.add_image("first", IMAGE, MASK, channels=["CD3", "CD8"])
+    empty.add_image("other order", IMAGE, MASK, channels=["CD8", "CD3"])
+    assert empty.images["other order"].plane("CD3").tolist() == IMAGE[1].tolist()
+
+
+def test_rgb_is_kept_as_it_is(empty: Session) -> None:
+    rgb = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
+    image = empty.add_image("brightfield", rgb, MASK)
+    assert image.is_rgb
+    assert image.channels == ["Red", "Green", "Blue"]
+    np.testing.assert_array_equal(image.array, rgb)
+
+
+def test_a_table_is_joined_by_image_and_cell(session: Session) -> None:
+    table = pd.DataFrame(
+        {
+            "fov": ["field 0", "field 1", "field 9"],
+            "cell": [20, 10, 1],
+            "score": [0.5, 0.7, 0.9],
+            "note": ["a", "b", "c"],
+        }
+    )
+    report = session.import_cells(table, image="fov", id="cell", features=["score"])
+    assert (report.used, report.unmatched) == (2, 1)
+    assert "field 9" in str(report)
+    assert session.items.loc[2, "note"] == "a"
+    assert session.items["note"].notna().sum() == 2
+    assert session.features["table"].column("score")[1] == np.float32(0.5)
+    assert session.features.names[0] != "score"  # the measured source stays the active one
+
+
+def test_a_table_alone_makes_items(empty: Session, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"image": ["a"] * 30 + ["b"] * 30, "cellID": [*range(30), *range(30)], "y": rng.random(60), "x": rng.random(60),
+                          "CD3": rng.random(60), "CD8": rng.random(60), "donor": ["d1"] * 30 + ["d2"] * 30})  # fmt: skip
+    table.to_parquet(tmp_path / "cells.parquet")
+    empty.import_cells(tmp_path / "cells.parquet", x="x", y="y", features=["CD3", "CD8"], group="donor")
+    assert len(empty.items) == 60
+    assert empty.features.names == ["CD3", "CD8"]
+    empty.categories.add("hi")
+    empty.categories.add("lo")
+    hi = empty.items.index[(table["CD3"] > 0.5).to_numpy()]
+    empty.label(hi, "hi")
+    empty.label(np.setdiff1d(empty.items.index, hi)[:20], "lo")
+    assert empty.train(("xgboost",), wait=True).state == "done"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "cannot be read"),
+        (b"\x00\x01\x02" * 50, "cannot be read|no column|no rows"),
+        (b"image,cellID\n", "no rows"),
+        (b"image,cellID,class\nfield 0,ten,A\n", "not whole numbers"),
+        (b"image,cellID,class\nfield 0,1e300,A\n", "not whole numbers"),
+        (b"picture,cellID,class\nfield 0,10,A\n", "no column 'image'"),
+        (b'image,cellID,class\n"field 0,10,A\n' + b"x" * 5000, "cannot be read|no column|not whole"),
+    ],
+)
+def test_hostile_label_files_are_refused_and_change_nothing(
+    session: Session, tmp_path: Path, content: bytes, says: str
+) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(content)
+    revision = session.labels.revision
+    with pytest.raises(CellTuneError, match=says):
+        session.import_labels(path)
+    assert session.labels.revision == revision
+
+
+def test_truncated_parquet_and_wrong_endings_are_refused(session: Session, tmp_path: Path) -> None:
+    whole = tmp_path / "t.parquet"
+    pd.DataFrame({"image": ["field 0"], "cellID": [10], "class": ["A"]}).to_parquet(whole)
+    (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:-20])
+    with pytest.raises(CellTuneError, match="cannot be read"):
+        session.import_labels(tmp_path / "cut.parquet")
+    with pytest.raises(CellTuneError, match="neither"):
+        (tmp_path / "t.pickle").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+        session.import_labels(tmp_path / "t.pickle")
+    with pytest.raises(CellTuneError, match="no file"):
+        session.import_labels(tmp_path / "absent.csv")
+
+
+def test_a_label_file_round_trip(session: Session, tmp_path: Path) -> None:
+    session.label([1, 150], "A")
+    session.label([2], "C")
+    path = session.export_labels(tmp_path / "labels.csv")
+    assert path.read_text().splitlines()[0].split(",")[-3:] == ["image", "cellID", "class"]
+    before = session.labels.to_pandas()["category"].to_dict()
+    session.label([1, 2, 150], None)
+    report = session.import_labels(path)
+    assert report.used == 3
+    assert session.labels.to_pandas()["category"].to_dict() == before
+    assert set(session.labels.to_pandas()["source"]) == {"import"}
+
+
+def test_conflicts_are_settled_as_asked(session: Session) -> None:
+    session.label([1], "A")
+    table = pd.DataFrame({"fov": ["field 0", "field 0"], "cellID": [10, 20], "class": ["B", "new kind"]})
+    with pytest.raises(LabelError, match="another label"):
+        session.import_labels(table, on_conflict="error")
+    assert "new kind" not in session.categories
+    session.import_labels(table, on_conflict="old")
+    assert session.labels.to_pandas()["category"].to_dict() == {1: "A", 2: "new kind"}
+    session.import_labels(table)
+    assert session.labels.to_pandas()["category"].to_dict() == {1: "B", 2: "new kind"}

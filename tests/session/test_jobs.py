@@ -1,0 +1,140 @@
+"""Long work: one at a time, with progress, Stop and Cancel, and its errors kept."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from celltune_nb.errors import CellTuneError, InputError
+from celltune_nb.session.jobs import Job, Jobs, LatestWins, Repeat
+
+
+def _until(condition: object, seconds: float = 5) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "took too long"
+        time.sleep(0.005)
+
+
+def test_jobs_run_one_after_the_other_in_one_thread() -> None:
+    jobs, order = Jobs(), []
+    names = set()
+
+    def work(job: Job) -> None:
+        names.add(threading.current_thread().name)
+        order.append(job.name)
+
+    last = [jobs.submit(work, str(i)) for i in range(5)][-1].wait(5)
+    assert (order, last.state, len(names)) == (list("01234"), "done", 1)
+    jobs.close()
+
+
+def test_stop_keeps_and_cancel_discards() -> None:
+    jobs = Jobs()
+
+    def count(job: Job) -> int:
+        n = 0
+        while job.wish != "stop" and n < 10_000:
+            job.check()
+            n += 1
+            time.sleep(0.001)
+        return n
+
+    stopped = jobs.submit(count, "count")
+    _until(lambda: stopped.state == "running")
+    stopped.stop()
+    assert 0 < stopped.wait(5).result < 10_000
+    assert stopped.state == "stopped"
+    cancelled, waiting = jobs.submit(count, "count"), jobs.submit(count, "count")
+    waiting.cancel()
+    _until(lambda: cancelled.state == "running")
+    cancelled.cancel()
+    assert cancelled.wait(5).state == waiting.wait(5).state == "cancelled"
+    assert cancelled.result is None
+    jobs.close()
+
+
+def test_errors_reach_the_one_who_waits() -> None:
+    jobs = Jobs()
+
+    def fail(_: Job) -> None:
+        raise InputError("The fact. The next step.")
+
+    job = jobs.submit(fail, "fail")
+    with pytest.raises(InputError, match="next step"):
+        job.wait(5)
+    assert job.state == "failed"
+    assert jobs.submit(lambda _: 42, "after").wait(5).result == 42
+    jobs.close()
+    with pytest.raises(CellTuneError, match="closed"):
+        jobs.submit(lambda _: 1, "late")
+
+
+def test_progress_is_passed_on_at_most_ten_times_a_second() -> None:
+    jobs, told = Jobs(), []
+
+    def work(job: Job) -> None:
+        for i in range(300):
+            job.report(i / 300, "counting")
+            time.sleep(0.001)
+
+    started = time.monotonic()
+    jobs.submit(work, "w", told.append).wait(5)
+    assert 3 <= len(told) <= 10 * (time.monotonic() - started) + 4
+    jobs.close()
+
+
+def test_a_job_can_be_awaited_while_the_loop_goes_on() -> None:
+    jobs = Jobs()
+
+    async def main() -> tuple[str, int]:
+        beats = 0
+
+        async def beat() -> None:
+            nonlocal beats
+            while True:
+                beats += 1
+                await asyncio.sleep(0.01)
+
+        task = asyncio.create_task(beat())
+        job = await jobs.submit(lambda _: time.sleep(0.2), "sleep")
+        task.cancel()
+        return job.state, beats
+
+    state, beats = asyncio.run(main())
+    assert state == "done"
+    assert beats > 5
+    jobs.close()
+
+
+def test_only_the_newest_drawing_is_done() -> None:
+    drawn: list[int] = []
+    gate = threading.Event()
+
+    def draw(n: int) -> None:
+        gate.wait(5)
+        drawn.append(n)
+
+    latest = LatestWins(draw)
+    for n in range(50):
+        latest.request(n)
+        time.sleep(0.001)
+    gate.set()
+    assert latest.settle(5)
+    assert drawn[-1] == 49
+    assert len(drawn) <= 2
+    latest.close()
+    latest.request(1)
+    assert drawn[-1] == 49
+
+
+def test_a_repetition_ends_when_it_says_so_and_when_closed() -> None:
+    calls: list[int] = []
+    repeat = Repeat(lambda: calls.append(1) or len(calls) < 3, 0.005)
+    _until(lambda: len(calls) == 3)
+    time.sleep(0.05)
+    assert len(calls) == 3
+    repeat.close()

@@ -1,0 +1,155 @@
+"""A training from labels to population sets, on disk and again after reopening."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from celltune_nb.errors import InputError, TrainingError
+from celltune_nb.session import Session
+from celltune_nb.session.jobs import Jobs
+from tests.session.conftest import label_some
+
+
+def test_the_whole_round(session: Session) -> None:
+    label_some(session)
+    run = session.train(wait=True)
+    assert run.state == "done"
+    assert run.metrics["xgboost"].keys() >= {"accuracy", "macro_f1", "log_loss"}
+    assert set(run.history.columns) == {"model", "step", "split", "metric", "value"}
+    assert "donor" in run.split
+    predicted = session.populations["Pred_AVG"].to_pandas()
+    assert (predicted == session.items["truth"]).mean() > 0.95
+    assert session.populations["Pred_AVG"].probabilities().sum(axis=1).to_numpy() == pytest.approx(
+        1, abs=1e-4
+    )
+    assert [m.name for m in session.models] == ["xgboost", "catboost"]
+    backups = list(session.folder.glob("backups/labels-*.csv"))
+    assert len(backups) == 1
+    assert set(pd.read_csv(backups[0])["class"]) == {"A", "B", "C"}
+    files = {p.name for p in (session.folder / "runs" / run.id).iterdir()}
+    assert {"run.json", "history.csv", "model1.ubj", "model2.cbm"} <= files
+
+
+def test_a_run_is_there_again_after_reopening(session: Session) -> None:
+    label_some(session)
+    first = session.train(wait=True)
+    session.label(session.items.index[:5], "A", source="correction")
+    second = session.train(wait=True)
+    sets = {name: session.populations[name].to_pandas() for name in session.populations.names()}
+    assert "Round_diff" in sets
+    folder = session.folder
+    session.close()
+    with Session.open(folder, jobs=Jobs(inline=True)) as again:
+        assert [(r.id, r.state, r.round) for r in again.runs] == [
+            (first.id, "done", 1),
+            (second.id, "done", 2),
+        ]
+        assert again.runs[1].history.equals(second.history)
+        for name, values in sets.items():
+            assert again.populations[name].to_pandas().equals(values)
+        probabilities = again.predict([1, 2, 3])
+        expected = again.populations["Pred_AVG"].probabilities().loc[[1, 2, 3]]
+        np.testing.assert_allclose(probabilities.to_numpy(), expected.to_numpy(), atol=1e-5)
+
+
+def test_the_same_labels_and_seed_give_the_same_predictions(session: Session) -> None:
+    label_some(session)
+    runs = []
+    for _ in range(2):
+        session.train(seed=3, wait=True)
+        runs.append(session.populations["Pred_AVG"].probabilities().to_numpy())
+    np.testing.assert_array_equal(runs[0], runs[1])
+
+
+def test_what_stands_in_the_way_is_said_before(session: Session) -> None:
+    assert "Nothing is labelled" in session.training_problems()[0].text
+    session.label([1, 2, 3], "A")
+    assert "one category only" in session.training_problems()[0].text
+    with pytest.raises(TrainingError, match="one category only"):
+        session.train()
+    with pytest.raises(InputError, match="no option"):
+        session.train(epochs=3)
+    assert session.runs == []
+
+
+def test_excluded_categories_images_and_audit_items_take_no_part(session: Session) -> None:
+    chosen = label_some(session)
+    session.categories.set_excluded("C")
+    audit = session.draw_audit(20, seed=1)
+    session.label(audit, "A", source="audit")
+    run = session.train(("xgboost",), exclude_images=["field 2"], wait=True)
+    used = session.items.loc[chosen]
+    expected = ((used["truth"] != "C") & (used["image"] != "field 2")).sum()
+    assert run.about["labels"] == expected
+    assert "C" not in session.populations["Pred_AVG"].counts()
+    assert session.populations.names() == ["labels", "Pred_MDL1", "Pred_AVG"]
+
+
+def test_stop_keeps_cancel_discards_and_one_runs_at_a_time(session: Session) -> None:
+    folder = session.folder
+    label_some(session)
+    session.close()
+    with Session.open(folder) as live:
+        run = live.train(rounds=3000, patience=0)
+        with pytest.raises(TrainingError, match="running already"):
+            live.train()
+        while not run.rows and run.state in ("queued", "running"):
+            pass
+        run.cancel()
+        assert run.wait(30).state == "cancelled"
+        assert live.populations.names() == ["labels"]
+        run = live.train(rounds=3000, patience=0)
+        while not run.rows:
+            pass
+        run.stop()
+        assert run.wait(30).state == "stopped"
+        assert "Pred_AVG" in live.populations
+
+
+def test_a_renamed_category_is_renamed_in_the_predictions(session: Session) -> None:
+    label_some(session)
+    session.train(wait=True)
+    session.categories.rename("A", "alpha")
+    session.categories.recolor("alpha", "#010203")
+    found = session.populations["Pred_AVG"]
+    assert "alpha" in found.probabilities().columns
+    assert found.counts()["alpha"] > 0
+    assert next(c for c in found.categories if c.name == "alpha").color == "#010203"
+
+
+def test_export_has_labels_predictions_and_probabilities(session: Session, tmp_path: object) -> None:
+    label_some(session)
+    session.train(wait=True)
+    path = session.export(session.folder / "exports" / "cells.csv")
+    table = pd.read_csv(path, index_col="item")
+    assert {
+        "image",
+        "cellID",
+        "truth",
+        "label",
+        "Pred_MDL1",
+        "Pred_AVG",
+        "Pred_ALL",
+        "A__Probability",
+    } <= set(table.columns)
+    assert len(table) == 300
+    parquet = pd.read_parquet(session.export(session.folder / "exports" / "cells.parquet"))
+    assert parquet["Pred_AVG"].tolist() == table["Pred_AVG"].tolist()
+    with pytest.raises(InputError, match="neither"):
+        session.export(session.folder / "x.docx")
+
+
+def test_items_added_after_measuring_are_unknown_not_wrong(session: Session) -> None:
+    from tests.session.conftest import field
+
+    label_some(session)
+    image, mask, _ = field(9)
+    session.add_image("late", image, mask, channels=["A", "B", "C"], group="donor 1")
+    session.label([399], "A")
+    session.train(("xgboost",), wait=True)
+    assert len(session.populations["Pred_AVG"]) == 300
+    session.measure(rings=False, neighbours=False)
+    session.train(("xgboost",), wait=True)
+    assert len(session.populations["Pred_AVG"]) == 400
