@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from celltune_nb.errors import InputError
+from celltune_nb.measure.compartments import Compartment, bands_of, measure_channel
 from celltune_nb.measure.names import SHAPES, feature_groups, percentile_name
-from celltune_nb.measure.planes import Channel, image_channels
+from celltune_nb.measure.planes import image_channels
 from celltune_nb.measure.runs import (
-    CellIndex,
     Int64,
     MaskRuns,
-    Runs,
     cell_index,
     locate,
     mask_runs,
@@ -40,7 +39,6 @@ NEIGHBOUR_UM = 4.0
 Progress = Callable[[float, str], None]
 Float32 = npt.NDArray[np.float32]
 
-_BAND = 512  # rows of a channel converted at once
 _RINGS = {"Eroded": ("Mean", "Std", "Max"), "Dilated": ("Mean", "Std", "Max"), "Environment": ("Mean",)}
 
 
@@ -81,24 +79,6 @@ class CellMeasurements:
     matrix: Float32
     pixel_size: float = ASSUMED_PIXEL_SIZE
     notes: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True)
-class _Compartment:
-    """A part of every cell, and the statistics that are kept of it."""
-
-    name: str
-    runs: Runs
-    statistics: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Band:
-    """Cells that are measured together, and the rows of the image that this takes."""
-
-    cells: Int64
-    y0: int
-    y1: int
 
 
 def measure_cells(
@@ -167,7 +147,7 @@ def measure_cells(
     neighbours has a neighbour mean and maximum of 0.  So the matrix holds NaN only where a cell has no
     finite pixel.  Standard deviation and variance are those of the population (ddof 0).
     """
-    tell = progress or (lambda fraction, sentence: None)
+    tell = progress or _quiet
     percents = _checked_percentiles(percentiles)
     size, notes = _checked_pixel_size(pixel_size)
     threads = _threads(n_jobs)
@@ -184,11 +164,11 @@ def measure_cells(
             tell(0.01, "Preparing the measuring code (once per installation, ~15 s)…")
         tasks = 1 if threads == 1 else 4 * threads
         parts = [
-            _Compartment("Cell", found.runs, ("Mean", "Median", "Max", "Min", "Sum", "Std", "Var", *percents))
+            Compartment("Cell", found.runs, ("Mean", "Median", "Max", "Min", "Sum", "Std", "Var", *percents))
         ]
         if nucleus is not None:
             parts.append(
-                _Compartment("Nucleus", runs_within(found, nucleus, executor.map), parts[0].statistics)
+                Compartment("Nucleus", runs_within(found, nucleus, executor.map), parts[0].statistics)
             )
         if rings:
             tell(0.03, "Drawing the rings around the cells…")
@@ -211,11 +191,11 @@ def measure_cells(
         columns += _shape_columns(parts, morphology, neighbours)
         # one row a feature: its values are contiguous, and the (n, f) view of it is what models read fastest
         table = np.empty((len(columns), found.labels.size), np.float32)
-        bands = _bands(parts, found.shape[0], threads)
+        bands = bands_of(parts, found.shape[0], threads)
         at = 0
         for i, plane in enumerate(planes):
             tell(0.1 + 0.85 * i / len(planes), f"Measuring {plane.name} ({i + 1} of {len(planes)})…")
-            block = _measure_channel(plane, found, parts, bands, percents, executor)
+            block = measure_channel(plane, found.shape[1], parts, bands, percents, executor)
             if adjacency is not None:
                 from celltune_nb.measure.neighbours import neighbour_means
 
@@ -253,11 +233,16 @@ def warm_up(progress: Progress | None = None) -> None:
     measure_cells(np.ones((1, 12, 12), np.float32), mask, ["warm up"], progress=progress, n_jobs=1)
 
 
+def _quiet(_fraction: float, _sentence: str) -> None:
+    """Nobody listens."""
+
+
 def _is_ready() -> bool:
     from celltune_nb.measure import intensity, morphology, neighbours, rings
     from celltune_nb.measure.compiled import is_compiled
 
     entries = (
+        intensity.mean_of_runs,
         intensity.measure_runs,
         morphology.hull_areas,
         morphology.perimeter_of_runs,
@@ -269,7 +254,7 @@ def _is_ready() -> bool:
     return all(is_compiled(entry) for entry in entries)
 
 
-def _rings(found: MaskRuns, size: float, executor: Executor, tasks: int) -> list[_Compartment]:
+def _rings(found: MaskRuns, size: float, executor: Executor, tasks: int) -> list[Compartment]:
     from celltune_nb.measure.rings import dilated, environment, eroded
 
     drawn = {
@@ -277,79 +262,10 @@ def _rings(found: MaskRuns, size: float, executor: Executor, tasks: int) -> list
         "Dilated": dilated(found, DILATED_UM / size, executor),
         "Environment": environment(found, ENVIRONMENT_UM / size, executor, tasks),
     }
-    return [_Compartment(name, runs, _RINGS[name]) for name, runs in drawn.items()]
+    return [Compartment(name, runs, _RINGS[name]) for name, runs in drawn.items()]
 
 
-def _bands(parts: list[_Compartment], height: int, threads: int) -> list[_Band]:
-    """Cells in order of their first row, cut into bands of rows."""
-    first = np.full(parts[0].runs.ptr.size - 1, 2**31, np.int64)
-    last = np.zeros(first.size, np.int64)
-    for part in parts:
-        a, b = part.runs.rows()
-        first, last = np.minimum(first, a), np.maximum(last, b)
-    order = np.argsort(first, kind="stable")
-    count = max(-(-height // _BAND), 2 * threads if threads > 1 else 1)
-    edges = np.searchsorted(first[order], np.linspace(0, height, count + 1))
-    edges[-1] = order.size
-    return [
-        _Band(order[a:b], int(first[order[a:b]].min()), int(last[order[a:b]].max()))
-        for a, b in zip(edges[:-1], edges[1:], strict=True)
-        if b > a
-    ]
-
-
-def _measure_channel(
-    plane: Channel,
-    found: MaskRuns,
-    parts: list[_Compartment],
-    bands: list[_Band],
-    percents: dict[str, float],
-    executor: Executor,
-) -> list[Float32]:
-    """The statistics of every compartment in one channel, float32 (n,) each."""
-    from celltune_nb.measure.intensity import BLOCK, measure_runs
-
-    n, width = found.labels.size, found.shape[1]
-    quantiles = {"Median": 0.5, **{name: percent / 100 for name, percent in percents.items()}}
-    rows = [*BLOCK, *quantiles]
-    wanted = [
-        np.array([quantiles[name] for name in part.statistics if name in quantiles], np.float64)
-        for part in parts
-    ]
-    blocks = [np.empty((len(BLOCK) + some.size, n), np.float32) for some in wanted]
-    fill = plane.open()
-
-    def measure(band: _Band) -> None:
-        values = np.empty((band.y1 - band.y0, width), np.float32)
-        fill(band.y0, band.y1, values)
-        for part, some, block in zip(parts, wanted, blocks, strict=True):
-            runs = part.runs
-            measure_runs(
-                values,
-                values.view(np.int32),
-                band.y0,
-                band.cells,
-                runs.ptr,
-                runs.row,
-                runs.start,
-                runs.stop,
-                some,
-                part.statistics == ("Mean",),
-                block,
-            )
-
-    for _ in executor.map(measure, bands):
-        pass
-    whole = blocks[0]
-    measured: list[Float32] = []
-    for part, block in zip(parts, blocks, strict=True):
-        for statistic in part.statistics:
-            row = rows.index(statistic)
-            measured.append(np.where(np.isnan(block[row]), whole[row], block[row]))
-    return measured
-
-
-def _shape_columns(parts: list[_Compartment], morphology: bool, neighbours: bool) -> list[tuple[str, str]]:
+def _shape_columns(parts: list[Compartment], morphology: bool, neighbours: bool) -> list[tuple[str, str]]:
     columns: list[tuple[str, str]] = []
     for part in parts:
         if part.name in ("Eroded", "Dilated"):
@@ -365,7 +281,7 @@ def _shape_columns(parts: list[_Compartment], morphology: bool, neighbours: bool
 
 def _shape_values(
     found: MaskRuns,
-    parts: list[_Compartment],
+    parts: list[Compartment],
     morphology: bool,
     adjacency: tuple[Int64, npt.NDArray[np.int32]] | None,
     executor: Executor,

@@ -33,7 +33,7 @@ def kernel(function: Function, fastmath: frozenset[str] = frozenset()) -> Functi
         compiled = numba.njit(cache=True, **options)(function)
     except RuntimeError:  # numba: "no locator available": neither the package nor a user folder is writable
         compiled = numba.njit(**options)(function)
-    return compiled  # type: ignore[no-any-return]
+    return compiled
 
 
 def is_compiled(function: Callable[..., Any]) -> bool:

@@ -20,7 +20,7 @@ _BUCKETS = 256
 _SMALL = 24
 
 
-def _sums(values, origin):  # type: ignore[no-untyped-def]
+def _sums(values: Float32, origin: float) -> tuple[float, float]:
     first = 0.0
     second = 0.0
     for i in range(values.size):
@@ -30,14 +30,7 @@ def _sums(values, origin):  # type: ignore[no-untyped-def]
     return first, second
 
 
-def _total(values):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for i in range(values.size):
-        total += np.float64(values[i])
-    return total
-
-
-def _range(values, low, high):  # type: ignore[no-untyped-def]
+def _extent(values: Float32, low: np.float32, high: np.float32) -> tuple[np.float32, np.float32]:
     for i in range(values.size):
         low = min(low, values[i])
         high = max(high, values[i])
@@ -45,8 +38,7 @@ def _range(values, low, high):  # type: ignore[no-untyped-def]
 
 
 sums = kernel(_sums, REORDER)
-total = kernel(_total, REORDER)
-extent = kernel(_range, NO_NAN)
+extent = kernel(_extent, NO_NAN)
 
 
 @kernel
@@ -56,16 +48,16 @@ def spread(keys: Int32, lo: int, hi: int, spare: Int32, begins: Int32) -> bool:
     Bucket b ends up at ``lo + begins[b] : lo + begins[b + 1]``.
     """
     part = keys[lo:hi]
-    low = part[0]
-    high = part[0]
+    low = np.int64(part[0])
+    high = np.int64(part[0])
     for i in range(part.size):
         low = min(low, part[i])
         high = max(high, part[i])
     if low == high:
         return False
-    base = np.int64(low)
-    span = np.int64(high) - base
-    shift = 0
+    base = low
+    span = high - low
+    shift = np.int64(0)
     while (span >> shift) >= _BUCKETS:
         shift += 1
     begins[:] = 0
@@ -76,9 +68,9 @@ def spread(keys: Int32, lo: int, hi: int, spare: Int32, begins: Int32) -> bool:
     # `begins` is the read-only answer; the scatter advances a copy
     place = begins.copy()
     for i in range(part.size):
-        b = (np.int64(part[i]) - base) >> shift
-        spare[place[b]] = part[i]
-        place[b] += 1
+        bucket = (np.int64(part[i]) - base) >> shift
+        spare[place[bucket]] = part[i]
+        place[bucket] += 1
     part[:] = spare[: part.size]
     return True
 
@@ -102,7 +94,7 @@ def select(keys: Int32, lo: int, hi: int, rank: int, spare: Int32, begins: Int32
     """The key of a rank (an index into `keys`, which lies in ``lo:hi``); orders `keys` on the way."""
     while hi - lo > _SMALL:
         if not spread(keys, lo, hi, spare, begins):
-            return keys[rank]  # type: ignore[no-any-return]
+            return keys[rank]
         b = bucket_of(begins, rank - lo)
         hi = lo + begins[b + 1]
         lo = lo + begins[b]
@@ -113,7 +105,110 @@ def select(keys: Int32, lo: int, hi: int, rank: int, spare: Int32, begins: Int32
             keys[j] = keys[j - 1]
             j -= 1
         keys[j] = key
-    return keys[rank]  # type: ignore[no-any-return]
+    return keys[rank]
+
+
+@kernel
+def value_at(
+    keys: Int32, rank: int, n: int, coarse: bool, spare: Int32, begins: Int32, inner: Int32
+) -> float:
+    """The value of a rank among `n` keys, which `spread` has ordered coarsely if `coarse`."""
+    lo = 0
+    hi = n
+    if coarse:
+        b = bucket_of(begins, rank)
+        lo = begins[b]
+        hi = begins[b + 1]
+    bits = np.empty(1, np.int32)
+    key = select(keys, lo, hi, rank, spare, inner)
+    bits[0] = key ^ ((key >> 31) & 0x7FFFFFFF)
+    return np.float64(bits.view(np.float32)[0])
+
+
+@kernel
+def write_quantiles(
+    keys: Int32, n: int, quantiles: Float64, spare: Int32, begins: Int32, out: Float32
+) -> None:
+    """Quantiles of the first `n` keys, by linear interpolation between the two nearest ranks."""
+    inner = np.empty_like(begins)
+    coarse = n > _SMALL and spread(keys, 0, n, spare, begins)
+    for q in range(quantiles.size):
+        position = quantiles[q] * (n - 1)
+        rank = min(int(position), n - 1)
+        share = position - rank
+        value = value_at(keys, rank, n, coarse, spare, begins, inner)
+        if share > 0:
+            above = value_at(keys, min(rank + 1, n - 1), n, coarse, spare, begins, inner)
+            value += share * (above - value)
+        out[q] = np.float32(value)
+
+
+@kernel
+def gather_keys(
+    plane: Float32, bits: Int32, y0: int, row: Int32, start: Int32, stop: Int32, a: int, b: int, keys: Int32
+) -> int:
+    """The finite values of runs ``a:b`` as integers in the same order; their number."""
+    m = 0
+    for r in range(a, b):
+        values = plane[row[r] - y0][start[r] : stop[r]]
+        stretch = bits[row[r] - y0][start[r] : stop[r]]
+        for i in range(stretch.size):
+            keys[m] = stretch[i] ^ ((stretch[i] >> 31) & 0x7FFFFFFF)
+            # a value that is not finite is overwritten by the next
+            m += np.isfinite(values[i])
+    return m
+
+
+@kernel
+def finite_moments(
+    plane: Float32, y0: int, row: Int32, start: Int32, stop: Int32, a: int, b: int
+) -> tuple[int, float, float, float, np.float32, np.float32]:
+    """Number, origin, sums and range of the finite values of runs ``a:b``, one by one."""
+    n = 0
+    origin = 0.0
+    first = 0.0
+    second = 0.0
+    low = np.float32(np.inf)
+    high = np.float32(-np.inf)
+    for r in range(a, b):
+        for x in range(start[r], stop[r]):
+            v = plane[row[r] - y0, x]
+            if np.isfinite(v):
+                if n == 0:
+                    origin = np.float64(v)
+                d = np.float64(v) - origin
+                first += d
+                second += d * d
+                low = min(low, v)
+                high = max(high, v)
+                n += 1
+    return n, origin, first, second, low, high
+
+
+@kernel
+def moments(
+    plane: Float32, y0: int, row: Int32, start: Int32, stop: Int32, a: int, b: int
+) -> tuple[int, float, float, float, np.float32, np.float32]:
+    """Number of finite values in runs ``a:b``, their origin, and sum, sum of squares and range from there."""
+    n = 0
+    origin = 0.0
+    first = 0.0
+    second = 0.0
+    low = np.float32(np.inf)
+    high = np.float32(-np.inf)
+    if a < b:
+        # deviations from one pixel of the cell: no cancellation, and exactly 0 for a flat cell
+        origin = np.float64(plane[row[a] - y0, start[a]])
+    for r in range(a, b):
+        values = plane[row[r] - y0][start[r] : stop[r]]
+        n += values.size
+        one, two = sums(values, origin)
+        first += one
+        second += two
+        low, high = extent(values, low, high)
+    if np.isfinite(first) and np.isfinite(second):
+        return n, origin, first, second, low, high
+    return finite_moments(plane, y0, row, start, stop, a, b)
 
 
 @kernel
@@ -127,7 +222,6 @@ def measure_runs(
     start: Int32,
     stop: Int32,
     quantiles: Float64,
-    mean_only: bool,
     out: Float32,
 ) -> None:
     """Statistics of the pixels of some cells in one channel.
@@ -144,8 +238,6 @@ def measure_runs(
         The runs (`Runs`).
     quantiles : float64 (q,)
         Between 0 and 1, by linear interpolation as ``numpy.quantile`` does.
-    mean_only : bool
-        Write row 0 only.
     out : float32 (6 + q, n)
         Written at the columns of `cells`: `BLOCK`, then the quantiles; NaN for a cell without a
         pixel that has a finite value.  Pixels that are NaN or infinite are left out.
@@ -153,104 +245,63 @@ def measure_runs(
     keys = np.empty(1024, np.int32)
     spare = np.empty(1024, np.int32)
     begins = np.zeros(_BUCKETS + 1, np.int32)
-    inner = np.zeros(_BUCKETS + 1, np.int32)
-    value = np.empty(1, np.int32)
+    answers = np.empty(quantiles.size, np.float32)
     for k in range(cells.size):
         c = cells[k]
-        n = 0
-        for r in range(ptr[c], ptr[c + 1]):
-            n += stop[r] - start[r]
+        a = ptr[c]
+        b = ptr[c + 1]
+        n, origin, first, second, low, high = moments(plane, y0, row, start, stop, a, b)
         if n == 0:
             out[:, c] = np.nan
             continue
-        origin = 0.0
-        first = 0.0
-        second = 0.0
-        low = np.float32(np.inf)
-        high = np.float32(-np.inf)
-        if mean_only:
-            for r in range(ptr[c], ptr[c + 1]):
-                first += total(plane[row[r] - y0][start[r] : stop[r]])
-        else:
-            # deviations from one pixel of the cell: no cancellation, and exactly 0 for a flat cell
-            origin = np.float64(plane[row[ptr[c]] - y0, start[ptr[c]]])
-            for r in range(ptr[c], ptr[c + 1]):
-                values = plane[row[r] - y0][start[r] : stop[r]]
-                a, b = sums(values, origin)
-                first += a
-                second += b
-                low, high = extent(values, low, high)
-        every = np.isfinite(first) and np.isfinite(second)
-        if not every:
-            n = 0
-            origin = 0.0
-            first = 0.0
-            second = 0.0
-            low = np.float32(np.inf)
-            high = np.float32(-np.inf)
-            for r in range(ptr[c], ptr[c + 1]):
-                for x in range(start[r], stop[r]):
-                    v = plane[row[r] - y0, x]
-                    if np.isfinite(v):
-                        if n == 0:
-                            origin = np.float64(v)
-                        d = np.float64(v) - origin
-                        first += d
-                        second += d * d
-                        low = min(low, v)
-                        high = max(high, v)
-                        n += 1
-            if n == 0:
-                out[:, c] = np.nan
-                continue
         mean = first / n
         out[0, c] = np.float32(origin + mean)
-        if mean_only:
-            continue
         variance = max(second / n - mean * mean, 0.0)
         out[1, c] = np.float32(first + n * origin)
         out[2, c] = np.float32(np.sqrt(variance))
         out[3, c] = np.float32(variance)
         out[4, c] = low
         out[5, c] = high
-        if quantiles.size == 0:
-            continue
+        if quantiles.size > 0:
+            if n >= keys.size:  # one place more than values: see gather_keys
+                keys = np.empty(2 * n, np.int32)
+                spare = np.empty(2 * n, np.int32)
+            gather_keys(plane, bits, y0, row, start, stop, a, b, keys)
+            write_quantiles(keys, n, quantiles, spare, begins, answers)
+            out[6:, c] = answers
 
-        if n > keys.size:
-            keys = np.empty(2 * n, np.int32)
-            spare = np.empty(2 * n, np.int32)
-        m = 0
+
+@kernel
+def mean_of_runs(
+    plane: Float32, y0: int, cells: Int64, ptr: Int64, row: Int32, start: Int32, stop: Int32, out: Float32
+) -> None:
+    """Mean alone, for compartments that overlap so much that their pixels are better summed once.
+
+    Parameters are those of `measure_runs`; `out` is float32 (n,).  Running sums along the rows give
+    the sum of a run from its two ends; cells on a row with a value that is not finite are summed
+    pixel by pixel.
+    """
+    rows, width = plane.shape
+    upto = np.empty((rows, width + 1), np.float64)
+    for y in range(rows):
+        values = plane[y]
+        along = upto[y]
+        total = 0.0
+        along[0] = 0.0
+        for x in range(width):
+            total += np.float64(values[x])
+            along[x + 1] = total
+    for k in range(cells.size):
+        c = cells[k]
+        n = 0
+        total = 0.0
         for r in range(ptr[c], ptr[c + 1]):
-            stretch = bits[row[r] - y0][start[r] : stop[r]]
-            if every:
-                target = keys[m : m + stretch.size]
-                for i in range(stretch.size):
-                    # order of the integers = order of the floats
-                    target[i] = stretch[i] ^ ((stretch[i] >> 31) & 0x7FFFFFFF)
-                m += stretch.size
-            else:
-                for i in range(stretch.size):
-                    if np.isfinite(plane[row[r] - y0, start[r] + i]):
-                        keys[m] = stretch[i] ^ ((stretch[i] >> 31) & 0x7FFFFFFF)
-                        m += 1
-        coarse = n > _SMALL and spread(keys, 0, n, spare, begins)
-        for q in range(quantiles.size):
-            position = quantiles[q] * (n - 1)
-            rank = min(int(position), n - 1)
-            share = position - rank
-            answer = 0.0
-            for step in range(2):
-                if step == 1 and share == 0.0:
-                    break
-                at = min(rank + step, n - 1)
-                lo = 0
-                hi = n
-                if coarse:
-                    b = bucket_of(begins, at)
-                    lo = begins[b]
-                    hi = begins[b + 1]
-                key = select(keys, lo, hi, at, spare, inner)
-                value[0] = key ^ ((key >> 31) & 0x7FFFFFFF)
-                v = np.float64(value.view(np.float32)[0])
-                answer = v if step == 0 else answer + share * (v - answer)
-            out[6 + q, c] = np.float32(answer)
+            along = upto[row[r] - y0]
+            n += stop[r] - start[r]
+            total += along[stop[r]] - along[start[r]]
+            # what is not finite stays in the running sum to the end of the row
+            total += 0.0 * along[width]
+        if not np.isfinite(total):
+            n, origin, total, _, _, _ = finite_moments(plane, y0, row, start, stop, ptr[c], ptr[c + 1])
+            total += n * origin
+        out[c] = np.float32(total / n) if n > 0 else np.float32(np.nan)

@@ -17,8 +17,8 @@ Float64 = npt.NDArray[np.float64]
 
 _BAND = 128  # rows per task: the two scratch planes stay in the cache
 
-# weight of a border pixel by 1 + 2 × (border pixels beside it) + 10 × (border pixels diagonal to it):
-# K. Benkrid and D. Crookes, "Design and FPGA implementation of a perimeter estimator" (2000)
+# What a border pixel adds: its code counts 2 for each border pixel beside it and 10 for each diagonal one.
+# after Benkrid and Crookes, "Design and FPGA implementation of a perimeter estimator" (2000)
 _WEIGHTS = np.zeros(50)
 _WEIGHTS[[5, 7, 15, 17, 25, 27]] = 1
 _WEIGHTS[[21, 33]] = np.sqrt(2)
@@ -116,7 +116,7 @@ def _perimeters(found: MaskRuns, runs: Runs, executor: Executor) -> Float64:
 
     for _ in executor.map(band, range(0, height, _BAND)):
         pass
-    return runs.total(length[order])  # type: ignore[no-any-return]
+    return runs.total(length[order])
 
 
 @kernel

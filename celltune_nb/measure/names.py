@@ -6,7 +6,7 @@ first part out (``Area__Cell``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 __all__ = [
@@ -119,7 +119,7 @@ def percentile_name(percent: float) -> str:
     return f"P{percent:g}"
 
 
-def feature_groups(names: Sequence[str], percentiles: Sequence[str]) -> dict[str, list[str]]:
+def feature_groups(names: Sequence[str], percentiles: Collection[str]) -> dict[str, list[str]]:
     """Named groups of features, each in matrix order; groups without a feature are left out.
 
     Default

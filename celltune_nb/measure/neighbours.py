@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from celltune_nb.measure.compiled import kernel
-from celltune_nb.measure.rings import grow_row, reach, room
+from celltune_nb.measure.rings import grow_row, reach, room, row_span
 from celltune_nb.measure.runs import Int32, Int64, MaskRuns, chunks
 
 __all__ = ["neighbour_lists", "neighbour_means"]
@@ -130,7 +130,8 @@ def overlaps(  # type: ignore[no-untyped-def]
                 hi += 1
             if lo == hi:
                 continue
-            n = grow_row(y, lo, hi, row, start, stop, widths, width, starts, stops)
+            starts[0], stops[0], whole = row_span(y, lo, hi, row, start, stop, widths, width)
+            n = 1 if whole else grow_row(y, lo, hi, row, start, stop, widths, width, starts, stops)
             for i in range(n):
                 # first run of the row that ends beyond the start of the stretch
                 a = row_ptr[y]
@@ -144,7 +145,8 @@ def overlaps(  # type: ignore[no-untyped-def]
                 while a < row_ptr[y + 1] and all_start[a] < stops[i]:
                     if seen[cell[a]] != c:
                         seen[cell[a]] = c
-                        others = room(others, m + 1)
+                        if m == others.size:
+                            others = room(others, m + 1)
                         others[m] = cell[a]
                         m += 1
                     a += 1

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from celltune_nb.measure.compiled import kernel
 from celltune_nb.measure.runs import Int32, Int64, MaskRuns, Runs, by_cell, chunks, strip_runs
 
-__all__ = ["dilated", "environment", "eroded", "grow_row", "reach"]
+__all__ = ["dilated", "environment", "eroded", "grow_row", "reach", "row_span"]
 
 _STRIP = 256  # rows whose nearest cells are found at once
 _FAR = 1 << 62
@@ -118,6 +118,30 @@ def join(starts: Int32, stops: Int32, n: int) -> int:
 
 
 @kernel
+def row_span(
+    y: int, lo: int, hi: int, row: Int32, start: Int32, stop: Int32, widths: Int32, width: int
+) -> tuple[int, int, bool]:
+    """Row `y` of a cell grown by a disk, from its runs ``lo:hi`` (all within reach of the row).
+
+    First and one past the last column, and whether everything between belongs to it: it does if
+    all the grown runs overlap or touch, by far the common case.
+    """
+    low = width
+    high = 0
+    last_start = -1
+    first_stop = width
+    for r in range(lo, hi):
+        w = widths[abs(row[r] - y)]
+        a = max(start[r] - w, 0)
+        b = min(stop[r] + w, width)
+        low = min(low, a)
+        high = max(high, b)
+        last_start = max(last_start, a)
+        first_stop = min(first_stop, b)
+    return low, high, last_start <= first_stop
+
+
+@kernel
 def grow_row(
     y: int,
     lo: int,
@@ -130,26 +154,7 @@ def grow_row(
     starts: Int32,
     stops: Int32,
 ) -> int:
-    """Row `y` of a cell grown by a disk, from its runs ``lo:hi`` (all within reach of the row).
-
-    Writes sorted, disjoint stretches within the image and gives their number.
-    """
-    low = np.int32(width)
-    high = np.int32(0)
-    last_start = np.int32(-1)
-    first_stop = np.int32(width)
-    for r in range(lo, hi):
-        w = widths[abs(row[r] - y)]
-        a = max(start[r] - w, 0)
-        b = min(stop[r] + w, width)
-        low = min(low, a)
-        high = max(high, b)
-        last_start = max(last_start, a)
-        first_stop = min(first_stop, b)
-    if last_start <= first_stop:  # all overlap or touch: one stretch, and by far the common case
-        starts[0] = low
-        stops[0] = high
-        return 1
+    """The stretches of such a row, sorted and disjoint, written to `starts` and `stops`; their number."""
     n = 0
     for r in range(lo, hi):
         w = widths[abs(row[r] - y)]
@@ -192,16 +197,18 @@ def surround(  # type: ignore[no-untyped-def]
                 hi += 1
             if lo == hi:
                 continue
-            n = grow_row(y, lo, hi, row, start, stop, widths, width, starts, stops)
+            starts[0], stops[0], whole = row_span(y, lo, hi, row, start, stop, widths, width)
+            n = 1 if whole else grow_row(y, lo, hi, row, start, stop, widths, width, starts, stops)
             while own < end and row[own] < y:
                 own += 1
             upto = own
             while upto < end and row[upto] == y:
                 upto += 1
             size = m + n + upto - own
-            rows = room(rows, size)
-            lefts = room(lefts, size)
-            rights = room(rights, size)
+            if size > rows.size:
+                rows = room(rows, size)
+                lefts = room(lefts, size)
+                rights = room(rights, size)
             # the own runs of the row lie inside the stretches, and both are in order
             for i in range(n):
                 at = starts[i]
@@ -220,6 +227,49 @@ def surround(  # type: ignore[no-untyped-def]
                     m += 1
         count[c - first] = m - before
     return count, rows[:m].copy(), lefts[:m].copy(), rights[:m].copy()
+
+
+@kernel
+def shrink_row(
+    y: int,
+    lo: int,
+    hi: int,
+    row: Int32,
+    start: Int32,
+    stop: Int32,
+    widths: Int32,
+    height: int,
+    width: int,
+    starts: Int32,
+    stops: Int32,
+) -> tuple[int, int, int]:
+    """Row `y` of a cell shrunk by a disk, from its runs ``lo:hi`` (all within reach of the row).
+
+    First and one past the last column that may remain (none if they are equal), and the number
+    of stretches, sorted in `starts` and `stops`, that are taken out between.
+    """
+    n = 0
+    low = 0
+    high = width
+    r = widths.size - 1
+    expected = max(y - r, 0)
+    at = lo
+    while at < hi:
+        if row[at] != expected:  # a row without a run is outside from end to end
+            return 0, 0, 0
+        w = widths[abs(row[at] - y)]
+        if start[at] > 0:
+            low = max(low, start[at] + w)
+        while at + 1 < hi and row[at + 1] == row[at]:
+            n = add_stretch(starts, stops, n, stop[at] - w, start[at + 1] + w)
+            at += 1
+        if stop[at] < width:
+            high = min(high, stop[at] - w)
+        expected += 1
+        at += 1
+    if expected <= min(y + r, height - 1) or low >= high:
+        return 0, 0, 0
+    return low, high, join(starts, stops, n)
 
 
 @kernel
@@ -245,64 +295,32 @@ def shrink(  # type: ignore[no-untyped-def]
         before = m
         begin = ptr[c]
         end = ptr[c + 1]
-        # every run has at most one gap on each side
-        starts = np.empty(2 * (end - begin) + 2, np.int32)
-        stops = np.empty(2 * (end - begin) + 2, np.int32)
+        starts = np.empty(end - begin, np.int32)
+        stops = np.empty(end - begin, np.int32)
         lo = begin
         hi = begin
-        own = begin
-        while own < end:
+        for own in range(begin, end):
             y = row[own]
-            upto = own
-            while upto < end and row[upto] == y:
-                upto += 1
-            top = max(y - r, 0)
-            bottom = min(y + r, height - 1)
-            while row[lo] < top:
+            if own > begin and y == row[own - 1]:
+                continue
+            while row[lo] < y - r:
                 lo += 1
-            while hi < end and row[hi] <= bottom:
+            while hi < end and row[hi] <= y + r:
                 hi += 1
-            # gaps between the runs of every row in reach, grown; a row without a run is one gap
-            n = 0
-            low = np.int32(0)
-            high = np.int32(width)
-            expected = top
-            covered = True
-            at = lo
-            while at < hi:
-                if row[at] != expected:
-                    covered = False
-                    break
-                w = widths[abs(row[at] - y)]
-                if start[at] > 0:
-                    low = max(low, start[at] + w)
-                while at + 1 < hi and row[at + 1] == row[at]:
-                    n = add_stretch(starts, stops, n, stop[at] - w, start[at + 1] + w)
-                    at += 1
-                if stop[at] < width:
-                    high = min(high, stop[at] - w)
-                expected += 1
-                at += 1
-            if covered and expected == bottom + 1 and low < high:
-                n = join(starts, stops, n)
+            left, high, n = shrink_row(y, lo, hi, row, start, stop, widths, height, width, starts, stops)
+            if m + n + 1 > rows.size:
                 rows = room(rows, m + n + 1)
                 lefts = room(lefts, m + n + 1)
                 rights = room(rights, m + n + 1)
-                left = low
-                for i in range(n):
-                    right = min(starts[i], high)
-                    if left < right:
-                        rows[m] = y
-                        lefts[m] = left
-                        rights[m] = right
-                        m += 1
-                    left = max(left, stops[i])
-                if left < high:
+            for i in range(n + 1):
+                right = min(starts[i], high) if i < n else high
+                if left < right:
                     rows[m] = y
                     lefts[m] = left
-                    rights[m] = high
+                    rights[m] = right
                     m += 1
-            own = upto
+                if i < n:
+                    left = max(left, stops[i])
         count[c - first] = m - before
     return count, rows[:m].copy(), lefts[:m].copy(), rights[:m].copy()
 

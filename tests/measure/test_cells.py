@@ -288,7 +288,7 @@ def test_parts_can_be_left_out():
         image_like(mask), mask, ["a", "b"], rings=False, morphology=False, neighbours=False, percentiles=()
     )
     assert measured.names == [
-        f"{c}__{s}__Cell" for c in "ab" for s in "Mean Median Max Min Sum Std Var".split()
+        f"{c}__{s}__Cell" for c in "ab" for s in ("Mean", "Median", "Max", "Min", "Sum", "Std", "Var")
     ]
 
 
@@ -402,21 +402,21 @@ def test_progress_is_told_for_every_channel_and_can_stop():
     assert fractions[-1] == 1
     assert all(any(f"Measuring {c} ({i} of 3)" in s for _, s in heard) for i, c in enumerate("abc", 1))
 
-    class Stopped(Exception):
+    class StopError(Exception):
         pass
 
     def stop(fraction, sentence):
         if "Measuring b" in sentence:
-            raise Stopped
+            raise StopError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StopError):
         measure_cells(image_like(mask, 3), mask, ["a", "b", "c"], progress=stop)
 
 
 def test_warming_up_prepares_every_kernel_once():
     heard = []
     warm_up()
-    warm_up(lambda fraction, sentence: heard.append(sentence))
+    warm_up(lambda _, sentence: heard.append(sentence))
     assert not any("Preparing" in sentence for sentence in heard)
 
 
