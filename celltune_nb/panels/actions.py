@@ -1,0 +1,303 @@
+"""What a person does to labels, whichever panel or key it came from.
+
+Keys and buttons of the image and of the labelling panel call these functions, so a click in one panel and a
+key in the other are the same step of the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.categories import UNKNOWN
+from ..errors import LabelError, NotReadyError
+from ..session import Session
+
+__all__ = [
+    "KEYS", "Action", "Offer", "assign", "assign_key", "has_model", "key_to_action", "label_source", "next_rectangle",
+    "offer_of", "redo", "sample_in_rectangle", "suggest_first", "suggest_useful", "toggle", "undo",
+]  # fmt: skip
+
+#: How many cells a sample has when nobody says otherwise.
+SAMPLE = 30
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """The cells that were sampled last, until others are.
+
+    Attributes
+    ----------
+    ids : ndarray of int64
+        Ascending.
+    rectangle : bool
+        Whether they were drawn inside a rectangle.
+    strategy : str
+        How they were chosen.
+    """
+
+    ids: NDArray[np.int64]
+    rectangle: bool
+    strategy: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a key means.
+
+    Attributes
+    ----------
+    verb : str
+        ``assign``, ``clear``, ``undo``, ``redo``, ``escape``, ``sample``, ``next``, ``fit``, ``one_to_one``,
+        ``zoom_in``, ``zoom_out``, ``overlay`` or ``help``.
+    key : str
+        The category's key, for ``assign``.
+    """
+
+    verb: str
+    key: str = ""
+
+
+_VERBS = {
+    "0": "clear", "Delete": "clear", "Backspace": "clear", "u": "undo", "r": "redo", "Escape": "escape",
+    "s": "sample", "n": "next", "f": "fit", "g": "one_to_one", "+": "zoom_in", "=": "zoom_in", "-": "zoom_out",
+    "o": "overlay", "h": "help", "?": "help",
+}  # fmt: skip
+
+#: Keys that :func:`key_to_action` knows, as a browser names them; with Ctrl as ``"ctrl+z"``.
+KEYS = (*"123456789", *_VERBS, "ctrl+z", "ctrl+y")
+
+
+def key_to_action(key: str, held: Sequence[str] = ()) -> Action | None:
+    """What a key means; None for a key that means nothing.
+
+    Parameters
+    ----------
+    key : str
+        As a browser names it: ``"1"``, ``"u"``, ``"Escape"``; digits whatever the layout makes of Shift.
+    held : sequence of str
+        ``"ctrl"``, ``"shift"``, ``"alt"``.
+
+    Examples
+    --------
+    >>> key_to_action("3")
+    Action(verb='assign', key='3')
+    >>> key_to_action("z", ["ctrl", "shift"])
+    Action(verb='redo', key='')
+    """
+    key = key.lower() if len(key) == 1 else key
+    if "ctrl" in held:
+        if key == "z":
+            return Action("redo" if "shift" in held else "undo")
+        return Action("redo") if key == "y" else None
+    if "alt" in held:
+        return None
+    if len(key) == 1 and key in "123456789":
+        return Action("assign", key)
+    return Action(_VERBS[key]) if key in _VERBS else None
+
+
+# ---------------------------------------------------------------------- labelling
+
+
+def assign(session: Session, category: str | None) -> int:
+    """Give the selected cells a category; the journal's source follows from how they were selected.
+
+    Parameters
+    ----------
+    category : str or None
+        None or ``"Unknown"`` takes the label away.
+
+    Returns
+    -------
+    int
+        How many cells.
+
+    Raises
+    ------
+    NotReadyError
+        When nothing is selected.
+    """
+    ids = session.selection
+    if not len(ids):
+        raise NotReadyError(
+            "No cell is selected. Click a cell, or drag a rectangle and sample in it, then choose the category."
+        )
+    name = category or UNKNOWN
+    session.label(ids, name, source=label_source(session, ids, name))
+    return len(ids)
+
+
+def assign_key(session: Session, key: str) -> int:
+    """As :func:`assign`, with the category that has a key (``"1"`` to ``"9"``).
+
+    Raises
+    ------
+    LabelError
+        When no category has it.
+    """
+    category = next((c for c in session.categories if c.key == key), None)
+    if category is None:
+        given = ", ".join(f"{c.key} {c.name}" for c in session.categories if c.key)
+        raise LabelError(
+            f"No category has the key {key}. "
+            + (f"Keys: {given}." if given else "Add a category first; it gets the next free key.")
+        )
+    return assign(session, category.name)
+
+
+def toggle(session: Session, item: int, category: str) -> str:
+    """Turn one cell to a category, or, when it has it already, back to unlabelled; the cell becomes the selection.
+
+    Returns
+    -------
+    str
+        The category it has now.
+    """
+    codes = _codes(session, np.array([item], np.int64))
+    now = session.categories[category]
+    session.select([item])
+    name = UNKNOWN if int(codes[0]) == now.code else category
+    assign(session, name)
+    return name
+
+
+def label_source(session: Session, ids: NDArray[np.int64], category: str) -> str:
+    """The source a label of these cells is journaled with.
+
+    * ``audit`` – all belong to the audit sample;
+    * ``correction`` – a training has predicted another category for most of those it spoke about, and they
+      were not drawn by chance: somebody looked and disagreed;
+    * ``rectangle`` – they are (part of) a sample drawn in a rectangle, and more than one;
+    * ``batch`` – several others;
+    * ``click`` – one cell.
+    """
+    audit = session.audit.ids
+    if len(audit) and np.isin(ids, audit).all():
+        return "audit"
+    offer = offer_of(session)
+    drawn = offer is not None and bool(np.isin(ids, offer.ids).all())
+    if len(ids) > 1 and drawn and offer is not None and offer.rectangle:
+        return "rectangle"
+    if category != UNKNOWN and (len(ids) == 1 or not drawn) and _corrects(session, ids, category):
+        return "correction"
+    return "click" if len(ids) == 1 else "batch"
+
+
+def _corrects(session: Session, ids: NDArray[np.int64], category: str) -> bool:
+    """Whether the newest predictions call more than half of these cells something else."""
+    if not has_model(session):
+        return False
+    predicted = session.populations["Pred_AVG"]
+    place = np.searchsorted(predicted.ids, ids)
+    known = place < len(predicted)
+    codes = predicted.codes[place[known]]
+    codes = codes[codes != 0]
+    return bool(len(codes)) and float(np.mean(codes != session.categories[category].code)) > 0.5
+
+
+def _codes(session: Session, ids: NDArray[np.int64]) -> NDArray[np.int16]:
+    return session.labels.codes()[session.positions(ids)]
+
+
+def undo(session: Session) -> str:
+    """Take back the newest step; says what it was."""
+    what = session.undo()
+    return f"Taken back: {what}." if what else "There is nothing to take back."
+
+
+def redo(session: Session) -> str:
+    """Do again what was taken back; says what it was."""
+    what = session.redo()
+    return f"Done again: {what}." if what else "There is nothing to do again."
+
+
+# ---------------------------------------------------------------------- choosing what to label
+
+
+def has_model(session: Session) -> bool:
+    """Whether a training of the active level has left predictions."""
+    return "Pred_AVG" in session.populations
+
+
+def offer_of(session: Session) -> Offer | None:
+    """The cells that were sampled last on this session."""
+    ids, strategy = session._offered
+    if not len(ids):
+        return None
+    return Offer(np.sort(ids), strategy == "random", strategy)
+
+
+def sample_in_rectangle(session: Session, n: int = SAMPLE) -> NDArray[np.int64]:
+    """Select *n* random unlabelled cells inside the rectangle of the view.
+
+    Raises
+    ------
+    NotReadyError
+        When there is no rectangle, or no unlabelled cell in it.
+    """
+    view = session.view
+    if view.rectangle is None or view.image is None:
+        raise NotReadyError("There is no rectangle yet. Drag one over the image, then sample in it.")
+    ids = session.sample(n, image=view.image, rectangle=view.rectangle)
+    if not len(ids):
+        raise NotReadyError(
+            "Every cell in this rectangle is labelled already. Drag another one, or take the next rectangle."
+        )
+    session.select(ids)
+    return ids
+
+
+def suggest_first(session: Session, n: int = SAMPLE) -> NDArray[np.int64]:
+    """Select first cells to label: typical ones, spread over the kinds of cells there are.
+
+    They lie on the image that is looked at, so that they can be seen.
+    """
+    return _offer(session, n, "clusters" if session.features_by_name else "random")
+
+
+def suggest_useful(session: Session, n: int = SAMPLE) -> NDArray[np.int64]:
+    """Select the cells of the image looked at whose label would help the models most."""
+    if session.view.blind:
+        raise NotReadyError(
+            "Predictions are out of sight while the audit is labelled. Finish or leave the audit first."
+        )
+    return _offer(session, n, "quota_margin")
+
+
+def _offer(session: Session, n: int, by: str) -> NDArray[np.int64]:
+    ids = session.sample(n, image=session.view.image, by=by)
+    if not len(ids):
+        raise NotReadyError("Every cell of this image is labelled already. Look at another image.")
+    session.select(ids)
+    return ids
+
+
+def next_rectangle(session: Session) -> str:
+    """Go to the rectangle where labels would help most; returns why it is that one.
+
+    The view moves so that the rectangle fills about half of the picture's width.
+    """
+    found = session.suggest_rectangle()
+    y0, x0, y1, x1 = found.rectangle
+    session.set_view(
+        image=found.image,
+        rectangle=found.rectangle,
+        center=((y0 + y1) / 2 - 0.5, (x0 + x1) / 2 - 0.5),
+        zoom=_zoom_to(session, found.image, max(y1 - y0, x1 - x0)),
+    )
+    session.select([])
+    return found.reason
+
+
+#: Width in CSS pixels that a viewport has at least; the rectangle is shown within it.
+_SCREEN = 600.0
+
+
+def _zoom_to(session: Session, image: str, extent: float) -> float:
+    """Zoom at which *extent* pixels fill 60 % of a viewport, but never smaller than the whole image."""
+    whole = _SCREEN / max(session.images[image].shape[-2:])
+    return float(np.clip(0.6 * _SCREEN / max(extent, 1.0), whole, 16.0))

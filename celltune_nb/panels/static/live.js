@@ -1,0 +1,140 @@
+// HTML from the kernel that answers: elements with data-do tell the kernel when they are used.
+//
+// Kernel → browser   html (trait): the whole markup; only what differs is changed, so focus, text being typed,
+//                    open <details> and running transitions stay.  keys (trait): keys passed on.
+// Browser → kernel   {do, what, value} for a click, a change or, with data-on="enter", the Enter key
+//                    {do: "key", what, held} for one of the keys while the focus is in here
+//
+// An input with data-reset takes its value from the markup again whenever that attribute changes.
+
+const INPUT_EVERY = 60; // ms between messages while a slider or a colour is being dragged
+const TYPED = "input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=color]), textarea";
+
+function same(a, b) {
+  return a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id ?? "") === (b.id ?? "");
+}
+
+function adjust(old, fresh) {
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+    return;
+  }
+  const reset = fresh.dataset?.reset !== undefined && fresh.dataset.reset !== old.dataset.reset;
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+  }
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value && !(name === "open" && old.nodeName === "DETAILS")) {
+      old.setAttribute(name, value);
+    }
+  }
+  adjustChildren(old, fresh);
+  if (old.nodeName === "INPUT") {
+    if (old.type === "checkbox" || old.type === "radio") old.checked = fresh.hasAttribute("checked");
+    else if (reset || !busy(old)) old.value = fresh.getAttribute("value") ?? "";
+  } else if (old.nodeName === "SELECT" && (reset || !busy(old))) {
+    old.value = fresh.querySelector("option[selected]")?.value ?? fresh.options[0]?.value ?? "";
+  }
+}
+
+function busy(input) {
+  return document.activeElement === input && input.type !== "checkbox";
+}
+
+function adjustChildren(old, fresh) {
+  const wanted = [...fresh.childNodes];
+  wanted.forEach((node, i) => {
+    let now = old.childNodes[i];
+    if (now && !same(now, node) && node.id) {
+      // A row that moved keeps its element.
+      const found = [...old.childNodes].slice(i + 1).find((n) => same(n, node));
+      if (found) {
+        old.insertBefore(found, now);
+        now = found;
+      }
+    }
+    if (!now) old.appendChild(node);
+    else if (same(now, node)) adjust(now, node);
+    else if (now.id && wanted.some((n) => same(n, now))) old.insertBefore(node, now);
+    else old.replaceChild(node, now);
+  });
+  while (old.childNodes.length > wanted.length) old.lastChild.remove();
+}
+
+function render({ model, el }) {
+  const root = document.createElement("div");
+  root.className = "ct-live";
+  // JupyterLab would take letters pressed on a focused button for notebook commands.
+  root.setAttribute("data-lm-suppress-shortcuts", "true");
+  el.appendChild(root);
+
+  const draw = () => {
+    const page = document.createElement("template");
+    page.innerHTML = model.get("html");
+    adjustChildren(root, page.content);
+    const wanted = root.querySelector("[data-focus]:not([data-focused])");
+    if (wanted) {
+      wanted.dataset.focused = "";
+      wanted.focus();
+      wanted.select?.();
+    }
+  };
+  draw();
+  model.on("change:html", draw);
+
+  const tell = (node, value) =>
+    model.send({ do: node.dataset.do, what: node.dataset.what ?? "", value: value ?? null });
+  const owner = (event) => {
+    const node = event.target.closest("[data-do]");
+    return node && root.contains(node) && !node.disabled ? node : null;
+  };
+
+  root.addEventListener("click", (event) => {
+    const node = owner(event);
+    if (node && !node.matches("input, select, textarea")) tell(node, event.shiftKey ? "shift" : null);
+  });
+  root.addEventListener("change", (event) => {
+    const node = owner(event);
+    if (!node || node.dataset.on === "enter" || !node.matches("input, select, textarea")) return;
+    clearTimeout(timer);
+    tell(node, node.type === "checkbox" ? node.checked : node.value);
+  });
+  let timer = 0;
+  let told = 0;
+  root.addEventListener("input", (event) => {
+    const node = owner(event);
+    if (!node || node.type !== "range") return;
+    const output = node.parentElement.querySelector("output");
+    if (output) output.textContent = node.value + (node.dataset.unit ?? "");
+    clearTimeout(timer);
+    const send = () => {
+      told = performance.now();
+      tell(node, node.value);
+    };
+    timer = setTimeout(send, Math.max(0, told + INPUT_EVERY - performance.now()));
+  });
+  root.addEventListener("keydown", (event) => {
+    const typing = event.target.matches(TYPED);
+    const node = owner(event);
+    if (event.key === "Enter" && typing) {
+      event.preventDefault();
+      if (node?.dataset.on === "enter") tell(node, event.target.value);
+      else event.target.blur();
+      return;
+    }
+    if (typing || event.target.matches("select") || event.altKey) return;
+    const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
+    const key = digit ? digit[1] : event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const held = [];
+    if (event.ctrlKey || event.metaKey) held.push("ctrl");
+    if (event.shiftKey) held.push("shift");
+    if (model.get("keys").includes(held.includes("ctrl") ? `ctrl+${key}` : key)) {
+      event.preventDefault();
+      event.stopPropagation();
+      model.send({ do: "key", what: key, value: held });
+    }
+  });
+  return () => model.off("change:html", draw);
+}
+
+export default { render };
