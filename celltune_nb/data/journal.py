@@ -57,7 +57,7 @@ class Entry:
     Attributes
     ----------
     verb : str
-        ``label``, ``categories`` (an edit; may move labels too), ``level``, ``undo`` or ``redo``.
+        ``label``, ``categories`` (an edit; may move labels too), ``level``, ``undo``, ``redo`` or ``seal``.
     ids : ndarray of int64, ascending
         The items it concerns.
     codes : ndarray of int16 or int

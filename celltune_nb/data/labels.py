@@ -206,6 +206,10 @@ class LabelBook:
             )
         )  # fmt: skip
 
+    def seal(self, user: str = "") -> None:
+        """Let undo go no further back than now (the categories that an example comes with)."""
+        self._record(Entry("seal", next(iter(self.levels), ""), user=user))
+
     def undo(self, user: str = "") -> str | None:
         """Take the newest step back; returns what it was, None when there is none."""
         return self._turn("undo", self._done, user)
@@ -308,6 +312,9 @@ class LabelBook:
             self._done.append(step)
             self._undone.clear()
             self._put(step, forward=True)
+        elif entry.verb == "seal":
+            self._done.clear()
+            self._undone.clear()
         elif entry.verb == "undo" and self._done:
             step = self._done.pop()
             self._undone.append(step)

@@ -210,6 +210,7 @@ def _build(folder: Path, name: str, example: _Example, size: Mapping[str, int | 
     try:
         with Session.create(beside) as session:
             example.fill(session, size)
+            session.seal()  # undo is for what the person did
         write_json(beside / _MARK, {"name": name, "size": dict(size)})
         if folder.is_dir():
             # Empty: checked above. rmdir refuses if another program has finished in between.

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from ..data.categories import UNKNOWN
 from ..data.journal import ProposalRecord
+from ..data.populations import PopulationSet
 from ..errors import FormatError, InputError, NotReadyError
 
 if TYPE_CHECKING:
-    from ..learn.sampling import Pool
+    from ..learn.pool import Pool
     from .session import Session
 
 __all__ = ["Audit", "Audits", "Suggestion", "draw_audit", "sample", "suggest_rectangle"]
@@ -51,7 +52,7 @@ class Audit:
     Attributes
     ----------
     ids : ndarray of int64
-        In the order drawn.
+        Draw by draw, ascending within each.
     todo : ndarray of int64
         Those not labelled yet.
     inclusion : ndarray of float64
@@ -115,7 +116,7 @@ class Audits:
                 lambda out: np.copyto(out, inclusion),
             )
             session.journal.propose(record)
-            self._drawn[level] = (np.concatenate([ids, record.ids]), draws + 1)
+            self._drawn[level] = (np.concatenate([ids, np.sort(record.ids)]), draws + 1)
 
     def _ids(self, level: str) -> tuple[NDArray[np.int64], int]:
         if level not in self._drawn:
@@ -178,7 +179,7 @@ def sample(
 
 def suggest_rectangle(session: Session, image: str | None, level: str, seed: int | None) -> Suggestion:
     """See :meth:`celltune_nb.Session.suggest_rectangle`."""
-    from ..learn.sampling import propose_rectangle
+    from ..learn.rectangles import propose_rectangle
 
     pool = make_pool(session, level, image, None)
     if not len(pool.ids):
@@ -190,21 +191,23 @@ def suggest_rectangle(session: Session, image: str | None, level: str, seed: int
 
 def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArray[np.int64]:
     """See :meth:`celltune_nb.Session.draw_audit`."""
-    from ..learn.sampling import audit
+    from ..learn.audit import audit
 
     if int(n) < 1:
         raise InputError(f"{n} items were asked for. Ask for at least 1.")
     seed = secrets.randbits(31) if seed is None else int(seed)
     with session.writing():
-        pool = make_pool(session, level, None, None)
-        if not len(pool.ids):
+        pool = make_pool(session, level, None, None, audited=True)
+        former = session.audits.of(level).ids
+        taken = np.isin(pool.ids, former)
+        if taken.all():
             raise NotReadyError("There is no unlabelled item left to audit.")
         inclusion = session.audits.inclusion(level)
-        drawn, updated = audit(
-            pool, min(int(n), len(pool.ids)), np.random.default_rng(seed), inclusion=inclusion
-        )
+        rows = session.table.positions(pool.ids)
+        rng = np.random.default_rng(seed)
+        drawn, inclusion[rows] = audit(pool, int(n), rng, inclusion=inclusion[rows], drawn=taken)
         session.audits.record(
-            level, updated,
+            level, inclusion,
             ProposalRecord(
                 "audit", level, drawn.ids, drawn.score, drawn.probability, tuple(drawn.reason), seed,
                 round=session.round, user=session.user,
@@ -216,23 +219,26 @@ def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArra
 
 def has_model(session: Session, level: str) -> bool:
     """Whether a finished training of this level has left predictions."""
-    return f"{level}/Pred_AVG" in session.populations or (
-        level == session.level and "Pred_AVG" in session.populations
-    )
+    return bool(model_sets(session, level))
 
 
 def make_pool(
-    session: Session, level: str, image: str | None, rectangle: tuple[float, float, float, float] | None
+    session: Session,
+    level: str,
+    image: str | None,
+    rectangle: tuple[float, float, float, float] | None,
+    *,
+    audited: bool = False,
 ) -> Pool:
-    """The unlabelled items, audit items left out, with what the samplers look at."""
-    from ..learn.sampling import Pool
+    """The unlabelled items with what the samplers look at; audit items only when *audited*, labelled or not."""
+    from ..learn.pool import Pool
 
     with session.lock:
         table = session.table
         state = session.book.level(level)
         codes = state.codes_of(table.ids)
         free = codes == 0
-        free[table.positions(session.audits.of(level).ids)] = False
+        free[table.positions(session.audits.of(level).ids)] = audited
         categories = [c for c in state.categories if c.name != UNKNOWN]
         tally = {c.name: int(state.tally[c.code]) if c.code < len(state.tally) else 0 for c in categories}
     if image is not None:
@@ -246,22 +252,10 @@ def make_pool(
         else:
             free &= table.images == number
     positions = np.flatnonzero(free)
-    probabilities: list[NDArray[np.float32]] = []
-    classes: tuple[str, ...] = ()
-    for name in [f"{level}/{n}" if level != session.level else n for n in _model_sets(session, level)]:
-        found = session.populations[name]
-        if found.probability is not None:
-            positions = positions[positions < len(found)]
-            classes = found.classes
-    for name in [f"{level}/{n}" if level != session.level else n for n in _model_sets(session, level)]:
-        found = session.populations[name]
-        if found.probability is not None:
-            probabilities.append(found.probability[positions])
-    source: Any = None
-    if session.features_by_name:
-        source = session.active_features()
-        positions = positions[positions < len(source)]
-        probabilities = [p[: len(positions)] for p in probabilities]
+    sets = [s for s in model_sets(session, level) if s.probability is not None]
+    source: Any = session.active_features() if session.features_by_name else None
+    # Items added after the last measuring or training can be neither measured nor predicted.
+    positions = positions[positions < min([len(table), *map(len, sets), *([len(source)] if source else [])])]
     units, _ = table.units()
     return Pool(
         ids=table.ids[positions],
@@ -270,12 +264,14 @@ def make_pool(
         groups=units[positions],
         y=table.y[positions],
         x=table.x[positions],
-        probabilities=probabilities,
-        label_counts=np.array([tally.get(name, 0) for name in classes], np.int64),
-        categories=classes,
+        probabilities=[s.probability[positions] for s in sets if s.probability is not None],
+        label_counts=np.array([tally.get(name, 0) for name in (sets[0].classes if sets else ())], np.int64),
+        categories=sets[0].classes if sets else (),
     )
 
 
-def _model_sets(session: Session, level: str) -> list[str]:
+def model_sets(session: Session, level: str) -> list[PopulationSet]:
+    """``Pred_MDL1``, ``Pred_MDL2``… of a level, as far as there are any."""
     prefix = "" if level == session.level else f"{level}/"
-    return [f"Pred_MDL{i}" for i in range(1, 10) if f"{prefix}Pred_MDL{i}" in session.populations]
+    names = [f"{prefix}Pred_MDL{i}" for i in range(1, 10)]
+    return [session.populations[name] for name in names if name in session.populations]

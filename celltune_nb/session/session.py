@@ -474,6 +474,11 @@ class Session:
         """Do again what was last taken back; returns what it was, None when there is none."""
         return self._turn(self.book.redo)
 
+    def seal(self) -> None:
+        """Let undo go no further back than now, as for the categories that an example comes with."""
+        with self.writing():
+            self.book.seal(self.user)
+
     def _turn(self, verb: Callable[[str], str | None]) -> str | None:
         with self.writing():
             what = verb(self.user)
