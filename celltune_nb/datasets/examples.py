@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["available", "load"]
 
 _MARK = "example.json"
+_SHOWN = {"DAPI": "#4D7CFF", "PanCK": "#FFD60A", "CD3": "#34C759", "CD20": "#FF40FF", "CD31": "#FF3B30"}
+"""Channels of the tissue that are shown at first: one for each of its large parts."""
 _ABANDONED_AFTER = 3600.0
 """Seconds without a write after which a half-built example is taken for the leftover of a killed program."""
 
@@ -65,6 +67,9 @@ def _fill_tissue(session: Session, size: Mapping[str, Any]) -> None:
     session.import_cells(pd.concat(truth, ignore_index=True), image="image", id="cellID")
     for key, (name, color) in enumerate(tissue.CATEGORIES, 1):
         session.categories.add(name, color=color, key=str(key))
+    for channel in tissue.CHANNELS:
+        color = _SHOWN.get(channel)
+        session.set_channel(channel, visible=color is not None, **({"color": color} if color else {}))
     session.measure()
 
 

@@ -6,6 +6,8 @@ The verbs are short; the work behind each lies in the module of the same floor t
 
 from __future__ import annotations
 
+# Long because it is the public contract: a verb each, with its documentation; the work lies in the modules beside it.
+
 import logging
 import threading
 from collections.abc import Callable, Sequence
