@@ -1,0 +1,167 @@
+"""What samplers choose from (:class:`Pool`) and what they answer (:class:`Proposal`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, NotReadyError
+
+__all__ = ["CANDIDATES", "Pool", "Proposal"]
+
+CANDIDATES = 10_000  # items scored in a round: more would not change what is chosen, only the waiting
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Items that may be proposed: unlabelled, and not in the audit sample.
+
+    Attributes
+    ----------
+    ids : int64 array, shape (n,)
+    features : callable or None
+        Row numbers of the pool, int64 (m,) → float array (m, f); NaN is missing.
+    images : int array, shape (n,)
+        Code of each item's image.
+    groups : array, shape (n,)
+        The independent unit of each item.
+    y, x : float arrays, shape (n,)
+        Centroids in pixels, origin at the centre of pixel 0.
+    probabilities : list of float arrays, each of shape (n, k)
+        One per model; a row of NaN is an item that was not predicted.
+    label_counts : int array, shape (k,)
+        Labels each category has, in the order of the columns; may be empty.
+    categories : tuple of str
+        Names of the columns; may be empty.
+    """
+
+    ids: NDArray[np.int64]
+    features: Callable[[NDArray[np.int64]], NDArray[np.floating]] | None
+    images: NDArray[np.integer]
+    groups: NDArray[np.generic]
+    y: NDArray[np.floating]
+    x: NDArray[np.floating]
+    probabilities: list[NDArray[np.floating]] = field(default_factory=list)
+    label_counts: NDArray[np.integer] = field(default_factory=lambda: np.empty(0, np.int64))
+    categories: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def name(self, code: int) -> str:
+        """What a probability column is called."""
+        return self.categories[code] if code < len(self.categories) else f"category {code + 1}"
+
+    def mean(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Mean of the models' probabilities of some rows, float32 (m, k).
+
+        Raises
+        ------
+        NotReadyError
+            No model has predicted yet.
+        """
+        if not self.probabilities:
+            raise NotReadyError(
+                "There are no predictions yet. Train first, or sample by 'clusters' or 'random'."
+            )
+        total = np.zeros((len(rows), self.probabilities[0].shape[1]), np.float32)
+        for p in self.probabilities:
+            total += p[rows]
+        return total / np.float32(len(self.probabilities))
+
+    def class_weights(self, k: int) -> NDArray[np.float64]:
+        """1/√(labels a category has), at most 1, so that a new category is asked for most."""
+        counts = np.zeros(k)
+        counts[: len(self.label_counts)] = self.label_counts[:k]
+        return 1 / np.sqrt(np.maximum(counts, 1))
+
+    def candidates(self, n: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """At most 10,000 rows (or 4 × n), drawn at random, ascending."""
+        size = max(CANDIDATES, 4 * n)
+        if len(self) <= size:
+            return np.arange(len(self))
+        return np.sort(rng.choice(len(self), size, replace=False, shuffle=False))
+
+    def scaled(self, rows: NDArray[np.int64], dimensions: int = 50) -> NDArray[np.float32]:
+        """Features of some rows, comparable and without outliers, at most `dimensions` principal axes.
+
+        Each feature is centred on its median, divided by its interquartile range and cut at ±4;
+        missing values become 0.  Without features the mean probabilities stand in.
+        """
+        if self.features is None:
+            if not self.probabilities:
+                raise NotReadyError(
+                    "There are no features yet. Measure the items first, or sample by 'random'."
+                )
+            return np.nan_to_num(self.mean(rows))
+        X = np.asarray(self.features(rows), np.float32)
+        if not len(X):
+            return X
+        # quantiles of a part are as good and much cheaper
+        part = X[:: max(1, len(X) // 2_000)]
+        part = np.where(np.isfinite(part), part, np.float32(np.nan))
+        known = np.isfinite(part).any(axis=0)
+        X, part = X[:, known], part[:, known]
+        low, middle, high = np.nanpercentile(part, [25, 50, 75], axis=0).astype(np.float32)
+        spread = high - low
+        deviation = np.nanstd(part, axis=0).astype(np.float32)
+        spread = np.where(spread > 1e-6 * (deviation + 1e-30), spread, deviation)
+        X = (X - middle) / np.where(spread > 0, spread, 1)
+        X = np.clip(np.nan_to_num(X, nan=0.0, posinf=4.0, neginf=-4.0), -4, 4)
+        if X.shape[1] > dimensions:
+            _, axes = np.linalg.eigh(np.cov(X[:: max(1, len(X) // 4_000)], rowvar=False))
+            X = X @ axes[:, ::-1][:, :dimensions].astype(np.float32)
+        return np.ascontiguousarray(X, np.float32)
+
+    def propose(
+        self,
+        rows: NDArray[np.int64],
+        score: NDArray[np.floating],
+        reason: list[str],
+        strategy: str,
+        probability: float | NDArray[np.float64],
+    ) -> Proposal:
+        """Wrap chosen rows."""
+        return Proposal(
+            self.ids[rows],
+            np.asarray(score, np.float32),
+            tuple(reason),
+            np.broadcast_to(np.asarray(probability, np.float64), (len(rows),)).copy(),
+            strategy,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """Items worth labelling, the most worthwhile first.
+
+    Attributes
+    ----------
+    ids : int64 array, shape (m,)
+    score : float32 array, shape (m,)
+        What the strategy ranked by; comparable within one proposal.
+    reason : tuple of str
+        Why each was chosen, for the person who labels it.
+    probability : float64 array, shape (m,)
+        Selection probability: exact for random and audit samples.  Strategies that rank choose with
+        certainty among the candidates they scored, so theirs is the candidates' share of the pool.
+    strategy : str
+    """
+
+    ids: NDArray[np.int64]
+    score: NDArray[np.float32]
+    reason: tuple[str, ...]
+    probability: NDArray[np.float64]
+    strategy: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def check_size(n: int) -> None:
+    """Refuse to propose nothing."""
+    if n < 1:
+        raise InputError(f"{n} items were asked for. Ask for at least 1.")
