@@ -17,31 +17,12 @@ from ..errors import LabelError, NotReadyError
 from ..session import Session
 
 __all__ = [
-    "KEYS", "Action", "Offer", "assign", "assign_key", "has_model", "key_to_action", "label_source", "next_rectangle",
-    "offer_of", "redo", "sample_in_rectangle", "suggest_first", "suggest_useful", "toggle", "undo",
+    "KEYS", "Action", "assign", "assign_key", "has_model", "key_to_action", "label_source", "next_rectangle",
+    "redo", "sample_in_rectangle", "suggest_first", "suggest_useful", "toggle", "undo",
 ]  # fmt: skip
 
 #: How many cells a sample has when nobody says otherwise.
 SAMPLE = 30
-
-
-@dataclass(frozen=True, eq=False)
-class Offer:
-    """The cells that were sampled last, until others are.
-
-    Attributes
-    ----------
-    ids : ndarray of int64
-        Ascending.
-    rectangle : bool
-        Whether they were drawn inside a rectangle.
-    strategy : str
-        How they were chosen.
-    """
-
-    ids: NDArray[np.int64]
-    rectangle: bool
-    strategy: str
 
 
 @dataclass(frozen=True)
@@ -169,22 +150,29 @@ def label_source(session: Session, ids: NDArray[np.int64], category: str) -> str
     """The source a label of these cells is journaled with.
 
     * ``audit`` – all belong to the audit sample;
-    * ``correction`` – a training has predicted another category for most of those it spoke about, and they
-      were not drawn by chance: somebody looked and disagreed;
-    * ``rectangle`` – they are (part of) a sample drawn in a rectangle, and more than one;
+    * ``rectangle`` – several that were sampled in the view's rectangle;
+    * ``correction`` – a training has predicted another category for most of them: somebody looked and disagreed;
+    * ``rectangle`` – several others in the view's rectangle;
     * ``batch`` – several others;
     * ``click`` – one cell.
     """
     audit = session.audit.ids
     if len(audit) and np.isin(ids, audit).all():
         return "audit"
-    offer = offer_of(session)
-    drawn = offer is not None and bool(np.isin(ids, offer.ids).all())
-    if len(ids) > 1 and drawn and offer is not None and offer.rectangle:
+    inside = len(ids) > 1 and _in_rectangle(session, ids)
+    # A sample was drawn by chance: that most of it is predicted otherwise is the models' affair.
+    if inside and np.isin(ids, session._offered[0]).all():
         return "rectangle"
-    if category != UNKNOWN and (len(ids) == 1 or not drawn) and _corrects(session, ids, category):
+    if category != UNKNOWN and _corrects(session, ids, category):
         return "correction"
-    return "click" if len(ids) == 1 else "batch"
+    return "rectangle" if inside else "batch" if len(ids) > 1 else "click"
+
+
+def _in_rectangle(session: Session, ids: NDArray[np.int64]) -> bool:
+    view = session.view
+    if view.rectangle is None or view.image is None:
+        return False
+    return bool(np.isin(ids, session.items_in(view.image, view.rectangle)).all())
 
 
 def _corrects(session: Session, ids: NDArray[np.int64], category: str) -> bool:
@@ -221,14 +209,6 @@ def redo(session: Session) -> str:
 def has_model(session: Session) -> bool:
     """Whether a training of the active level has left predictions."""
     return "Pred_AVG" in session.populations
-
-
-def offer_of(session: Session) -> Offer | None:
-    """The cells that were sampled last on this session."""
-    ids, strategy = session._offered
-    if not len(ids):
-        return None
-    return Offer(np.sort(ids), strategy == "random", strategy)
 
 
 def sample_in_rectangle(session: Session, n: int = SAMPLE) -> NDArray[np.int64]:

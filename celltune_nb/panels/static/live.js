@@ -5,13 +5,14 @@
 // Browser → kernel   {do, what, value} for a click, a change or, with data-on="enter", the Enter key
 //                    {do: "key", what, held} for one of the keys while the focus is in here
 //
+// Elements with data-row keep their identity when rows are added or moved.
 // An input with data-reset takes its value from the markup again whenever that attribute changes.
 
 const INPUT_EVERY = 60; // ms between messages while a slider or a colour is being dragged
 const TYPED = "input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=color]), textarea";
 
 function same(a, b) {
-  return a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id ?? "") === (b.id ?? "");
+  return a.nodeType === b.nodeType && a.nodeName === b.nodeName && a.dataset?.row === b.dataset?.row;
 }
 
 function adjust(old, fresh) {
@@ -45,7 +46,7 @@ function adjustChildren(old, fresh) {
   const wanted = [...fresh.childNodes];
   wanted.forEach((node, i) => {
     let now = old.childNodes[i];
-    if (now && !same(now, node) && node.id) {
+    if (now && !same(now, node) && node.dataset?.row) {
       // A row that moved keeps its element.
       const found = [...old.childNodes].slice(i + 1).find((n) => same(n, node));
       if (found) {
@@ -55,7 +56,7 @@ function adjustChildren(old, fresh) {
     }
     if (!now) old.appendChild(node);
     else if (same(now, node)) adjust(now, node);
-    else if (now.id && wanted.some((n) => same(n, now))) old.insertBefore(node, now);
+    else if (now.dataset?.row && wanted.some((n) => same(n, now))) old.insertBefore(node, now);
     else old.replaceChild(node, now);
   });
   while (old.childNodes.length > wanted.length) old.lastChild.remove();

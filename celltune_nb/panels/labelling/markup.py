@@ -1,0 +1,259 @@
+"""What the labelling panel shows, as markup made from plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...data.categories import UNKNOWN, Category
+from ..theme import Markup, swatch, tag
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["State", "image_table", "page"]
+
+#: Rows of the table of images; the rest is counted in one line.
+ROWS = 24
+
+
+@dataclass(frozen=True)
+class State:
+    """All that the page speaks of.
+
+    Attributes
+    ----------
+    categories : tuple of Category
+        Without *Unknown*.
+    counts : mapping of str to int
+        Labels of each category.
+    active : str or None
+    editing : int or None
+        Code of the category whose editor is open.
+    fields : int
+        Changes when the text fields are to take their values from here again.
+    count : int
+        Cells in a sample.
+    trained : bool
+        Whether there are predictions to choose by.
+    rectangle : bool
+    reason : str
+        Why the cells on offer were chosen.
+    locked : str
+        Why nothing can be changed; empty when it can.
+    selected : int
+    selection : str
+    undo, redo : str or None
+    brush : bool or None
+        None: not on offer.
+    merge_into : int or None
+        Code of the category into which the one being edited would be merged.
+    """
+
+    categories: tuple[Category, ...]
+    counts: Mapping[str, int]
+    active: str | None
+    editing: int | None
+    fields: int
+    count: int
+    trained: bool
+    rectangle: bool
+    reason: str
+    locked: str
+    selected: int
+    selection: str
+    undo: str | None
+    redo: str | None
+    brush: bool | None
+    merge_into: int | None
+
+
+def page(state: State) -> Markup:
+    """Choosing cells, the selection, the categories."""
+    return tag("div", _choosing(state), _selection(state), _categories(state), cls="ct-labelling")
+
+
+def _choosing(state: State) -> Markup:
+    reason = state.reason or (
+        "Sample random unlabelled cells inside the rectangle."
+        if state.rectangle
+        else "Drag a rectangle over cells of one kind, sample in it, and label the sample with one key."
+    )
+    return tag(
+        "section",
+        tag("h3", "Choose cells"),
+        tag(
+            "div",
+            tag("input", type="number", min=1, max=1000, value=state.count, do="count", reset=state.fields,
+                aria_label="Cells in a sample", title="How many cells a sample has"),
+            tag("button", "Sample in rectangle", do="sample",
+                cls=f"ct-button ct-grow{' ct-primary' if state.rectangle else ''}",
+                title="Select random unlabelled cells inside the rectangle (key s)"),
+            cls="ct-line",
+        ),
+        tag(
+            "div",
+            tag("button", "Most useful cells" if state.trained else "Suggested first cells", do="useful",
+                cls="ct-button ct-grow",
+                title="Cells about which the models are least sure" if state.trained
+                else "Cells spread over the different kinds there are"),
+            tag("button", "Next rectangle", cls="ct-button ct-grow", do="next",
+                title="Go to the place where labels would help most (key n)"),
+            cls="ct-line",
+        ),
+        tag("p", reason, cls="ct-muted ct-small ct-two-lines", aria_live="polite"),
+    )  # fmt: skip
+
+
+def _selection(state: State) -> Markup:
+    locked = bool(state.locked)
+    brush = None
+    if state.brush is not None:
+        brush = tag(
+            "label",
+            tag("input", type="checkbox", do="brush", checked=state.brush),
+            tag("span", f"Click an exception to make it {state.active}", cls="ct-cut"),
+            cls="ct-small ct-muted",
+            title="Among the cells labelled last, each click labels that cell, without a key",
+        )
+    return tag(
+        "section",
+        tag("h3", "Selection"),
+        tag("p", state.locked or state.selection, cls="ct-two-lines", aria_live="polite"),
+        tag(
+            "div",
+            tag("button", "Undo", cls="ct-button ct-small-button", do="undo", disabled=locked or not state.undo,
+                title=f"Take back: {state.undo} (key u)" if state.undo else "Nothing to take back"),
+            tag("button", "Redo", cls="ct-button ct-small-button", do="redo", disabled=locked or not state.redo,
+                title=f"Do again: {state.redo} (key r)" if state.redo else "Nothing to do again"),
+            tag("button", "Remove label", cls="ct-button ct-small-button ct-push", do="clear",
+                disabled=locked or not state.selected, title="Back to Unknown (key 0)"),
+            cls="ct-line ct-tight",
+        ),
+        tag("div", brush, cls="ct-one-line"),
+    )  # fmt: skip
+
+
+def _categories(state: State) -> Markup:
+    rows: list[Markup] = []
+    for category in state.categories:
+        rows.append(_row(state, category))
+        if category.code == state.editing:
+            rows.append(_editor(state, category))
+    total = sum(n for name, n in state.counts.items() if name != UNKNOWN)
+    return tag(
+        "section",
+        tag("h3", "Categories", tag("span", f"{total:,} labelled", cls="ct-aside ct-num")),
+        tag("div", rows, cls="ct-cats"),
+        tag(
+            "div",
+            tag("input", type="text", do="add", on="enter", reset=state.fields, maxlength=80, cls="ct-grow",
+                placeholder="Add a category: name, then Enter", aria_label="Name of a new category"),
+            cls="ct-line",
+        ),
+    )  # fmt: skip
+
+
+def _row(state: State, category: Category) -> Markup:
+    active, open_ = category.name == state.active, category.code == state.editing
+    key = f" (key {category.key})" if category.key else ""
+    return tag(
+        "div",
+        tag(
+            "button",
+            swatch(category.color),
+            tag("span", category.key or "", cls="ct-key"),
+            tag("span", category.name, cls="ct-cut ct-grow"),
+            tag("span", "not trained", cls="ct-muted ct-small") if category.exclude_from_training else None,
+            tag("span", f"{state.counts.get(category.name, 0):,}", cls="ct-num"),
+            cls="ct-cat-main", do="assign", what=category.code, aria_pressed="true" if active else "false",
+            title=f"Label the selected cells {category.name}{key}",
+        ),
+        tag("button", "Close" if open_ else "Edit", cls="ct-button ct-quiet ct-small-button", do="edit",
+            what=category.code, aria_label=f"Edit {category.name}", aria_expanded="true" if open_ else "false"),
+        cls=f"ct-cat{' ct-here' if active else ''}", row=category.code,
+    )  # fmt: skip
+
+
+def _editor(state: State, category: Category) -> Markup:
+    code, others = category.code, [c for c in state.categories if c is not category]
+    taken = {c.key for c in others}
+    keys = [tag("option", "none", value="", selected=category.key is None)] + [
+        tag("option", f"{k} (moves here)" if k in taken else k, value=k, selected=category.key == k)
+        for k in "123456789"
+    ]
+    targets = [tag("option", "choose…", value="", selected=state.merge_into is None)] + [
+        tag("option", c.name, value=c.code, selected=c.code == state.merge_into) for c in others
+    ]
+    return tag(
+        "div",
+        tag("span", "Name"),
+        tag("input", type="text", value=category.name, do="rename", what=code, reset=state.fields, maxlength=80,
+            aria_label="Name"),
+        tag("span", "Colour"),
+        tag("input", type="color", value=category.color.lower(), do="recolor", what=code, aria_label="Colour"),
+        tag("span", "Key"),
+        tag("select", keys, do="set_key", what=code, aria_label="Key"),
+        tag("span", "Training"),
+        tag("label", tag("input", type="checkbox", do="exclude", what=code, checked=category.exclude_from_training),
+            "Keep out of training"),
+        tag("span", "Merge into"),
+        tag("div",
+            tag("select", targets, do="merge_into", what=code, disabled=not others, aria_label="Merge into", cls="ct-grow"),
+            tag("button", "Merge", cls="ct-button ct-small-button", do="merge", what=code,
+                disabled=state.merge_into is None, title="Its labels move; undo takes them apart again"),
+            cls="ct-line"),
+        tag("span", "Delete"),
+        tag("div", tag("button", "Delete category", cls="ct-button ct-small-button ct-danger", do="delete", what=code,
+                       title="Its labels go back to Unknown; undo brings them back"), cls="ct-line"),
+        cls="ct-fields ct-editor", row=f"edit-{code}",
+    )  # fmt: skip
+
+
+def image_table(counts: pd.DataFrame, colors: Mapping[str, str], here: str | None) -> Markup:
+    """Labels per image and category.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        Rows images, columns categories.
+    colors : mapping of str to str
+        Category name → ``"#RRGGBB"``.
+    here : str or None
+        The image looked at.
+    """
+    title = tag("h3", "Labels per image")
+    if not len(counts):
+        return tag(
+            "section",
+            title,
+            tag("p", "No image yet. Add one with session.add_image().", cls="ct-muted"),
+        )
+    totals = counts.sum(axis=1)
+    # Images with labels and the one looked at come before those where nothing is to be read.
+    rank = {name: (name != here, not totals[name], i) for i, name in enumerate(counts.index)}
+    shown = sorted(sorted(counts.index, key=rank.__getitem__)[:ROWS], key=lambda name: rank[name][2])
+    rest = len(counts) - len(shown)
+    head = [
+        tag("th", swatch(colors.get(name, "#AAAAAA")), cls="ct-num", title=name, aria_label=name)
+        for name in counts.columns
+    ]
+    body = [
+        tag(
+            "tr",
+            tag("td", tag("button", name, cls="ct-link ct-cut", do="go", what=name)),
+            [tag("td", f"{n:,}" if n else "·", cls="ct-num" if n else "ct-num ct-muted") for n in counts.loc[name]],
+            tag("td", f"{int(totals[name]):,}", cls="ct-num"),
+            do="go", what=name, cls="ct-here" if name == here else None, title=f"Look at {name}",
+        )
+        for name in shown
+    ]  # fmt: skip
+    table = tag(
+        "table",
+        tag("thead", tag("tr", tag("th", "Image"), head, tag("th", "All", cls="ct-num"))),
+        tag("tbody", body),
+        cls="ct-table",
+    )
+    more = tag("p", f"and {rest:,} more image{'s' if rest != 1 else ''}", cls="ct-muted ct-small")
+    return tag("section", title, tag("div", table, cls="ct-scroll-x"), more if rest else None)
