@@ -133,11 +133,18 @@ class ItemTable:
         y0, x0, y1, x1 = rectangle
         return np.flatnonzero((y >= y0) & (y < y1) & (x >= x0) & (x < x1)) + rows.start
 
+    def group_codes(self) -> tuple[NDArray[np.int64], list[str]]:
+        """The group of every item as a number (-1 for none), and the groups' names."""
+        import pandas as pd
+
+        codes, names = pd.factorize(self.groups)
+        return codes.astype(np.int64), [str(name) for name in names]
+
     def units(self) -> tuple[NDArray[np.int64], str]:
         """The independent unit of every item as a code, and what it is: ``"group"`` or ``"image"``."""
-        if len(self) and all(g is not None for g in self.groups):
-            names = {name: code for code, name in enumerate(dict.fromkeys(map(str, self.groups)))}
-            return np.array([names[str(g)] for g in self.groups], np.int64), "group"
+        codes, _ = self.group_codes()
+        if len(self) and codes.min() >= 0:
+            return codes, "group"
         return self.images.astype(np.int64), "image"
 
     def to_pandas(self) -> pd.DataFrame:

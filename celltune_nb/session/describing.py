@@ -155,10 +155,9 @@ def label_counts(session: Session, by: str, level: str) -> pd.DataFrame:
     if by == "image":
         names, units = table.names, table.images.astype(np.int64)
     elif by == "group":
-        shown = ["–" if g is None else str(g) for g in table.groups]
-        names = list(dict.fromkeys(shown))
-        place = {name: i for i, name in enumerate(names)}
-        units = np.array([place[g] for g in shown], np.int64)
+        units, names = table.group_codes()
+        if len(units) and units.min() < 0:
+            units, names = units + 1, ["–", *names]
     else:
         raise InputError(f"Labels can be counted by image or by group, not by {by!r}.")
     with session.lock:

@@ -109,7 +109,7 @@ def snapshot(session: Session, level: str, exclude_images: Sequence[str] = ()) -
     number = {c.code: i for i, c in enumerate(classes)}
     y = np.array([number[int(c)] for c in codes[positions]], np.int64)
     units, unit = table.units()
-    names = list(dict.fromkeys(map(str, table.groups))) if unit == "group" else table.names
+    names = table.group_codes()[1] if unit == "group" else table.names
     groups = np.array([names[u] for u in units[positions]], object)
     return Snapshot(positions, y, groups, unit, classes, revision, source)
 
