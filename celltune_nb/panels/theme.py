@@ -160,10 +160,11 @@ class Live(anywidget.AnyWidget):
     _esm = (_STATIC / "live.js").read_text("utf-8")
 
     html = Unicode("").tag(sync=True)
-    keys = List(Unicode()).tag(sync=True)
+    # Not "keys": that is ipywidgets' own list of what a widget synchronises.
+    key_names = List(Unicode()).tag(sync=True)
 
     def __init__(self, html: str = "", keys: Sequence[str] = ()) -> None:
-        super().__init__(html=html, keys=list(keys))
+        super().__init__(html=html, key_names=list(keys))
         self._verbs: dict[str, tuple[Callable[..., Any], int | None]] = {}
         self.on_msg(self._hear)
         self.add_class("ct-live-host")

@@ -1,7 +1,7 @@
 // HTML from the kernel that answers: elements with data-do tell the kernel when they are used.
 //
 // Kernel → browser   html (trait): the whole markup; only what differs is changed, so focus, text being typed,
-//                    open <details> and running transitions stay.  keys (trait): keys passed on.
+//                    open <details> and running transitions stay.  key_names (trait): keys passed on.
 // Browser → kernel   {do, what, value} for a click, a change or, with data-on="enter", the Enter key
 //                    {do: "key", what, held} for one of the keys while the focus is in here
 //
@@ -129,7 +129,7 @@ function render({ model, el }) {
     const held = [];
     if (event.ctrlKey || event.metaKey) held.push("ctrl");
     if (event.shiftKey) held.push("shift");
-    if (model.get("keys").includes(held.includes("ctrl") ? `ctrl+${key}` : key)) {
+    if (model.get("key_names").includes(held.includes("ctrl") ? `ctrl+${key}` : key)) {
       event.preventDefault();
       event.stopPropagation();
       model.send({ do: "key", what: key, value: held });
