@@ -1,0 +1,520 @@
+// The pixel layer of a viewport: shows frames from the kernel, turns gestures into messages.
+//
+// Kernel → browser   frame {id, camera: [y, x, zoom, height, width]} + one JPEG buffer
+//                    camera {y, x, zoom, epoch}      the kernel moved the camera
+//                    vectors {camera}                the vector canvas is about to be redrawn for it
+//                    tooltip {text}, note {text}     shown at the cursor, at the top
+// Browser → kernel   hello, size, gone, ack, camera, click, double_click, rectangle, hover, key
+//
+// Image positions are (y, x) pixels, origin at the centre of pixel 0; canvas positions CSS pixels.
+// The browser moves the last bitmap at once and reports the camera; the kernel refines.
+
+const DRAG_STARTS = 4; // CSS pixels a press may wander and still be a click
+const REPORT_EVERY = 40; // ms between camera reports during a gesture
+const HOVER_EVERY = 50; // ms between hover reports
+const WHEEL_RESTS = 160; // ms after the last wheel event until the gesture is over
+
+const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
+
+function modifiers(event) {
+  const held = [];
+  if (event.shiftKey) held.push("shift");
+  if (event.ctrlKey || event.metaKey) held.push("ctrl");
+  if (event.altKey) held.push("alt");
+  return held;
+}
+
+// "1" whatever the keyboard layout and shift make of the digit row; letters in lower case.
+function keyName(event) {
+  const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
+  if (digit) return digit[1];
+  return event.key.length === 1 ? event.key.toLowerCase() : event.key;
+}
+
+function isTyping(target) {
+  return target instanceof Element && target.closest("input, textarea, select, [contenteditable=true]") !== null;
+}
+
+function div(parent, name) {
+  const node = document.createElement("div");
+  node.className = name;
+  parent.appendChild(node);
+  return node;
+}
+
+// One per page and widget: the frame and the camera that all views of it share.
+class Page {
+  constructor(model) {
+    this.model = model;
+    this.views = new Set();
+    this.bitmap = null;
+    this.frame = null; // camera of the bitmap: {y, x, zoom, height, width}
+    this.camera = null; // camera on screen: {y, x, zoom}
+    this.drawn = null; // camera of the vector canvas
+    this.awaited = []; // cameras of vector drawings that are on their way
+    this.epoch = 0;
+    this.newest = 0;
+    this.timer = null;
+    this.reported = 0;
+    model.on("msg:custom", (message, buffers) => this.receive(message, buffers));
+    this.followVectors();
+    model.send({ type: "hello" });
+  }
+
+  // ipycanvas says when it has drawn, so that drawing and transform change in the same moment.
+  async followVectors() {
+    try {
+      const id = this.model.get("vectors").replace("IPY_MODEL_", "");
+      const canvas = await this.model.widget_manager.get_model(id);
+      canvas.on("new-frame", () => {
+        if (this.awaited.length) this.drawn = this.awaited.pop();
+        this.awaited = [];
+        // The views copy the picture in a microtask; move them right after it.
+        Promise.resolve().then(() => this.views.forEach((view) => view.placeVectors()));
+      });
+      this.synchronous = true;
+    } catch {
+      this.synchronous = false;
+    }
+  }
+
+  receive(message, buffers) {
+    if (message.type === "frame") this.show(message, buffers[0]);
+    else if (message.type === "camera") {
+      this.epoch = message.epoch;
+      this.camera = { y: message.y, x: message.x, zoom: message.zoom };
+      clearTimeout(this.timer);
+      this.timer = null;
+      this.redraw();
+    } else if (message.type === "vectors") {
+      if (this.synchronous) this.awaited.push(message.camera);
+      else {
+        this.drawn = message.camera;
+        this.redraw();
+      }
+    } else if (message.type === "tooltip") this.views.forEach((view) => view.setTooltip(message.text));
+    else if (message.type === "note") this.views.forEach((view) => view.setNote(message.text));
+  }
+
+  async show(message, buffer) {
+    try {
+      const bitmap = await createImageBitmap(new Blob([buffer], { type: "image/jpeg" }));
+      if (message.id < this.newest) return bitmap.close();
+      this.newest = message.id;
+      this.bitmap?.close();
+      this.bitmap = bitmap;
+      this.frame = message.camera;
+      this.camera ??= { y: this.frame.y, x: this.frame.x, zoom: this.frame.zoom };
+      this.redraw();
+    } catch (error) {
+      console.error("celltune_nb: a frame could not be shown", error);
+    } finally {
+      this.model.send({ type: "ack", frame: message.id });
+    }
+  }
+
+  redraw() {
+    this.views.forEach((view) => view.schedule());
+  }
+
+  move(y, x, zoom, final) {
+    const [y0, x0, y1, x1] = this.model.get("bounds");
+    this.camera = { y: clamp(y, y0, y1), x: clamp(x, x0, x1), zoom };
+    this.redraw();
+    this.report(final);
+  }
+
+  report(final) {
+    const send = (last) => {
+      clearTimeout(this.timer);
+      this.timer = null;
+      this.reported = performance.now();
+      this.model.send({ type: "camera", ...this.camera, epoch: this.epoch, final: last });
+    };
+    if (final) send(true);
+    else if (this.timer === null) {
+      this.timer = setTimeout(() => send(false), Math.max(0, this.reported + REPORT_EVERY - performance.now()));
+    }
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    this.bitmap?.close();
+    this.bitmap = null;
+  }
+}
+
+class View {
+  constructor(page, model, el, signal) {
+    Object.assign(this, { page, model, el });
+    this.id = `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+    this.size = { height: 0, width: 0 };
+    this.gesture = null;
+    this.space = false;
+    el.classList.add("ct-pixels");
+    el.tabIndex = 0;
+    el.setAttribute("role", "application");
+    el.setAttribute("aria-label", model.get("label"));
+    this.canvas = document.createElement("canvas");
+    this.canvas.className = "ct-image";
+    el.appendChild(this.canvas);
+    this.band = div(el, "ct-band");
+    this.ring = div(el, "ct-ring");
+    this.tip = div(el, "ct-tip");
+    this.note = div(el, "ct-note");
+    const on = (target, name, handler, options = {}) =>
+      target.addEventListener(name, handler.bind(this), { signal, ...options });
+    on(el, "pointerdown", this.press);
+    on(el, "pointermove", this.drag);
+    on(el, "pointerup", this.release);
+    on(el, "pointercancel", this.cancel);
+    on(el, "pointerleave", this.leave);
+    on(el, "dblclick", this.doubleClick);
+    on(el, "wheel", this.wheel, { passive: false });
+    on(el, "contextmenu", (event) => this.gesture && event.preventDefault());
+    on(el, "blur", () => this.setSpace(false));
+    // Before JupyterLab's own shortcuts, which listen on the document.
+    on(window, "keydown", this.keyDown, { capture: true });
+    on(window, "keyup", this.keyUp, { capture: true });
+    this.setCursor = () => {
+      const hand = this.space || model.get("mode") === "pan";
+      el.style.cursor = this.gesture?.kind === "pan" ? "grabbing" : this.space ? "grab" : model.get("cursor") || (hand ? "grab" : "crosshair");
+    };
+    model.on("change:mode", this.setCursor);
+    model.on("change:cursor", this.setCursor);
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(el);
+    this.watchRatio(signal);
+    page.views.add(this);
+    this.setCursor();
+    this.resize();
+  }
+
+  close() {
+    this.observer.disconnect();
+    this.page.views.delete(this);
+    this.model.off("change:mode", this.setCursor);
+    this.model.off("change:cursor", this.setCursor);
+    cancelAnimationFrame(this.pending);
+    this.model.send({ type: "gone", view: this.id });
+  }
+
+  // A window dragged to another screen, or the browser's own zoom.
+  watchRatio(signal) {
+    const query = window.matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+    const changed = () => {
+      this.resize();
+      this.watchRatio(signal);
+    };
+    query.addEventListener("change", changed, { once: true, signal });
+  }
+
+  resize() {
+    const size = { height: this.el.clientHeight, width: this.el.clientWidth, dpr: window.devicePixelRatio || 1 };
+    // Hidden tabs and detached views have no size.
+    if (size.height < 1 || size.width < 1) return;
+    const { height, width, dpr } = this.size;
+    if (size.height === height && size.width === width && size.dpr === dpr) return;
+    this.size = size;
+    this.canvas.width = Math.round(size.width * size.dpr);
+    this.canvas.height = Math.round(size.height * size.dpr);
+    this.canvas.style.width = `${size.width}px`;
+    this.canvas.style.height = `${size.height}px`;
+    this.draw();
+    this.model.send({ type: "size", view: this.id, ...size });
+  }
+
+  schedule() {
+    if (this.pending) return;
+    // A hidden page gets no animation frames; its bitmap is drawn when it is seen again.
+    this.pending = requestAnimationFrame(() => this.draw());
+  }
+
+  draw() {
+    cancelAnimationFrame(this.pending);
+    this.pending = null;
+    const { bitmap, frame, camera } = this.page;
+    const context = this.canvas.getContext("2d", { alpha: false });
+    const { dpr } = this.size;
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.fillStyle = "rgb(30, 32, 38)"; // BACKGROUND of celltune_nb/render/compose.py
+    context.fillRect(0, 0, this.canvas.width, this.canvas.height);
+    if (bitmap && camera && this.size.width) {
+      const { left, top, scale } = this.placement(frame);
+      // Unmoved, device pixel falls on device pixel; otherwise smoothing hides that it is an older picture.
+      const still = Math.abs(scale - 1) < 1e-9;
+      context.imageSmoothingEnabled = !still;
+      const x = still ? Math.round(left * dpr) : left * dpr;
+      const y = still ? Math.round(top * dpr) : top * dpr;
+      const exact = still && bitmap.width === Math.round(frame.width * dpr);
+      if (exact) context.drawImage(bitmap, x, y);
+      else context.drawImage(bitmap, x, y, frame.width * scale * dpr, frame.height * scale * dpr);
+    }
+    this.placeVectors();
+  }
+
+  // Where a picture made for `camera` lies in this view: CSS position of its corner and its scale.
+  placement(camera) {
+    const now = this.page.camera;
+    const scale = now.zoom / camera.zoom;
+    return {
+      scale,
+      left: this.size.width / 2 + (camera.x - now.x) * now.zoom - (camera.width / 2) * scale,
+      top: this.size.height / 2 + (camera.y - now.y) * now.zoom - (camera.height / 2) * scale,
+    };
+  }
+
+  placeVectors() {
+    const { drawn, camera } = this.page;
+    const box = this.el.closest(".ct-viewport");
+    const canvas = box?.querySelector("canvas.ct-vectors");
+    if (!canvas || !drawn || !camera) return;
+    const { left, top, scale } = this.placement(drawn);
+    canvas.style.transform = `translate(${left}px, ${top}px) scale(${scale})`;
+    for (const layer of [canvas, box.querySelector("canvas.ct-fixed")]) {
+      if (!layer) continue;
+      layer.style.width = `${drawn.width}px`;
+      layer.style.height = `${drawn.height}px`;
+      // ipycanvas makes every canvas a tab stop that swallows all keys.
+      layer.tabIndex = -1;
+      layer.setAttribute("aria-hidden", "true");
+    }
+  }
+
+  // ---------------------------------------------------------------- positions
+
+  at(event) {
+    const box = this.el.getBoundingClientRect();
+    // An ancestor may be scaled by CSS; client sizes are not.
+    const scale = box.width / this.el.offsetWidth || 1;
+    return {
+      cy: (event.clientY - box.top) / scale - this.el.clientTop,
+      cx: (event.clientX - box.left) / scale - this.el.clientLeft,
+    };
+  }
+
+  toImage(cy, cx) {
+    const { y, x, zoom } = this.page.camera;
+    return { y: y + (cy - this.size.height / 2) / zoom, x: x + (cx - this.size.width / 2) / zoom };
+  }
+
+  zoomAt(cy, cx, factor, final) {
+    const point = this.toImage(cy, cx);
+    const [low, high] = this.model.get("zoom_range");
+    const zoom = clamp(this.page.camera.zoom * factor, low, high);
+    this.page.move(
+      point.y - (cy - this.size.height / 2) / zoom,
+      point.x - (cx - this.size.width / 2) / zoom,
+      zoom,
+      final,
+    );
+  }
+
+  // ---------------------------------------------------------------- pointer
+
+  press(event) {
+    if (!this.page.camera || this.gesture || event.button > 1) return;
+    this.el.focus({ preventScroll: true });
+    this.el.setPointerCapture(event.pointerId);
+    if (event.button === 1) event.preventDefault();
+    const pans = event.button === 1 || this.space || this.model.get("mode") === "pan";
+    const start = this.at(event);
+    this.gesture = {
+      kind: pans ? "pan" : this.model.get("mode"),
+      pointer: event.pointerId,
+      clickable: event.button === 0 && !this.space,
+      moved: false,
+      start,
+      camera: this.page.camera,
+    };
+    this.setCursor();
+  }
+
+  drag(event) {
+    const { cy, cx } = this.at(event);
+    this.placeTip(cy, cx);
+    const gesture = this.gesture;
+    if (!gesture) return this.hover(cy, cx);
+    if (event.pointerId !== gesture.pointer) return;
+    const dy = cy - gesture.start.cy;
+    const dx = cx - gesture.start.cx;
+    if (!gesture.moved && Math.hypot(dy, dx) < DRAG_STARTS) return;
+    gesture.moved = true;
+    this.tip.style.display = "none";
+    if (gesture.kind === "pan") {
+      const { y, x, zoom } = gesture.camera;
+      this.page.move(y - dy / zoom, x - dx / zoom, zoom, false);
+    } else {
+      Object.assign(this.band.style, {
+        display: "block",
+        top: `${Math.min(cy, gesture.start.cy)}px`,
+        left: `${Math.min(cx, gesture.start.cx)}px`,
+        height: `${Math.abs(dy)}px`,
+        width: `${Math.abs(dx)}px`,
+      });
+    }
+  }
+
+  release(event) {
+    const gesture = this.gesture;
+    if (!gesture || event.pointerId !== gesture.pointer) return;
+    this.gesture = null;
+    this.setCursor();
+    this.band.style.display = "none";
+    const { cy, cx } = this.at(event);
+    if (!gesture.moved) {
+      if (gesture.clickable) this.model.send({ type: "click", ...this.toImage(cy, cx), modifiers: modifiers(event) });
+    } else if (gesture.kind === "pan") this.page.report(true);
+    else {
+      const a = this.toImage(gesture.start.cy, gesture.start.cx);
+      const b = this.toImage(cy, cx);
+      const rectangle = [Math.min(a.y, b.y), Math.min(a.x, b.x), Math.max(a.y, b.y), Math.max(a.x, b.x)];
+      this.model.send({ type: "rectangle", rectangle, modifiers: modifiers(event) });
+    }
+  }
+
+  cancel() {
+    const gesture = this.gesture;
+    this.gesture = null;
+    this.band.style.display = "none";
+    this.setCursor();
+    if (gesture?.kind === "pan" && gesture.moved) this.page.report(true);
+  }
+
+  doubleClick(event) {
+    if (!this.page.camera) return;
+    const { cy, cx } = this.at(event);
+    this.model.send({ type: "double_click", ...this.toImage(cy, cx), modifiers: modifiers(event) });
+  }
+
+  wheel(event) {
+    if (!this.page.camera) return;
+    event.preventDefault();
+    const { cy, cx } = this.at(event);
+    const lines = event.deltaMode === 1 ? 33 : 1;
+    this.zoomAt(cy, cx, Math.exp(-clamp(event.deltaY * lines, -300, 300) / 500), false);
+    if (this.gesture) this.gesture = { ...this.gesture, start: { cy, cx }, camera: this.page.camera };
+    clearTimeout(this.wheelRest);
+    this.wheelRest = setTimeout(() => this.page.report(true), WHEEL_RESTS);
+  }
+
+  // ---------------------------------------------------------------- hover
+
+  hover(cy, cx) {
+    if (!this.model.get("hovers") || !this.page.camera) return;
+    this.hovered = this.toImage(cy, cx);
+    this.hoverTimer ??= setTimeout(() => {
+      this.hoverTimer = null;
+      const point = this.hovered;
+      if (!point) return;
+      const pixel = `${Math.round(point.y)},${Math.round(point.x)}`;
+      if (pixel !== this.lastPixel) this.model.send({ type: "hover", ...point });
+      this.lastPixel = pixel;
+    }, HOVER_EVERY);
+  }
+
+  leave() {
+    if (this.hovered && !this.gesture) this.model.send({ type: "hover", y: null, x: null });
+    this.hovered = null;
+    this.lastPixel = null;
+    this.setTooltip("");
+  }
+
+  setTooltip(text) {
+    this.tip.textContent = text;
+    this.tip.style.display = text && this.hovered && !this.gesture ? "block" : "none";
+    if (this.cursorAt) this.placeTip(this.cursorAt.cy, this.cursorAt.cx);
+  }
+
+  placeTip(cy, cx) {
+    this.cursorAt = { cy, cx };
+    if (this.tip.style.display !== "block") return;
+    const left = cx + 14 + this.tip.offsetWidth > this.size.width ? cx - 10 - this.tip.offsetWidth : cx + 14;
+    const top = cy + 18 + this.tip.offsetHeight > this.size.height ? cy - 8 - this.tip.offsetHeight : cy + 18;
+    this.tip.style.transform = `translate(${Math.max(0, left)}px, ${Math.max(0, top)}px)`;
+  }
+
+  setNote(text) {
+    this.note.textContent = text;
+    this.note.style.display = text ? "block" : "none";
+  }
+
+  // ---------------------------------------------------------------- keys
+
+  setSpace(down) {
+    this.space = down;
+    this.setCursor();
+  }
+
+  // Keys are ours while the viewport has the focus, or anything but a text field in the panel round it.
+  ours(event) {
+    const target = event.target;
+    if (this.el.contains(target)) return true;
+    const scope = this.el.closest(".ct-keys");
+    return scope !== null && scope.contains(target) && !isTyping(target) && !target.closest(".ct-pixels");
+  }
+
+  keyDown(event) {
+    if (event.isComposing || event.key === "Tab" || !this.ours(event)) return;
+    const held = modifiers(event);
+    const key = keyName(event);
+    const focused = this.el.contains(event.target);
+    if (this.gesture && key === "Escape") {
+      if (this.gesture.kind === "pan") this.page.camera = this.gesture.camera;
+      this.cancel();
+      this.page.redraw();
+    } else if (this.model.get("key_names").includes([...held].sort().concat(key).join("+"))) {
+      this.model.send({ type: "key", key, modifiers: held });
+    } else if (!focused || !this.builtIn(key, held)) {
+      // Ctrl+S stays JupyterLab's, but a stray letter must not insert or delete a cell.
+      if (focused && !event.ctrlKey && !event.metaKey && !event.altKey && (key.length === 1 || key === "Enter")) {
+        event.stopImmediatePropagation();
+      }
+      return;
+    }
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+
+  builtIn(key, held) {
+    if (held.includes("ctrl") || held.includes("alt") || !this.page.camera) return false;
+    const { y, x, zoom } = this.page.camera;
+    const step = Math.min(this.size.height, this.size.width) / 8 / zoom;
+    const middle = [this.size.height / 2, this.size.width / 2];
+    if (key === " ") this.setSpace(true);
+    else if (key === "ArrowUp") this.page.move(y - step, x, zoom, true);
+    else if (key === "ArrowDown") this.page.move(y + step, x, zoom, true);
+    else if (key === "ArrowLeft") this.page.move(y, x - step, zoom, true);
+    else if (key === "ArrowRight") this.page.move(y, x + step, zoom, true);
+    else if (key === "+" || key === "=") this.zoomAt(...middle, 1.25, true);
+    else if (key === "-") this.zoomAt(...middle, 0.8, true);
+    else return false;
+    return true;
+  }
+
+  keyUp(event) {
+    if (event.key === " " && this.space) {
+      event.preventDefault();
+      this.setSpace(false);
+    }
+  }
+}
+
+// A function, so that every widget has a page object of its own.
+export default () => {
+  let page = null;
+  return {
+    initialize({ model }) {
+      page = new Page(model);
+      return () => page.close();
+    },
+    render({ model, el }) {
+      const listeners = new AbortController();
+      const view = new View(page, model, el, listeners.signal);
+      return () => {
+        listeners.abort();
+        view.close();
+      };
+    },
+  };
+};

@@ -1,0 +1,84 @@
+"""Panels without a browser: comms that record, and a watch for widgets that were not closed."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import comm
+import ipywidgets
+import pytest
+from comm.base_comm import BaseComm
+from ipycanvas import canvas as ipycanvas_canvas
+from ipywidgets.widgets import widget as widget_module
+
+
+@dataclass
+class Wire:
+    """What the kernel sent to the browser."""
+
+    #: (comm id, kind "open" | "msg" | "close", data, buffers)
+    sent: list[tuple[str, str, dict[str, Any], list[Any]]] = field(default_factory=list)
+
+    def custom(self, widget: ipywidgets.Widget, kind: str | None = None) -> list[dict[str, Any]]:
+        """Custom messages of a widget, newest last; ``kind`` selects by their ``type``."""
+        contents = [
+            data["content"]
+            for comm_id, what, data, _ in self.sent
+            if comm_id == widget.model_id and what == "msg" and data.get("method") == "custom"
+        ]
+        return [c for c in contents if kind is None or c.get("type") == kind]
+
+    def buffers(self, widget: ipywidgets.Widget) -> list[Any]:
+        """Binary buffers of a widget's custom messages."""
+        return [
+            buffer
+            for comm_id, what, data, buffers in self.sent
+            if comm_id == widget.model_id and what == "msg" and data.get("method") == "custom"
+            for buffer in buffers
+        ]
+
+    def receive(self, widget: ipywidgets.Widget, content: dict[str, Any]) -> None:
+        """Let a widget receive a custom message as if from the browser."""
+        widget._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+
+
+class _Comm(BaseComm):
+    wire: Wire | None = None
+
+    def publish_msg(self, msg_type: str, data=None, metadata=None, buffers=None, **_: Any) -> None:
+        if self.wire is not None:
+            kind = msg_type.removeprefix("comm_")
+            self.wire.sent.append((self.comm_id, kind, data or {}, list(buffers or ())))
+
+
+@pytest.fixture(autouse=True)
+def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
+    """Every comm of the test records; the test fails when it leaves a live widget behind."""
+    wire = Wire()
+    live: dict[str, _Comm] = {}
+
+    def create_comm(*args: Any, **kwargs: Any) -> _Comm:
+        made = _Comm.__new__(_Comm)
+        made.wire = wire
+        made.__init__(*args, **kwargs)
+        live[made.comm_id] = made
+        return made
+
+    monkeypatch.setattr(comm, "create_comm", create_comm)
+    # ipycanvas opened its manager when it was imported, outside any test.
+    manager = ipycanvas_canvas._CANVAS_MANAGER
+    manager.close()
+    manager.open()
+    before = set(widget_module._instances)
+    yield wire
+    gc.collect()
+    left = [widget_module._instances[i] for i in set(widget_module._instances) - before]
+    manager.close()
+    open_comms = [made for made in live.values() if not made._closed]
+    for widget in left:
+        widget.close()
+    assert not left, f"{len(left)} widgets were not closed: {sorted({type(w).__name__ for w in left})}"
+    assert not open_comms, f"{len(open_comms)} comms were left open"
