@@ -72,6 +72,9 @@ class Panel:
         self._parts: list[Panel] = []
         self._owned: list[Widget] = []
         self._setting = threading.local()
+        #: Held while what is shown is put together and set, so that an older state never overwrites a newer one.
+        #: No verb of the session is called under it.
+        self.showing = threading.RLock()
         self._styles = theme.styles()
         # A line is kept free for the message, so that nothing moves when one comes.
         self._message = HTML("&nbsp;")
@@ -169,13 +172,15 @@ class Panel:
     def latest(self, work: Callable[..., object]) -> LatestWins:
         """A worker that carries out only the newest request; ended in :meth:`close`.
 
-        For what takes longer than a few milliseconds: ``self.latest(fn).request(*arguments)``.
+        For what takes longer than a few milliseconds: ``self.latest(fn).request(*arguments)``.  Arguments
+        that *work* does not take are left out, so ``request`` itself can be given to :meth:`listen`.
         """
+        takes = theme.arity(work)
 
         def guarded(*arguments: Any) -> None:
             if not self.closed:
                 with self.setting():
-                    self._try(work, arguments)
+                    self._try(work, arguments[:takes])
 
         worker = self.session.jobs.latest(guarded)
         self._workers.append(worker)

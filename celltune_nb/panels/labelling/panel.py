@@ -293,8 +293,12 @@ class LabellingPanel(Panel):
     # ------------------------------------------------------------------ what is shown
 
     def _show(self) -> None:
+        with self.showing:
+            self._live.html = markup.page(self._state())
+
+    def _state(self) -> markup.State:
         session = self.session
-        state = markup.State(
+        return markup.State(
             categories=tuple(c for c in session.categories if c.name != UNKNOWN),
             counts=session.labels.counts(),
             active=self.active,
@@ -312,7 +316,6 @@ class LabellingPanel(Panel):
             brush=self.brush if self.active and len(self._batch) else None,
             merge_into=self._merge_into,
         )
-        self._live.html = markup.page(state)
 
     def selection_sentence(self) -> str:
         """What is selected: how many cells, and of which categories."""
