@@ -271,7 +271,7 @@ class Project:
         try:
             frame = pd.read_parquet(path)
             own = [c for c in frame.columns if c.startswith("own:")]
-groups = frame["group"].astype(object)
+            groups = frame["group"].astype(object)
             groups = groups.where(groups.notna(), None).to_numpy(object)
             about = self.settings["items"]
             return ItemTable(
