@@ -14,7 +14,7 @@ from ..errors import TrainingError
 from . import boosting
 from .machine import cuda_available
 from .models import Cancelled, ModelHandle, ModelSpec, without_infinities
-from .splits import holdout
+from .splits import Split, holdout
 
 if TYPE_CHECKING:
     from .training import TrainingData
@@ -88,6 +88,7 @@ class Fitting:
         balanced: bool,
         fraction: float,
         device: str,
+        choose: bool,
         on_step: Callable[[Step], None] | None,
         ask: Callable[[], str | None] | None,
     ) -> None:
@@ -101,7 +102,12 @@ class Fitting:
         self.fraction = 0.0
         self.spent: list[float] = []  # seconds each finished model took
 
-        self.split = holdout(data.y, data.groups, fraction, seed, unit=data.unit)
+        if choose:
+            self.split = holdout(data.y, data.groups, fraction, seed, unit=data.unit)
+        else:
+            everything, none = np.arange(len(data.y)), np.empty(0, np.int64)
+            self.split = Split(everything, none, "none", "No labels were held out.")
+        self.unchecked = min(rounds, ROUNDS_UNCHECKED) if choose else rounds
         X = without_infinities(data.X)
         self.present, codes = np.unique(data.y, return_inverse=True)
         codes = codes.reshape(-1).astype(np.int32)
@@ -118,7 +124,7 @@ class Fitting:
         begun = perf_counter()
         params = dict(model.params)
         if self.valid is None:
-            best, chosen = None, min(self.rounds, ROUNDS_UNCHECKED)
+            best, chosen = None, self.unchecked
             self.metrics[model.name] = dict.fromkeys(("accuracy", "macro_f1", "log_loss"), float("nan"))
         else:
             best = _Choosing(self, index, begun)

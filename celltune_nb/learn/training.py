@@ -110,6 +110,7 @@ def fit_models(
     weights: str = "none",
     holdout_fraction: float = 0.25,
     device: str = "auto",
+    choose: bool = True,
     on_step: Callable[[Step], None] | None = None,
     stop: Callable[[], str | None] | None = None,
 ) -> TrainingResult:
@@ -133,6 +134,8 @@ def fit_models(
         Of the labels that choose the number of rounds.
     device : {"auto", "cpu", "cuda"}
         "auto": the CPU, except XGBoost on more than 20,000 labels with a usable CUDA device.
+    choose : bool
+        False: no labels are held out; every model learns from all of them for exactly `rounds` rounds.
     on_step : callable, optional
         Called after every round.
     stop : callable, optional
@@ -168,7 +171,7 @@ def fit_models(
         raise InputError(f"rounds={rounds} leaves nothing to learn. Ask for at least 1.")
     if not 0 < holdout_fraction < 1:
         raise InputError(f"holdout_fraction={holdout_fraction} must lie between 0 and 1, for example 0.25.")
-    models = _named([ModelSpec(spec) if isinstance(spec, str) else spec for spec in specs])
+    models = named([ModelSpec(spec) if isinstance(spec, str) else spec for spec in specs])
     if not models:
         raise InputError("No model was asked for. Name at least one, for example 'xgboost'.")
     work = Fitting(
@@ -181,6 +184,7 @@ def fit_models(
         balanced=weights == "balanced",
         fraction=holdout_fraction,
         device=device,
+        choose=choose,
         on_step=on_step,
         ask=stop,
     )
@@ -208,7 +212,7 @@ def _varies(X: NDArray[np.float32]) -> bool:
     return bool(((low < high) | (finite.any(axis=0) & ~finite.all(axis=0))).any())
 
 
-def _named(models: list[ModelSpec]) -> list[ModelSpec]:
+def named(models: list[ModelSpec]) -> list[ModelSpec]:
     """Give every model a name of its own."""
     taken: dict[str, int] = {}
     named = []

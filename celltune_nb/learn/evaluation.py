@@ -1,0 +1,393 @@
+"""How good the models are, from items they have not learned from.
+
+Two sources, and every figure says which it comes from.  *Audit*: items drawn with known
+probabilities and labelled blind; weighted by 1/probability they speak for all items.
+*Out of fold*: the training labels, each predicted by models that have not seen its group; honest
+about new groups, but the labels were chosen, so the figures are of the labels and not of all items
+(on actively chosen labels .66 was measured where the truth was .93).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError, NotReadyError
+from .calibration import cross_fitted, ece, reliability, temperature
+from .comparing import Agreement, Churn, agreement, churn
+from .curves import learning_curve
+from .folding import out_of_fold
+from .intervals import bootstrap
+from .leaks import leak_alarm
+from .metrics import TINY, confusion_counts, per_category, scores
+from .models import ModelSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .training import TrainingData
+
+__all__ = [
+    "Agreement",
+    "Churn",
+    "Evaluation",
+    "agreement",
+    "churn",
+    "evaluate_audit",
+    "evaluate_out_of_fold",
+    "leak_alarm",
+    "learning_curve",
+]
+
+FEW = 10  # items of a category below which its figures are little more than chance
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Figures of the mean of the models (``Pred_AVG``) and where they come from.
+
+    Attributes
+    ----------
+    accuracy, macro_f1, log_loss : float
+        Of the mean probabilities; log loss in nats.
+    interval : dict
+        "accuracy", "macro_f1", "log_loss" → (low, high), 95 %.
+    split : str
+        What the figures speak from, and how the intervals were made.
+    kind : {"audit", "out-of-fold"}
+    n : int
+        Items judged.
+    categories : tuple of str
+    per_category : DataFrame
+        Index category; precision, recall, f1, support (items), prevalence (weighted share), low and
+        high (of the F1), and ``precision_low``, ``precision_high`` … of the other three.
+    confusion : DataFrame
+        Rows are the truth, columns the prediction; counts, or for an audit weights that sum to `n`.
+    calibration : DataFrame
+        bin (upper edge), confidence, accuracy, n, weight.
+    ece : float
+        Expected calibration error.
+    calibration_after, ece_after
+        The same with the temperature, cross-fitted.
+    temperature : float
+        Fitted on all judged items: for use on other items.
+    models : dict
+        Model → accuracy, macro_f1, log_loss of each model alone.
+    agreement : DataFrame
+        Answers of the first model (rows) against the second (columns); empty with one model.
+    agreement_rate : float
+    agreement_by_category : DataFrame
+        Index category; `row`, `column`.
+    ids, truth, predicted : arrays, shape (n,)
+        The judged items and the codes of both answers.
+    probabilities : float32 array, shape (n, k)
+        Mean of the models.
+    weights : float64 array, shape (n,)
+        Items each one stands for; 1 out of fold.
+    warnings : list of str
+    """
+
+    accuracy: float
+    macro_f1: float
+    log_loss: float
+    interval: dict[str, tuple[float, float]]
+    split: str
+    kind: str
+    n: int
+    categories: tuple[str, ...]
+    per_category: pd.DataFrame
+    confusion: pd.DataFrame
+    calibration: pd.DataFrame
+    ece: float
+    calibration_after: pd.DataFrame
+    ece_after: float
+    temperature: float
+    models: dict[str, dict[str, float]]
+    agreement: pd.DataFrame
+    agreement_rate: float
+    agreement_by_category: pd.DataFrame
+    ids: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    weights: NDArray[np.float64]
+    warnings: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        low, high = self.interval["accuracy"]
+        return (
+            f"Evaluation(accuracy {self.accuracy:.3f} [{low:.3f}, {high:.3f}], macro-F1 {self.macro_f1:.3f}; "
+            f"{self.split})"
+        )
+
+    def items(self, truth: str | None = None, predicted: str | None = None) -> NDArray[np.int64]:
+        """Ids of the items behind a cell of the confusion matrix (None: a whole row or column).
+
+        Raises
+        ------
+        InputError
+            There is no such category.
+        """
+        chosen = np.ones(self.n, bool)
+        for name, codes in ((truth, self.truth), (predicted, self.predicted)):
+            if name is not None:
+                if name not in self.categories:
+                    raise InputError(
+                        f"There is no category {name!r} here. Choose from: {', '.join(self.categories)}."
+                    )
+                chosen &= codes == self.categories.index(name)
+        return self.ids[chosen]
+
+
+def evaluate_out_of_fold(
+    data: TrainingData,
+    specs: Sequence[ModelSpec | str],
+    *,
+    ids: NDArray[np.int64] | None = None,
+    rounds: Mapping[str, int] | None = None,
+    k: int = 5,
+    seed: int = 0,
+    n_jobs: int | None = None,
+    weights: str = "none",
+    progress: Callable[[float, str], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Evaluation:
+    """Judge models on the training labels, each predicted by models that have not seen its group.
+
+    Parameters
+    ----------
+    data : TrainingData
+    specs : sequence of ModelSpec or kind names
+    ids : int64 array, shape (n,), optional
+        Item of each row, for click-through; row numbers by default.
+    rounds : mapping, optional
+        Model name → rounds, as a training chose them (``TrainingResult.rounds``); without it every
+        fold chooses its own, which takes twice as long.
+    k : int
+        Folds at most; by group, random where there is only one group (``.split`` says so).
+    seed : int
+    n_jobs : int, optional
+    weights : {"none", "balanced"}
+        As in the training.
+    progress : callable, optional
+        Called with the fraction done and a text.
+    stop : callable, optional
+        True raises Cancelled.
+
+    Raises
+    ------
+    TrainingError
+        The labels cannot be learned from.
+    """
+    found = out_of_fold(
+        data,
+        specs,
+        rounds=rounds,
+        k=k,
+        seed=seed,
+        n_jobs=n_jobs,
+        weights=weights,
+        progress=progress,
+        stop=stop,
+    )
+    warnings = [
+        "These figures are of labels that somebody chose, not of all items. Label an audit sample for those."
+    ]
+    if found.folds.by == "random":
+        warnings.append(
+            f"All labels come from one {data.unit}: on new {data.unit}s the models will do worse. Label in another one."
+        )
+    unseen = sorted({data.categories[int(c)] for c in found.unseen})
+    if unseen:
+        warnings.append(
+            f"{', '.join(unseen)}: labelled in one {data.unit} only, so no fold could learn it. "
+            f"Label some in another {data.unit}."
+        )
+    return _evaluation(
+        found.probabilities,
+        np.asarray(data.y, np.int64),
+        np.arange(len(data.y), dtype=np.int64) if ids is None else np.asarray(ids, np.int64),
+        data.categories,
+        data.groups,
+        None,
+        kind="out-of-fold",
+        lead=found.folds.sentence,
+        unit=data.unit,
+        seed=seed,
+        warnings=warnings + leak_alarm(data.feature_names),
+    )
+
+
+def evaluate_audit(
+    probabilities: Mapping[str, NDArray[np.floating]],
+    truth: NDArray[np.integer],
+    inclusion: NDArray[np.floating],
+    *,
+    categories: Sequence[str],
+    model_categories: Sequence[str] | None = None,
+    ids: NDArray[np.int64] | None = None,
+    groups: NDArray[Any] | None = None,
+    unit: str = "group",
+    seed: int = 0,
+    feature_names: Sequence[str] = (),
+) -> Evaluation:
+    """Judge models on the audit sample, weighted so that it speaks for all items.
+
+    Parameters
+    ----------
+    probabilities : mapping of str to float array, shape (n, m)
+        Model → probabilities of the labelled audit items.
+    truth : int array, shape (n,)
+        Codes into `categories`.
+    inclusion : float array, shape (n,)
+        Cumulative inclusion probability of each item, in (0, 1] (:mod:`celltune_nb.learn.audit`).
+    categories : sequence of str
+        Of the truth; may hold some that no model knows (such items count as wrong).
+    model_categories : sequence of str, optional
+        What the m columns are; by default `categories`.
+    ids : int64 array, shape (n,), optional
+    groups : array, shape (n,), optional
+        Resampled for the intervals where there are five or more.
+    unit : str
+        What a group is called.
+    seed : int
+    feature_names : sequence of str
+        For the leak alarm.
+
+    Raises
+    ------
+    InputError
+        The arrays do not fit, or an inclusion probability is not in (0, 1].
+    NotReadyError
+        No item is labelled.
+    """
+    truth = np.asarray(truth, np.int64)
+    inclusion = np.asarray(inclusion, np.float64)
+    if not len(truth):
+        raise NotReadyError("No audit item is labelled yet. Label some, or evaluate out of fold.")
+    if not probabilities:
+        raise NotReadyError("No model has predicted yet. Train first.")
+    if inclusion.shape != truth.shape or not ((inclusion > 0) & (inclusion <= 1 + 1e-9)).all():
+        raise InputError(
+            "Every audit item needs the probability with which it was drawn, above 0 and at most 1."
+        )
+    names = tuple(categories)
+    known = tuple(names if model_categories is None else model_categories)
+    wide = {name: _columns(p, known, names) for name, p in probabilities.items()}
+    names = next(iter(wide.values()))[1]
+    weights = 1 / inclusion
+    lead = f"Audit sample of {len(truth)} items, weighted by how they were drawn to speak for all"
+    return _evaluation(
+        {name: p for name, (p, _) in wide.items()},
+        truth,
+        np.arange(len(truth), dtype=np.int64) if ids is None else np.asarray(ids, np.int64),
+        names,
+        groups,
+        weights,
+        kind="audit",
+        lead=lead,
+        unit=unit,
+        seed=seed,
+        warnings=leak_alarm(feature_names),
+    )
+
+
+def _columns(
+    p: NDArray[np.floating], known: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    """Probabilities with the columns of `names`, followed by those of the model that are not in it."""
+    p = np.asarray(p, np.float32)
+    if p.ndim != 2 or p.shape[1] != len(known):
+        raise InputError(f"Probabilities of shape {p.shape} do not fit {len(known)} categories.")
+    every = names + tuple(name for name in known if name not in names)
+    out = np.zeros((len(p), len(every)), np.float32)
+    out[:, [every.index(name) for name in known]] = p
+    return out, every
+
+
+def _evaluation(
+    probabilities: Mapping[str, NDArray[np.floating]],
+    truth: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    categories: Sequence[str],
+    groups: NDArray[Any] | None,
+    weights: NDArray[np.float64] | None,
+    *,
+    kind: str,
+    lead: str,
+    unit: str,
+    seed: int,
+    warnings: list[str],
+) -> Evaluation:
+    import pandas as pd
+
+    n, k = len(truth), len(categories)
+    every = [np.asarray(p, np.float32) for p in probabilities.values()]
+    if any(p.shape != (n, k) for p in every):
+        raise InputError(
+            f"{n} labels need probabilities of shape ({n}, {k}); got {[p.shape for p in every]}."
+        )
+    mean = np.mean(every, axis=0, dtype=np.float32)
+    judged = np.isfinite(mean).all(axis=1)
+    if not judged.all():
+        warnings = [*warnings, f"{np.count_nonzero(~judged)} items have no prediction and are left out."]
+        truth, ids, mean = truth[judged], ids[judged], mean[judged]
+        every = [p[judged] for p in every]
+        groups = None if groups is None else np.asarray(groups)[judged]
+        weights = None if weights is None else weights[judged]
+        n = len(truth)
+    if n == 0:
+        raise NotReadyError("None of these items has a prediction. Train again, or measure the items first.")
+    predicted = mean.argmax(axis=1)
+    scale = None if weights is None else weights * (n / weights.sum())
+    confusion = confusion_counts(truth, predicted, k, scale)
+    loss = -np.log(np.maximum(mean[np.arange(n), truth], TINY).astype(np.float64))
+    limits = bootstrap(truth, predicted, loss, k, groups=groups, weights=scale, seed=seed, unit=unit)
+    figures = scores(mean, truth, scale)
+    index = pd.Index(list(categories), name="category")
+    table = pd.DataFrame(per_category(confusion), index=index)
+    table["support"] = np.bincount(truth, minlength=k)
+    table["low"], table["high"] = limits.category["f1"].T
+    for name in ("precision", "recall", "prevalence"):
+        table[f"{name}_low"], table[f"{name}_high"] = limits.category[name].T
+    after = cross_fitted(mean, truth, groups, scale, seed=seed)
+    before_table, after_table = reliability(mean, truth, scale), reliability(after, truth, scale)
+    pair = [p.argmax(axis=1) for p in every[:2]]
+    compared = agreement(pair[0], pair[-1], categories, scale)
+    few = [name for name, count in zip(categories, table["support"], strict=True) if 0 < count < FEW]
+    if few:
+        warnings = [
+            *warnings,
+            f"Fewer than {FEW} judged items: {', '.join(few)}. Their figures are little more than chance.",
+        ]
+    return Evaluation(
+        **figures,
+        interval=limits.overall,
+        split=f"{lead}; {limits.sentence}.",
+        kind=kind,
+        n=n,
+        categories=tuple(categories),
+        per_category=table,
+        confusion=pd.DataFrame(
+            confusion, index=pd.Index(index, name="truth"), columns=pd.Index(index, name="predicted")
+        ),
+        calibration=before_table,
+        ece=ece(before_table),
+        calibration_after=after_table,
+        ece_after=ece(after_table),
+        temperature=temperature(mean, truth, scale),
+        models={name: scores(p, truth, scale) for name, p in zip(probabilities, every, strict=True)},
+        agreement=compared.table if len(every) > 1 else compared.table.iloc[:0, :0],
+        agreement_rate=compared.rate if len(every) > 1 else float("nan"),
+        agreement_by_category=compared.by_category if len(every) > 1 else compared.by_category.iloc[:0],
+        ids=ids,
+        truth=truth,
+        predicted=predicted,
+        probabilities=mean,
+        weights=np.ones(n) if weights is None else weights,
+        warnings=warnings,
+    )
