@@ -1,0 +1,91 @@
+"""The channels panel without a browser."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from celltune_nb import Session
+from celltune_nb.panels.channels import ChannelsPanel
+from celltune_nb.session.jobs import Jobs
+
+
+@pytest.fixture
+def session(tmp_path):
+    rng = np.random.default_rng(0)
+    with Session.create(tmp_path / "project", jobs=Jobs(inline=True)) as session:
+        for name in ("a", "b"):
+            image = rng.gamma(2, 300, (3, 64, 64)).astype(np.uint16)
+            session.add_image(name, image, channels=["DAPI", "CD3", "CD8"])
+        yield session
+
+
+@pytest.fixture
+def panel(session):
+    panel = ChannelsPanel(session)
+    yield panel
+    panel.close()
+    assert session.problems == []
+
+
+def channel(session, name):
+    return next(c for c in session.view.channels if c.name == name)
+
+
+def test_it_lists_the_channels_and_shows_the_histogram_of_one(session, panel):
+    assert [row["name"] for row in panel._list.rows] == ["DAPI", "CD3", "CD8"]
+    assert panel.chosen == "DAPI"
+    shown = panel._list.histogram
+    assert shown["name"] == "DAPI"
+    assert len(shown["counts"]) == 96
+    assert shown["low"] < shown["high"] <= session.images["a"].plane("DAPI").max() + 1
+
+
+def test_a_drag_of_a_handle_changes_the_view(session, panel, wire):
+    wire.receive(panel._list, {"type": "change", "name": "CD3", "changes": {"low": 10.5, "high": 800.0}})
+    assert (channel(session, "CD3").low, channel(session, "CD3").high) == (10.5, 800.0)
+    assert panel._list.rows[1]["low"] == 10.5
+    wire.receive(
+        panel._list, {"type": "change", "name": "CD3", "changes": {"color": "#12ab34", "visible": False}}
+    )
+    assert channel(session, "CD3").color.lower() == "#12ab34"
+    assert not channel(session, "CD3").visible
+
+
+def test_choosing_another_channel_shows_its_histogram(session, panel, wire):
+    wire.receive(panel._list, {"type": "choose", "name": "CD8"})
+    assert panel.chosen == panel._list.histogram["name"] == "CD8"
+    session.set_view(image="b")
+    assert (panel._list.histogram["image"], panel.chosen) == ("b", "CD8")
+
+
+def test_auto_contrast_follows_the_intensities_of_the_image(session, panel, wire):
+    session.set_channel("CD3", low=0, high=60_000)
+    wire.receive(panel._list, {"type": "auto", "name": "CD3"})
+    plane = np.asarray(session.images["a"].plane("CD3"))
+    assert channel(session, "CD3").low == pytest.approx(np.percentile(plane, 1), abs=1)
+    assert channel(session, "CD3").high == pytest.approx(np.percentile(plane, 99.8), rel=0.02)
+
+
+def test_only_this_channel_and_back(session, panel, wire):
+    session.set_channel("CD8", visible=False)
+    wire.receive(panel._list, {"type": "only", "name": "CD3"})
+    assert [c.visible for c in session.view.channels] == [False, True, False]
+    wire.receive(panel._list, {"type": "only", "name": "CD3"})
+    assert [c.visible for c in session.view.channels] == [True, True, False]
+
+
+def test_a_name_that_is_no_channel_is_ignored(session, panel, wire):
+    before = session.view
+    wire.receive(panel._list, {"type": "change", "name": "nothing", "changes": {"low": 1}})
+    assert session.view is before
+    assert panel.message == ""
+
+
+def test_brightfield_is_said_to_be_shown_as_it_is(tmp_path):
+    with Session.create(tmp_path / "p", jobs=Jobs(inline=True)) as session:
+        session.add_image("slide", np.full((32, 32, 3), 200, np.uint8))
+        panel = ChannelsPanel(session)
+        assert panel._list.rows == []
+        assert "shown as it is" in panel._list.note
+        panel.close()
