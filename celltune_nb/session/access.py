@@ -31,7 +31,7 @@ class Access:
         Why, in a sentence; empty when it may write.
     """
 
-    def __init__(self, journal: Journal, user: str, lock: threading.RLock) -> None:  # type: ignore[valid-type]
+    def __init__(self, journal: Journal, user: str, lock: threading.RLock) -> None:
         self._journal = journal
         self._lock = lock
         self._lease = Lease(journal, user)

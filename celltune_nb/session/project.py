@@ -271,8 +271,8 @@ class Project:
         try:
             frame = pd.read_parquet(path)
             own = [c for c in frame.columns if c.startswith("own:")]
-            groups = frame["group"].astype(object)
-            groups = groups.where(groups.notna(), None).to_numpy(object)
+            given = frame["group"].astype(object)
+            groups = given.where(given.notna(), None).to_numpy(object)
             about = self.settings["items"]
             return ItemTable(
                 frame["id"].to_numpy(np.int64), frame["image"].to_numpy(np.int32), frame["cell"].to_numpy(np.int64),

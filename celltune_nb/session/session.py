@@ -7,7 +7,6 @@ The verbs are short; the work behind each lies in the module of the same floor t
 from __future__ import annotations
 
 # Long because it is the public contract: a verb each, with its documentation; the work lies in the modules beside it.
-
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -205,6 +204,11 @@ class Session:
     def read_only(self) -> bool:
         """Whether this session can only look; ``session.access.reason`` says why."""
         return self.access.read_only
+
+    @property
+    def access_reason(self) -> str:
+        """Why the session can only look; empty when it may write."""
+        return self.access.reason
 
     def writing(self) -> AbstractContextManager[None]:
         """The lock, for a short change; refuses when the session may only look."""
@@ -644,9 +648,27 @@ class Session:
         """Mean probability of every category for some items (default: all), one row an item."""
         return training.predict(self, ids, run, level or self._level)
 
-    def evaluate(self, run: Run | None = None, *, level: str | None = None) -> Evaluation:
-        """How good the models are: from the audit sample when it has 50 labels, else out of fold by group."""
-        return evaluating.evaluate(self, run, level or self._level)
+    def evaluate(
+        self, run: Run | None = None, *, level: str | None = None,
+        progress: Callable[[float, str], None] | None = None, stop: Callable[[], bool] | None = None,
+    ) -> Evaluation:  # fmt: skip
+        """How good the models are: from the audit sample when it has 50 labels, else out of fold by group.
+
+        Parameters
+        ----------
+        run : Run, optional
+            By default the newest finished one.
+        progress : callable, optional
+            Called with the fraction done and a text.
+        stop : callable, optional
+            True leaves with :class:`~celltune_nb.errors.Cancelled`.
+
+        Returns
+        -------
+        Evaluation
+            ``.split`` says in a sentence what the figures speak from.
+        """
+        return evaluating.evaluate(self, run, level or self._level, progress, stop)
 
     # ------------------------------------------------------------------ taking data out
 

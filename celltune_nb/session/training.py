@@ -24,6 +24,7 @@ from .runs import Run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..learn.models import ModelSpec
     from ..learn.training import Problem, Step, TrainingData
     from .session import Session
 
@@ -210,7 +211,7 @@ def _train(
     run.metrics = result.metrics
     run.rows = list(result.history)
     run.notes = list(result.notes)
-    run.about = _about(session, now, result, excluded, options)
+    run.about = _about(session, now, result, specs, excluded, options)
     _commit(session, run, now, probabilities, job)
 
 
@@ -259,8 +260,9 @@ def _commit(
 
 
 def _about(
-    session: Session, now: Snapshot, result: Any, excluded: Sequence[str], options: dict[str, Any]
-) -> dict[str, Any]:
+    session: Session, now: Snapshot, result: Any, specs: Sequence[ModelSpec], excluded: Sequence[str],
+    options: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
     import importlib.metadata
     import platform
 
@@ -274,6 +276,8 @@ def _about(
     return {
         "label_revision": now.revision, "labels": len(now.y), "unit": now.unit,
         "counts": {c.name: int(n) for c, n in zip(now.classes, np.bincount(now.y, minlength=len(now.classes)), strict=True)},
+        "codes": {c.name: c.code for c in now.classes},
+        "params": {spec.kind: dict(spec.params) for spec in specs if spec.params},
         "source": now.features.name, "schema_hash": now.features.schema_hash,
         "features": [now.features.names[i] for i in now.features.columns],
         "split": {"by": split.by, "sentence": split.sentence, "train": len(split.train), "valid": len(split.valid)},

@@ -141,8 +141,8 @@ def test_truncated_parquet_and_wrong_endings_are_refused(session: Session, tmp_p
     (tmp_path / "cut.parquet").write_bytes(whole.read_bytes()[:-20])
     with pytest.raises(CellTuneError, match="cannot be read"):
         session.import_labels(tmp_path / "cut.parquet")
+    (tmp_path / "t.pickle").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     with pytest.raises(CellTuneError, match="neither"):
-        (tmp_path / "t.pickle").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
         session.import_labels(tmp_path / "t.pickle")
     with pytest.raises(CellTuneError, match="no file"):
         session.import_labels(tmp_path / "absent.csv")

@@ -1,0 +1,88 @@
+"""Figures name what they speak from, and the audit sample takes over when it can."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from celltune_nb.errors import Cancelled, NotReadyError
+from celltune_nb.session import Session
+from celltune_nb.session.jobs import Jobs
+from tests.session.conftest import label_some
+
+
+def _answer(session: Session, ids: np.ndarray, source: str = "audit") -> None:
+    truth = session.items["truth"]
+    for name in "ABC":
+        chosen = [i for i in ids if truth[i] == name]
+        if chosen:
+            session.label(chosen, name, source=source)
+
+
+def test_without_a_model_there_is_nothing_to_evaluate(session: Session) -> None:
+    with pytest.raises(NotReadyError, match="Train first"):
+        session.evaluate()
+
+
+def test_out_of_fold_by_donor_until_the_audit_can_speak(session: Session) -> None:
+    label_some(session)
+    session.train(wait=True)
+    told: list[float] = []
+    found = session.evaluate(progress=lambda fraction, _: told.append(fraction))
+    assert found.kind == "out-of-fold"
+    assert "group" in found.split
+    assert found.n == 36
+    assert 0.9 < found.accuracy <= 1
+    assert told[-1] == 1.0
+    with pytest.raises(Cancelled):
+        session.evaluate(stop=lambda: True)
+    _answer(session, session.draw_audit(60, seed=1)[:49])
+    assert session.evaluate().kind == "out-of-fold"
+    assert any("49 labels" in text for text in session.evaluate().warnings)
+    _answer(session, session.audit.todo[:11])
+    found = session.evaluate()
+    assert found.kind == "audit"
+    assert found.n == 60
+    assert "Audit sample of 60" in found.split
+    prediction = session.populations["Pred_AVG"].to_pandas().astype(str)
+    truth = session.items["truth"]
+    wrong = found.ids[found.truth != found.predicted]
+    assert (prediction[wrong] != truth[wrong]).all()
+    assert found.accuracy == pytest.approx((prediction == truth).mean(), abs=0.05)
+
+
+def test_the_confusion_matrix_leads_to_the_items(session: Session) -> None:
+    label_some(session)
+    ids = session.sample(6, by="random", seed=2)
+    session.label(ids, "A")  # some of them wrong
+    session.train(wait=True)
+    found = session.evaluate()
+    for truth in found.categories:
+        for predicted in found.categories:
+            assert len(found.items(truth, predicted)) == found.confusion.loc[truth, predicted]
+
+
+def test_an_audit_survives_renaming_and_reopening(session: Session) -> None:
+    label_some(session)
+    session.train(wait=True)
+    _answer(session, session.draw_audit(80, seed=3))
+    before = session.evaluate()
+    session.categories.rename("B", "bee")
+    folder = session.folder
+    session.close()
+    with Session.open(folder, jobs=Jobs(inline=True)) as again:
+        after = again.evaluate()
+    assert after.accuracy == pytest.approx(before.accuracy)
+    assert "bee" in after.categories
+    assert "B" not in after.categories
+
+
+def test_audit_items_that_nobody_can_name_are_left_out(session: Session) -> None:
+    label_some(session)
+    session.categories.add("Ambiguous")
+    session.categories.set_excluded("Ambiguous")
+    session.train(wait=True)
+    ids = session.draw_audit(70, seed=3)
+    session.label(ids[:5], "Ambiguous", source="audit")
+    _answer(session, ids[5:])
+    assert session.evaluate().n == 65
