@@ -265,13 +265,13 @@ def evaluate_audit(
     NotReadyError
         No item is labelled.
     """
-    truth = np.asarray(truth, np.int64)
+    codes: NDArray[np.int64] = np.asarray(truth, np.int64)
     inclusion = np.asarray(inclusion, np.float64)
-    if not len(truth):
+    if not len(codes):
         raise NotReadyError("No audit item is labelled yet. Label some, or evaluate out of fold.")
     if not probabilities:
         raise NotReadyError("No model has predicted yet. Train first.")
-    if inclusion.shape != truth.shape or not ((inclusion > 0) & (inclusion <= 1 + 1e-9)).all():
+    if inclusion.shape != codes.shape or not ((inclusion > 0) & (inclusion <= 1 + 1e-9)).all():
         raise InputError(
             "Every audit item needs the probability with which it was drawn, above 0 and at most 1."
         )
@@ -280,11 +280,11 @@ def evaluate_audit(
     wide = {name: _columns(p, known, names) for name, p in probabilities.items()}
     names = next(iter(wide.values()))[1]
     weights = 1 / inclusion
-    lead = f"Audit sample of {len(truth)} items, weighted by how they were drawn to speak for all"
+    lead = f"Audit sample of {len(codes)} items, weighted by how they were drawn to speak for all"
     return _evaluation(
         {name: p for name, (p, _) in wide.items()},
-        truth,
-        np.arange(len(truth), dtype=np.int64) if ids is None else np.asarray(ids, np.int64),
+        codes,
+        np.arange(len(codes), dtype=np.int64) if ids is None else np.asarray(ids, np.int64),
         names,
         groups,
         weights,
@@ -331,7 +331,7 @@ def _evaluation(
         raise InputError(
             f"{n} labels need probabilities of shape ({n}, {k}); got {[p.shape for p in every]}."
         )
-    mean = np.mean(every, axis=0, dtype=np.float32)
+    mean: NDArray[np.float32] = np.asarray(np.mean(every, axis=0, dtype=np.float32))
     judged = np.isfinite(mean).all(axis=1)
     if not judged.all():
         warnings = [*warnings, f"{np.count_nonzero(~judged)} items have no prediction and are left out."]

@@ -102,8 +102,7 @@ def bootstrap(
         confusion[first : first + size, used] = np.add.reduceat(mass, start, axis=1)
         total = mass.sum(axis=1)
         losses[first : first + size] = (mass @ sorted_loss) / np.where(total > 0, total, np.nan)
-    confusion = confusion.reshape(replicates, k, k)
-    figures = _figures(confusion)
+    figures = _figures(confusion.reshape(replicates, k, k))
     overall = {name: _middle(figures[name]) for name in ("accuracy", "macro_f1")}
     overall["log_loss"] = _middle(losses)
     if overall["accuracy"][0] == overall["accuracy"][1]:

@@ -60,15 +60,17 @@ def leak_alarm(
         )
     if X is None or len(X) < ENOUGH:
         return found
-    X = np.asarray(X, np.float64)
-    ordered = [name for name, rises in zip(names, _monotone(X), strict=True) if rises and name not in named]
+    values: NDArray[np.float64] = np.asarray(X, np.float64)
+    ordered = [
+        name for name, rises in zip(names, _monotone(values), strict=True) if rises and name not in named
+    ]
     if ordered:
         found.append(
             f"{_listed(ordered)} only rise{'s' if len(ordered) == 1 else ''} or fall{'s' if len(ordered) == 1 else ''} "
             "along the items, as a running number does: leave it out of the features."
         )
     if images is not None:
-        constant = _one_value_an_image(X, np.asarray(images))
+        constant = _one_value_an_image(values, np.asarray(images))
         per_image = [
             name for name, leaks in zip(names, constant, strict=True) if leaks and name not in named + ordered
         ]
@@ -93,7 +95,8 @@ def _suspicious(name: str) -> bool:
 def _monotone(X: NDArray[np.float64]) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         step = np.diff(X, axis=0)
-        return ((step > 0).all(axis=0)) | ((step < 0).all(axis=0))
+        rising: NDArray[np.bool_] = np.all(step > 0, axis=0)
+        return rising | np.all(step < 0, axis=0)
 
 
 def _one_value_an_image(X: NDArray[np.float64], images: NDArray[Any]) -> NDArray[np.bool_]:
@@ -107,7 +110,8 @@ def _one_value_an_image(X: NDArray[np.float64], images: NDArray[Any]) -> NDArray
     high = np.maximum.reduceat(X[order], start, axis=0)
     scale = np.ptp(X, axis=0)
     with np.errstate(invalid="ignore"):
-        return ((high - low) <= 1e-6 * scale).all(axis=0) & (scale > 0)
+        constant: NDArray[np.bool_] = np.all((high - low) <= 1e-6 * scale, axis=0)
+    return constant & (scale > 0)
 
 
 def _listed(names: Sequence[str], limit: int = 5) -> str:

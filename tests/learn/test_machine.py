@@ -1,0 +1,34 @@
+import os
+import subprocess
+import sys
+
+from celltune_nb.learn.machine import cpu_count, cuda_available, threads_for
+
+
+def test_few_labels_use_one_thread_and_many_leave_a_core_for_the_page():
+    assert threads_for(200) == 1
+    assert threads_for(4_999) == 1
+    cores = cpu_count()
+    assert 1 <= cores <= (os.cpu_count() or 1)
+    assert threads_for(50_000) == threads_for() == (cores - 1 if cores > 2 else cores)
+    assert threads_for(50_000, 3) == threads_for(10, 3) == 3
+    assert threads_for(10, -1) == cores
+
+
+def test_the_gpu_question_loads_no_framework():
+    code = (
+        "import sys; from celltune_nb.learn.machine import cuda_available, warm_up; print(cuda_available());"
+        "assert not {'torch', 'xgboost', 'catboost'} & set(sys.modules); warm_up(('xgboost', 'nosuchlibrary'));"
+        "assert 'xgboost' in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(cuda_available())
+
+
+def test_importing_the_floor_loads_no_library():
+    code = (
+        "import sys, celltune_nb.learn.training, celltune_nb.learn.evaluation, celltune_nb.learn.sampling;"
+        "print({'pandas', 'torch', 'xgboost', 'catboost', 'lightgbm', 'sklearn', 'scipy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,285 @@
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from celltune_nb.errors import InputError, TrainingError
+from celltune_nb.learn.boosting.lgbm import leaf_size
+from celltune_nb.learn.metrics import scores
+from celltune_nb.learn.training import Cancelled, ModelSpec, TrainingData, fit_models, problems
+
+from .synthetic import make, training_data
+
+KINDS = ["xgboost", "catboost", "lightgbm"]
+
+
+def small(y, groups=None, k=None):
+    y = np.asarray(y)
+    k = k or int(y.max()) + 1
+    rng = np.random.default_rng(0)
+    X = (rng.normal(0, 1, (len(y), 6)) + y[:, None]).astype(np.float32)
+    groups = np.zeros(len(y)) if groups is None else groups
+    return TrainingData(X, y, groups, tuple(f"T{i}" for i in range(k)), tuple(f"f{i}" for i in range(6)))
+
+
+def test_three_boosters_learn_from_three_hundred_labels(trained):
+    X, y, _ = make(2000, 9)
+    for handle in trained.handles:
+        assert scores(handle.predict_proba(X), y)["macro_f1"] > 0.85, handle.name
+    assert [h.name for h in trained.handles] == KINDS
+    assert not trained.stopped
+    assert not trained.notes
+    assert trained.split.by == "group"
+
+
+def test_metrics_and_history_are_of_the_chosen_round(trained):
+    for name in KINDS:
+        rows = [r for r in trained.history if r["model"] == name]
+        assert {(r["split"], r["metric"]) for r in rows} == {
+            (s, m) for s in ("train", "valid") for m in ("log_loss", "accuracy", "macro_f1")
+        }
+        valid = {r["step"]: r["value"] for r in rows if r["split"] == "valid" and r["metric"] == "log_loss"}
+        chosen = trained.rounds[name]
+        assert valid[chosen] == pytest.approx(trained.metrics[name]["log_loss"])
+        assert all(valid[chosen] <= v for step, v in valid.items() if step >= 10)
+        assert sorted(valid) == list(range(1, len(valid) + 1))
+
+
+def test_figures_reported_while_learning_are_right(data):
+    """CatBoost's own metrics and ours mean the same."""
+    result = fit_models(data, ["catboost", "xgboost"], rounds=12, patience=0)
+    held = result.split.valid
+    from celltune_nb.learn import boosting
+
+    codes = data.y.astype(np.int32)
+    for name in ("catboost", "xgboost"):
+        rows = (data.X[result.split.train], codes[result.split.train], None)
+        fitted = boosting.fit(name, rows, None, 5, rounds=result.rounds[name], n_jobs=1)
+        found = scores(fitted.predict(data.X[held], 1), data.y[held])
+        for key, value in result.metrics[name].items():
+            assert found[key] == pytest.approx(value, abs=2e-3), (name, key)
+
+
+def test_the_same_seed_gives_the_same_models(data):
+    a = fit_models(data, KINDS, seed=4)
+    b = fit_models(data, KINDS, seed=4)
+    c = fit_models(data, KINDS, seed=5)
+    for x, y, z in zip(a.handles, b.handles, c.handles, strict=True):
+        np.testing.assert_array_equal(x.predict_proba(data.X), y.predict_proba(data.X))
+        assert not np.array_equal(x.predict_proba(data.X), z.predict_proba(data.X))
+    assert a.history == b.history
+
+
+def test_steps_tell_progress_that_never_falls(data):
+    steps = []
+    fit_models(data, ["xgboost", "catboost"], on_step=steps.append)
+    assert [s.fraction for s in steps] == sorted(s.fraction for s in steps)
+    assert steps[-1].fraction == 1
+    assert steps[-1].remaining_s == 0
+    assert all(s.remaining_s >= 0 for s in steps)
+    assert {s.phase for s in steps} == {"choose", "refit"}
+    assert all(set(s.values) == {"train", "valid"} for s in steps if s.phase == "choose")
+    assert [s.model_index for s in steps] == sorted(s.model_index for s in steps)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stop_keeps_what_was_learned_so_far(data, kind):
+    asked = []
+
+    def stop():
+        asked.append(time.perf_counter())
+        return "stop" if len(asked) == 8 else None
+
+    result = fit_models(data, [kind, "xgboost"], stop=stop)
+    late = time.perf_counter() - asked[-1]
+    assert result.stopped
+    assert late < 0.3
+    assert [h.kind for h in result.handles] == [kind]
+    assert result.rounds[kind] <= 8
+    assert scores(result.handles[0].predict_proba(data.X), data.y)["accuracy"] > 0.7
+
+
+def test_stop_while_refitting_keeps_the_model_that_was_finished(data):
+    phases = []
+    result = fit_models(
+        data,
+        ["xgboost"],
+        on_step=lambda s: phases.append(s.phase),
+        stop=lambda: "stop" if phases.count("refit") == 2 else None,
+    )
+    chosen = min(
+        r["value"]
+        for r in result.history
+        if r["split"] == "valid" and r["metric"] == "log_loss" and r["step"] >= 10
+    )
+    assert result.stopped
+    assert result.handles[0].rounds > 2
+    assert result.metrics["xgboost"]["log_loss"] == pytest.approx(chosen)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cancel_raises_and_errors_of_the_caller_come_through(data, kind):
+    with pytest.raises(Cancelled):
+        fit_models(data, [kind], stop=lambda: "cancel")
+
+    def broken(step):
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        fit_models(data, [kind], on_step=broken)
+
+
+@pytest.mark.parametrize("k", [2, 40])
+def test_two_to_forty_categories(k):
+    data = training_data(40 * k, k=k, amount=4.0)
+    result = fit_models(data, KINDS, rounds=25)
+    for handle in result.handles:
+        p = handle.predict_proba(data.X)
+        assert p.shape == (40 * k, k)
+        assert scores(p, data.y)["accuracy"] > 0.9, handle.kind
+
+
+def test_a_category_with_one_label_stays_in_training():
+    data = small([0] * 30 + [1] * 30 + [2], np.arange(61) % 4)
+    result = fit_models(data, KINDS)
+    assert 60 in result.split.train
+    for handle in result.handles:
+        assert handle.present.tolist() == [0, 1, 2]
+
+
+def test_categories_without_a_label_get_probability_zero(tmp_path):
+    from celltune_nb.learn.models import ModelHandle
+
+    data = small([1] * 20 + [3] * 20, k=5)
+    for kind in KINDS:
+        handle = fit_models(data, [kind]).handles[0]
+        p = ModelHandle.load(handle.save(tmp_path / kind)).predict_proba(data.X)
+        assert p.shape == (40, 5)
+        assert not p[:, [0, 2, 4]].any()
+        np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
+        assert handle.contributions(data.X[:2])[:, [0, 2, 4]].sum() == 0
+
+
+def test_missing_values_teach_too():
+    data = small([0, 1] * 30)
+    data.X[:] = 1
+    data.X[1::2, 2] = np.nan
+    for kind in ("xgboost", "lightgbm"):
+        p = fit_models(data, [kind], rounds=20).handles[0].predict_proba(data.X)
+        assert (p.argmax(1) == data.y).all(), kind
+
+
+def test_balanced_weights_find_more_of_a_rare_category():
+    X, y, g = make(600, 1, k=2, amount=0.4)
+    keep = (y == 0) | (np.random.default_rng(0).random(600) < 0.15)
+    data = TrainingData(X[keep], y[keep], g[keep], ("OFF", "ON"), tuple(f"f{i}" for i in range(20)))
+    Xt, yt, _ = make(2000, 2, k=2, amount=0.4)
+    recall = {}
+    for weights in ("none", "balanced"):
+        result = fit_models(data, KINDS, weights=weights)
+        for handle in result.handles:
+            found = handle.predict_proba(Xt).argmax(1)
+            recall[handle.kind, weights] = (found[yt == 1] == 1).mean()
+    assert all(recall[kind, "balanced"] > recall[kind, "none"] for kind in KINDS), recall
+
+
+def test_lightgbm_does_not_collapse_on_few_labels():
+    data = training_data(60, k=5)
+    result = fit_models(data, ["lightgbm"])
+    X, y, _ = make(1000, 3)
+    assert scores(result.handles[0].predict_proba(X), y)["macro_f1"] > 0.6
+    assert leaf_size(np.array([0] * 500 + [1] * 3)) == 1
+    assert leaf_size(np.repeat([0, 1], 5000)) == 20
+
+
+def test_a_collapse_is_noticed_and_tried_again():
+    data = training_data(200)
+    broken = ModelSpec("lightgbm", {"min_child_samples": 10_000})
+    result = fit_models(data, [broken])
+    assert "more cautiously" in result.notes[0]
+    assert result.metrics["lightgbm"]["accuracy"] > 0.7
+
+
+def test_parameters_override_the_fast_ones_and_bad_ones_are_named(data):
+    a = fit_models(data, [ModelSpec("xgboost", {"max_depth": 1})], rounds=5).handles[0]
+    b = fit_models(data, ["xgboost"], rounds=5).handles[0]
+    assert a.memory < b.memory
+    with pytest.raises(TrainingError, match=r"XGBoost could not train: .*max_depth"):
+        fit_models(data, [ModelSpec("xgboost", {"max_depth": "deep"})])
+    with pytest.raises(TrainingError, match="CatBoost could not train"):
+        fit_models(data, [ModelSpec("catboost", {"depth": 99})])
+
+
+def test_one_kind_twice_has_two_names(data):
+    result = fit_models(data, ["xgboost", ModelSpec("xgboost", {"max_depth": 2})], rounds=4)
+    assert [h.name for h in result.handles] == ["xgboost", "xgboost 2"]
+
+
+def test_without_a_held_out_split_every_label_is_learned_from(data):
+    result = fit_models(data, ["xgboost"], rounds=7, choose=False)
+    assert result.rounds == {"xgboost": 7}
+    assert len(result.split.train) == 300
+    assert np.isnan(result.metrics["xgboost"]["accuracy"])
+
+
+def test_a_gpu_that_is_not_there_is_said_and_the_cpu_used(data):
+    from celltune_nb.learn.machine import cuda_available
+
+    if cuda_available():
+        pytest.skip("this machine has a CUDA device")
+    result = fit_models(data, ["xgboost", "catboost"], rounds=3, device="cuda")
+    assert result.notes == ("No CUDA device answers: the models were trained on the CPU.",)
+    assert [h.device for h in result.handles] == ["cpu", "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("y", "groups", "expected"),
+    [
+        ([], [], "Nothing is labelled yet"),
+        ([1] * 104, None, "in one category only (OFF, 104). Label at least one ON cell"),
+        ([0, 1], None, "Fewer than 5 labels: ON (1), OFF (1)"),
+        ([0, 1] * 20, ["a"] * 40, "All labels come from one slice (a)"),
+        ([0] * 20 + [1] * 20, ["a"] * 20 + ["b"] * 10 + ["a"] * 10, "Labelled in one slice only: ON"),
+    ],
+)
+def test_problems_are_said_with_the_next_step(y, groups, expected):
+    found = problems(
+        np.array(y, int), ["ON", "OFF"], None if groups is None else np.array(groups), unit="slice"
+    )
+    assert any(expected in p.text for p in found), found
+
+
+def test_no_problem_no_words():
+    y, groups = np.array([0, 1] * 20), np.repeat(["a", "b"], 20)
+    assert problems(y, ["ON", "OFF"], groups) == []
+
+
+def test_what_cannot_be_learned_from_is_refused_in_words(data):
+    with pytest.raises(TrainingError, match="one category only"):
+        fit_models(small([0] * 10, k=2), ["xgboost"])
+    flat = small([0, 1] * 10)
+    flat.X[:] = 3
+    with pytest.raises(TrainingError, match="No feature differs"):
+        fit_models(flat, ["catboost"])
+    for wrong in ({"weights": "some"}, {"device": "tpu"}, {"rounds": 0}, {"holdout_fraction": 1.0}):
+        with pytest.raises(InputError):
+            fit_models(data, ["xgboost"], **wrong)
+    with pytest.raises(InputError, match="No model"):
+        fit_models(data, [])
+    with pytest.raises(InputError, match="20 names"):
+        TrainingData(data.X[:, :3], data.y, data.groups, data.categories, data.feature_names)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=25), st.integers(1, 3), st.integers(0, 1000))
+def test_any_handful_of_labels_trains(y, groups, seed):
+    if len(set(y)) < 2:
+        return
+    data = small(y, np.arange(len(y)) % groups, k=4)
+    result = fit_models(data, ["xgboost", "catboost"], seed=seed, rounds=12)
+    for handle in result.handles:
+        p = handle.predict_proba(data.X)
+        np.testing.assert_allclose(p.sum(1), 1, atol=1e-5)
+        assert set(handle.present) == set(y)
