@@ -17,14 +17,7 @@ from celltune_nb.errors import InputError
 from celltune_nb.measure.compartments import Compartment, bands_of, measure_channel
 from celltune_nb.measure.names import SHAPES, feature_groups, percentile_name
 from celltune_nb.measure.planes import image_channels
-from celltune_nb.measure.runs import (
-    Int64,
-    MaskRuns,
-    cell_index,
-    locate,
-    mask_runs,
-    runs_within,
-)
+from celltune_nb.measure.runs import Int64, MaskRuns, cell_index, locate, mask_runs, runs_within
 
 __all__ = ["CellMeasurements", "cell_index", "measure_cells", "warm_up"]
 
@@ -155,9 +148,9 @@ def measure_cells(
         tell(0.0, "Reading the mask…")
         found = mask_runs(mask, executor.map)
         planes = image_channels(image, found.shape, channels, stains=stains)
-        if nucleus is not None and tuple(nucleus.shape) != found.shape:
+        if nucleus is not None and np.shape(nucleus) != found.shape:
             raise InputError(
-                f"The nucleus mask has shape {tuple(nucleus.shape)} and the mask {found.shape}. "
+                f"The nucleus mask has shape {np.shape(nucleus)} and the mask {found.shape}. "
                 "Pass the nucleus mask of the same image."
             )
         if not _is_ready():

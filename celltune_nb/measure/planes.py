@@ -112,6 +112,8 @@ def _image_shape(image: Any) -> tuple[int, ...]:
 
 
 def _checked_names(names: Sequence[str] | None, count: int, size: tuple[int, ...]) -> list[str]:
+    if isinstance(names, str):
+        names = [names]
     given = [str(name) for name in names] if names is not None else []
     if len(given) != count:
         raise InputError(

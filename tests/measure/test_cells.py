@@ -256,6 +256,11 @@ def test_a_plane_and_a_stack_of_one_are_the_same():
     )
 
 
+def test_one_channel_may_be_named_by_a_word():
+    mask = disks()
+    assert "DAPI__Mean__Cell" in measure_cells(image_like(mask, 1), mask, "DAPI").names
+
+
 def test_names_units_and_groups_describe_the_matrix():
     mask = disks()
     measured = measure_cells(image_like(mask), mask, ["CD3", "CD8"], nucleus=mask, pixel_size=0.5)
