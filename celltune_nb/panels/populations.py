@@ -21,7 +21,8 @@ LISTED = 24
 
 _WORDS = {
     "labels": "Labels", "Pred_AVG": "Predicted (Pred_AVG)", "Pred_ALL": "Models compared (Pred_ALL)",
-    "Round_diff": "Changed since last training (Round_diff)",
+    "Round_diff": "Changed by last training (Round_diff)", "Pred_MDL1": "First model (Pred_MDL1)",
+    "Pred_MDL2": "Second model (Pred_MDL2)",
 }  # fmt: skip
 
 
@@ -58,8 +59,10 @@ class PopulationsPanel(Panel):
         """Population sets on offer: no predictions while the audit is labelled blind."""
         names = self.session.populations.names()
         if self.session.view.blind:
-            names = [n for n in names if n.rpartition("/")[2] == "labels"]
-        return names
+            return [n for n in names if n.rpartition("/")[2] == "labels"]
+        # the active level's well-known sets first, in the order in which they are mostly wanted
+        first = [n for n in _WORDS if n in names]
+        return first + [n for n in names if n not in first]
 
     def color_by(self, name: str | None) -> None:
         """Colour the cells by a population set, or not at all (None)."""
@@ -181,10 +184,10 @@ class PopulationsPanel(Panel):
         hidden = self.session.view.hidden
         if not self._counts:
             return tag("p", "The cells are not coloured.", cls="ct-muted")
-        # Unlabelled cells outnumber the rest by far: their bar has a scale of its own.
+        # Unlabelled cells outnumber the rest by far; a bar of theirs would leave nothing of the others.
         most = max((n for name, _, n in self._counts if name != UNKNOWN), default=0)
         rows = [
-            self._row(name, color, n, most if name != UNKNOWN else self._total, name not in hidden)
+            self._row(name, color, n, n / most if most and name != UNKNOWN else None, name not in hidden)
             for name, color, n in self._counts
         ]
         rest = rows[LISTED:]
@@ -203,14 +206,14 @@ class PopulationsPanel(Panel):
         )  # fmt: skip
 
     @staticmethod
-    def _row(name: str, color: str, n: int, most: int, shown: bool) -> Markup:
-        width = 100 * n / most if most else 0.0
+    def _row(name: str, color: str, n: int, share: float | None, shown: bool) -> Markup:
+        bar = None if share is None else tag("i", style=f"width:{share:.1%};background:{color}")
         return tag(
             "div",
             tag("input", type="checkbox", do="show", what=name, checked=shown, aria_label=f"Show {name}"),
             swatch(color),
             tag("button", name, cls="ct-link ct-cut", do="only", what=name, title=f"{name}: show only these, or all again"),
-            tag("span", tag("i", style=f"width:{width:.1f}%;background:{color}"), cls="ct-bar"),
+            tag("span", bar, cls="ct-bar" if bar else None),
             tag("span", f"{n:,}", cls="ct-num"),
             cls="ct-pop" if shown else "ct-pop ct-off", row=name,
         )  # fmt: skip

@@ -77,22 +77,17 @@ class LabellingPanel(Panel):
     def sample(self) -> None:
         """Select :attr:`count` random unlabelled cells inside the rectangle."""
         ids = actions.sample_in_rectangle(self.session, self.count)
-        self._reason = (
-            f"{len(ids)} cells sampled in the rectangle. Give them their commonest category with one key, "
-            "then click the exceptions."
-        )
+        self._reason = f"{len(ids)} cells sampled. Label all with one key, then click the exceptions."
         self._show()
 
     def useful(self) -> None:
         """Select cells worth a label: typical ones before the first training, then those that help the models most."""
         if actions.has_model(self.session) and not self.session.view.blind:
             ids = actions.suggest_useful(self.session, self.count)
-            self._reason = f"{len(ids)} cells of this image about which the models are least sure."
+            self._reason = f"{len(ids)} cells here about which the models are least sure."
         else:
             ids = actions.suggest_first(self.session, self.count)
-            self._reason = (
-                f"{len(ids)} cells of this image, spread over its different kinds. Click them one by one."
-            )
+            self._reason = f"{len(ids)} cells here, spread over the different kinds. Click them one by one."
         self._show()
 
     def next_rectangle(self) -> None:

@@ -64,11 +64,12 @@ class Curves:
         self._x = bqplot.LinearScale(min=0.0, max=10.0)
         self._y = bqplot.LinearScale(min=0.0, max=1.0)
         axes = [
-            bqplot.Axis(scale=self._x, num_ticks=5, grid_lines="none", label="Round", label_offset="28px"),
             bqplot.Axis(
-                scale=self._y, orientation="vertical", num_ticks=4, grid_lines="solid", tick_format="~g"
+                scale=self._x, grid_lines="none", label="Round", label_offset="28px", tick_format="d"
             ),
+            bqplot.Axis(scale=self._y, orientation="vertical", grid_lines="solid", tick_format=".1f"),
         ]
+        self._axes = axes
         scales = {"x": self._x, "y": self._y}
         self._lines: list[tuple[bqplot.Lines, bqplot.Lines]] = [
             (
@@ -84,7 +85,7 @@ class Curves:
             fig_margin={"top": 8, "bottom": 40, "left": 40, "right": 12},
             background_style={"fill": "transparent"},
             padding_x=0.0,
-            padding_y=0.05,
+            padding_y=0.02,
         )
         self.figure.layout.width = "100%"
         self.figure.layout.height = f"{height}px"
@@ -96,13 +97,12 @@ class Curves:
         curves = series(rows, metric)
         ends = [x[-1] for x, _ in curves.values() if len(x)]
         values = [y for _, y in curves.values() if len(y)]
-        # The axis grows in steps, so that a running training does not squeeze its curve with every round.
-        self._x.max = _round_up(max(ends, default=10.0))
+        # The axes grow in steps, so that a running training does not squeeze its curves with every round.
+        self._scale(0, _ticks(0.0, max([*ends, 10.0]), whole=True))
         if metric == "log_loss":
-            self._y.min, self._y.max = 0.0, max(float(np.max([y.max() for y in values], initial=0.1)), 0.1)
+            self._scale(1, _ticks(0.0, max([*(float(y.max()) for y in values), 0.5])))
         else:
-            low = float(np.min([y.min() for y in values], initial=1.0)) if values else 0.0
-            self._y.min, self._y.max = max(0.0, np.floor(low * 10) / 10), 1.0
+            self._scale(1, _ticks(min([*(float(y.min()) for y in values), 0.8]), 1.0))
         names = list(models)[:MAX_MODELS]
         for i, pair in enumerate(self._lines):
             for split, line in zip(("valid", "train"), pair, strict=True):
@@ -111,9 +111,16 @@ class Curves:
                     with line.hold_sync():
                         line.x, line.y = x, y
 
+    def _scale(self, which: int, ticks: NDArray[np.float64]) -> None:
+        axis, scale = self._axes[which], (self._x, self._y)[which]
+        if axis.tick_values is None or not np.array_equal(axis.tick_values, ticks):
+            scale.min, scale.max = float(ticks[0]), float(ticks[-1])
+            axis.tick_values = ticks
 
-def _round_up(rounds: float) -> float:
-    for end in (10, 20, 40, 60, 80, 100, 150, 200, 300, 400, 600, 800, 1000):
-        if rounds <= end:
-            return float(end)
-    return float(rounds)
+
+def _ticks(low: float, high: float, *, whole: bool = False) -> NDArray[np.float64]:
+    """Round numbers, at most seven, that span *low* to *high*."""
+    sizes = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000]
+    step = next((s for s in sizes[3 if whole else 0 :] if (high - low) / s <= 5 + 1e-9), high - low)
+    first, last = np.floor(low / step + 1e-9), np.ceil(high / step - 1e-9)
+    return np.round(np.arange(first, last + 1) * step, 10)

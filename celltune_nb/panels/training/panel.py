@@ -25,7 +25,7 @@ LISTED = 6
 SENTENCES = 2
 
 _STATES = {
-    "queued": "waiting", "running": "running", "done": "done", "stopped": "stopped, kept", "cancelled": "cancelled",
+    "queued": "waiting", "running": "running", "done": "done", "stopped": "stopped", "cancelled": "cancelled",
     "failed": "failed",
 }  # fmt: skip
 
@@ -188,7 +188,7 @@ class TrainingPanel(Panel):
 
     def _show_head(self) -> None:
         with self.showing:
-            self._head.html = tag("div", self._setup(), self._said(), self._progress(), cls="ct-training")
+            self._head.html = self._setup()
 
     def _setup(self) -> Markup:
         busy, locked = self.session.busy() is not None, self.session.read_only
@@ -203,6 +203,7 @@ class TrainingPanel(Panel):
             tag("h3", "Models"),
             tag("div", boxes, cls="ct-line ct-models", title="LightGBM takes CatBoost's place; the first two are compared"),
             self._options(busy),
+            self._said(),
             tag(
                 "div",
                 tag("button", "Train", cls="ct-button ct-primary ct-grow", do="train", disabled=busy or blocked, title=why),
@@ -210,6 +211,7 @@ class TrainingPanel(Panel):
                 tag("button", "Cancel", cls="ct-button", do="cancel", disabled=not busy, title="End now and discard"),
                 cls="ct-line",
             ),
+            self._progress(),
         )  # fmt: skip
 
     def _options(self, busy: bool) -> Markup:
@@ -277,9 +279,10 @@ class TrainingPanel(Panel):
             words = f"{fraction:.0%} · {_in_words(step.text)}{left}"
         elif run is not None:
             fraction = 1.0 if run.state in {"done", "stopped"} else 0.0
+            took = f" in {_duration(run.seconds)}" if run.seconds else ""
             words = {
-                "done": f"Trained in {_duration(run.seconds)}.",
-                "stopped": f"Stopped after {_duration(run.seconds)}; the best models so far are in use.",
+                "done": f"Trained at {_clock(run.started)}{took}.",
+                "stopped": f"Stopped at {_clock(run.started)}{took}; the best models so far are in use.",
                 "cancelled": "Cancelled; predictions are as they were.",
             }.get(run.state, "")
             if run.error:
@@ -306,8 +309,7 @@ class TrainingPanel(Panel):
                 tag("td", tag("button", _clock(run.started), cls="ct-link ct-num", do="run", what=run.id)),
                 tag("td", f"{run.about.get('labels', 0):,}" if run.about.get("labels") else "–", cls="ct-num"),
                 tag("td", " · ".join(MODELS.get(m, m) for m in run.model_names), cls="ct-cut"),
-                tag("td", " · ".join(f"{m['macro_f1']:.2f}" for m in run.metrics.values() if "macro_f1" in m) or "–", cls="ct-num"),
-                tag("td", _STATES.get(run.state, run.state)),
+                tag("td", _outcome(run), cls="ct-num"),
                 do="run", what=run.id, cls="ct-here" if run is shown else None, title=run.error or "Show its curves",
             )
             for run in recent
@@ -315,7 +317,7 @@ class TrainingPanel(Panel):
         head = tag(
             "tr",
             tag("th", "Time"), tag("th", "Labels", cls="ct-num"), tag("th", "Models"),
-            tag("th", "F1*", cls="ct-num", title="Macro-F1 on the labels held out while training"), tag("th", "State"),
+            tag("th", "Held-out F1*", cls="ct-num", title="Macro-F1 on the labels held out while training"),
         )  # fmt: skip
         return tag(
             "section",
@@ -331,7 +333,8 @@ class TrainingPanel(Panel):
             else tag("p", "None yet.", cls="ct-muted"),
             tag(
                 "p",
-                "* macro-F1, held out while training. It chose the number of rounds, so it flatters: see Evaluate for how good the models are.",
+                "* macro-F1 on labels held out while training. They chose the number of rounds, so it flatters; "
+                "Evaluate says how good the models are.",
                 cls="ct-muted ct-small",
             )
             if rows
@@ -370,10 +373,19 @@ def _legend(models: tuple[str, ...], metric: str) -> Markup:
         tag(
             "div",
             keys,
-            tag("span", "solid: held out · dashed: learned from", cls="ct-muted ct-push"),
+            tag("span", tag("i", cls="ct-solid"), "held out", cls="ct-legend-key ct-muted ct-push"),
+            tag("span", tag("i", cls="ct-dashed"), "learned", cls="ct-legend-key ct-muted"),
             cls="ct-line ct-small ct-legend",
         ),
     )
+
+
+def _outcome(run: Run) -> str:
+    """Macro-F1 of each model while training, or why there is none."""
+    scores = " · ".join(f"{m['macro_f1']:.2f}" for m in run.metrics.values() if "macro_f1" in m)
+    if run.state == "done":
+        return scores or "–"
+    return f"{scores} {_STATES.get(run.state, run.state)}".strip()
 
 
 def _in_words(text: str) -> str:
