@@ -161,7 +161,7 @@ class View {
     this.band = div(el, "ct-band");
     this.ring = div(el, "ct-ring");
     this.tip = div(el, "ct-tip");
-    this.note = div(el, "ct-note");
+    this.note = div(el, "ct-trouble");
     const on = (target, name, handler, options = {}) =>
       target.addEventListener(name, handler.bind(this), { signal, ...options });
     on(el, "pointerdown", this.press);
