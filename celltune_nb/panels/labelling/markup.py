@@ -170,7 +170,7 @@ def _row(state: State, category: Category) -> Markup:
             cls="ct-cat-main", do="assign", what=category.code, aria_pressed="true" if active else "false",
             title=f"Label the selected cells {category.name}{key}",
         ),
-        tag("button", "Close" if open_ else "Edit", cls="ct-button ct-quiet ct-small-button", do="edit",
+        tag("button", "Close" if open_ else "Edit", cls="ct-button ct-quiet ct-small-button ct-cat-edit", do="edit",
             what=category.code, aria_label=f"Edit {category.name}", aria_expanded="true" if open_ else "false"),
         cls=f"ct-cat{' ct-here' if active else ''}", row=category.code,
     )  # fmt: skip
@@ -190,7 +190,7 @@ def _editor(state: State, category: Category) -> Markup:
         "div",
         tag("span", "Name"),
         tag("input", type="text", value=category.name, do="rename", what=code, reset=state.fields, maxlength=80,
-            aria_label="Name"),
+            aria_label="Name", focus=True),
         tag("span", "Colour"),
         tag("input", type="color", value=category.color.lower(), do="recolor", what=code, aria_label="Colour"),
         tag("span", "Key"),

@@ -5,7 +5,7 @@
 // Browser → kernel   {do, what, value} for a click, a change or, with data-on="enter", the Enter key
 //                    {do: "key", what, held} for one of the keys while the focus is in here
 //
-// Elements with data-row keep their identity when rows are added or moved.
+// An element with data-focus takes the focus when it appears.  Elements with data-row keep their identity when rows are added or moved.
 // An input with data-reset takes its value from the markup again whenever that attribute changes.
 
 const INPUT_EVERY = 60; // ms between messages while a slider or a colour is being dragged
@@ -22,7 +22,8 @@ function adjust(old, fresh) {
   }
   const reset = fresh.dataset?.reset !== undefined && fresh.dataset.reset !== old.dataset.reset;
   for (const { name } of [...old.attributes]) {
-    if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+    const ours = name === "data-focused" || (name === "open" && old.nodeName === "DETAILS");
+    if (!fresh.hasAttribute(name) && !ours) old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value && !(name === "open" && old.nodeName === "DETAILS")) {

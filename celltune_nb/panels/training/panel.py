@@ -369,7 +369,7 @@ def _legend(models: tuple[str, ...], metric: str) -> Markup:
     ]
     return tag(
         "div",
-        tag("div", tag("h3", "Learning curves"), tag("span", switch, cls="ct-push"), cls="ct-line"),
+        tag("div", tag("h3", "Curves"), tag("span", switch, cls="ct-push"), cls="ct-line"),
         tag(
             "div",
             keys,
