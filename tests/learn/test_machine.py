@@ -5,7 +5,12 @@ import sys
 from celltune_nb.learn.machine import cpu_count, cuda_available, threads_for
 
 
-def test_few_labels_use_one_thread_and_many_leave_a_core_for_the_page():
+def load(monkeypatch, average):
+    monkeypatch.setattr(os, "getloadavg", lambda: (average, average, average), raising=False)
+
+
+def test_few_labels_use_one_thread_and_many_leave_a_core_for_the_page(monkeypatch):
+    load(monkeypatch, 0.0)
     assert threads_for(200) == 1
     assert threads_for(4_999) == 1
     cores = cpu_count()
@@ -13,6 +18,12 @@ def test_few_labels_use_one_thread_and_many_leave_a_core_for_the_page():
     assert threads_for(50_000) == threads_for() == (cores - 1 if cores > 2 else cores)
     assert threads_for(50_000, 3) == threads_for(10, 3) == 3
     assert threads_for(10, -1) == cores
+
+
+def test_a_crowded_machine_gets_one_thread_unless_more_are_asked_for(monkeypatch):
+    load(monkeypatch, 10.0 * (os.cpu_count() or 1))
+    assert threads_for(50_000) == threads_for() == 1
+    assert threads_for(50_000, 2) == 2
 
 
 def test_the_gpu_question_loads_no_framework():
