@@ -1,8 +1,8 @@
 // A matrix of counts that is a keyboard grid: arrows move, Enter opens the items behind a cell.
 //
 // Model    data {rows, columns: [{name, color}], text: [[string]], share: [[0..1]], hits: [[bool]],
-//                says: [[string]], rowNotes, columnNotes: [string], rowTitle, columnTitle, noteTitle,
-//                hint, label}
+//                says: [[string]], rowNotes, columnNotes: [string], rowTitle, columnTitle, rowNote,
+//                columnNote, total, hint, label}
 //          picked [row, column] or []
 // Sends    pick {row, column}
 
@@ -75,7 +75,7 @@ class Grid {
     make(corner, "span", "", `${data.columnTitle} →`);
     make(corner, "span", "", `${data.rowTitle} ↓`);
     for (const column of data.columns) header(head, "col", column);
-    if (data.rowNotes) make(head, "th", "ct-mx-note", data.noteTitle).scope = "col";
+    if (data.rowNotes) make(head, "th", "ct-mx-note", data.rowNote).scope = "col";
     const body = make(table, "tbody");
     data.rows.forEach((row, r) => {
       const line = make(body, "tr");
@@ -85,7 +85,7 @@ class Grid {
     });
     if (data.columnNotes) {
       const foot = make(make(table, "tfoot"), "tr");
-      make(foot, "th", "ct-mx-row", data.noteTitle).scope = "row";
+      make(foot, "th", "ct-mx-row", data.columnNote).scope = "row";
       for (const note of data.columnNotes) make(foot, "td", "ct-mx-note", note);
       if (data.rowNotes) make(foot, "td", "ct-mx-note ct-mx-total", data.total);
     }
@@ -116,7 +116,7 @@ class Grid {
     const data = this.model.get("data");
     if (!data.rows?.length || !this.el.clientWidth) return;
     const longest = Math.max(...data.rows.map((row) => row.name.length), 6);
-    const gutter = clamp(18 + 6.6 * longest, 64, clamp(this.el.clientWidth * 0.27, 84, 170));
+    const gutter = clamp(26 + 6.8 * longest, 64, clamp(this.el.clientWidth * 0.28, 84, 170));
     const notes = data.rowNotes ? 44 : 0;
     const width = Math.floor(clamp((this.el.clientWidth - gutter - notes - 2) / data.columns.length, LEAST, MOST));
     const flat = width >= FLAT && Math.max(...data.columns.map((column) => column.name.length)) * 6.6 + 18 < width * 1.1;
@@ -160,6 +160,7 @@ class Grid {
   }
 
   send() {
+    if (!this.model.get("data").text[this.at[0]][this.at[1]]) return;
     this.model.send({ type: "pick", row: this.at[0], column: this.at[1] });
   }
 

@@ -1,0 +1,357 @@
+"""The evaluation dashboard."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from celltune_nb.errors import CellTuneError, NotReadyError
+from celltune_nb.panels import theme
+from celltune_nb.panels.panel import Panel
+from celltune_nb.panels.theme import tag
+from celltune_nb.session import Session
+from celltune_nb.session.events import LabelsChanged
+from celltune_nb.session.jobs import Job
+
+from . import figures
+from .audit import AuditPanel
+from .comparison import ONE_MODEL, Comparison, compare
+from .headline import head
+from .matrix import Matrix, confusion
+from .walk import Walk
+
+if TYPE_CHECKING:
+    from celltune_nb.learn.evaluation import Evaluation
+    from celltune_nb.session.runs import Run
+
+__all__ = ["EvaluationPanel"]
+
+_VIEWS = (
+    ("Categories", "categories"),
+    ("Confusion", "confusion"),
+    ("Calibration", "calibration"),
+    ("Models", "models"),
+)
+#: From this many categories on a matrix takes the whole width.
+MANY = 14
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """An evaluation and the state it speaks of: level, run and label revision."""
+
+    evaluation: Evaluation
+    level: str
+    run: str
+    revision: int
+
+
+#: The newest evaluation of a session; a cell that is run again shows it again.
+_SHOWN: weakref.WeakKeyDictionary[Session, Shown] = weakref.WeakKeyDictionary()
+
+
+class EvaluationPanel(Panel):
+    """How good the models are on cells they have not learned from, and where they fail.
+
+    Parameters
+    ----------
+    session : Session
+
+    Attributes
+    ----------
+    evaluation : Evaluation or None
+        What is shown.
+    outdated : str
+        Why it speaks of a former state, empty when it does not.
+    agreement : Comparison or None
+        The first two models over all cells; None without two models.
+    shown : str
+        The view that a narrow panel shows.
+    audit : AuditPanel
+    walk : Walk
+        The cells that were opened from a matrix.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.evaluation: Evaluation | None = None
+        self.agreement: Comparison | None = None
+        self.outdated = ""
+        self._job: Job | None = None
+        self._level = session.level
+        self.walk = Walk(session)
+        self.audit = AuditPanel(session, self._auditing)
+        self.part(self.audit)
+        self._head = theme.Live()
+        self._head.on("evaluate", self.guard(self.evaluate))
+        self._head.on("stop", self.guard(self.stop))
+        self._view = theme.segmented(_VIEWS, "categories")
+        self._view.observe(self.guard(lambda change: self.show(change["new"])), "value")
+        self._table = theme.text()
+        self._confusion = Matrix(self.guard(self.open_confusion))
+        self._calibration = figures.Calibration()
+        self._calibration_words = theme.text()
+        self._agreement = Matrix(self.guard(self.open_agreement))
+        self._agreement_words = theme.text()
+        self._models = theme.text()
+        self._walker = theme.Live()
+        self._walker.add_class("ct-ev-walking")
+        for verb, act in (
+            ("next", self.next),
+            ("previous", self.previous),
+            ("all", self.select_all),
+            ("end", self.end_walk),
+        ):
+            self._walker.on(verb, self.guard(act))
+        self._views = w.VBox([
+            _page("categories", "Categories", self._table),
+            _page("confusion", "Confusion", self._confusion),
+            _page("calibration", "Calibration", self._calibration_words, self._calibration.widget),
+            _page("models", "Agreement of the models", self._agreement_words, self._agreement, self._models),
+        ])  # fmt: skip
+        self._views.add_class("ct-ev-views")
+        self._report = theme.column(self._head, self._view, self._views, self._walker)
+        self._report.add_class("ct-ev-report")
+        self.widget = [self._report, self.audit.widget]
+        self._root.add_class("ct-evaluation")
+        self.shown = "categories"
+        self.listen(session.labels_changed, self._labels)
+        self.listen(session.run_changed, self._run)
+        self.listen(session.populations_changed, self._compare)
+        self.listen(session.categories_changed, self._categories)
+        self.listen(session.selection_changed, self._draw_walker)
+        self._restore()
+        self._compare()
+        self._draw()
+        if self.evaluation is not None:
+            self.show("categories")
+
+    # ------------------------------------------------------------------ verbs
+
+    def evaluate(self) -> None:
+        """Evaluate the newest models in the background; the former figures stay until it is done.
+
+        Raises
+        ------
+        NotReadyError
+            When there is no trained model.
+        """
+        if self._busy():
+            return
+        session, level = self.session, self.session.level
+        run = session.finished_run(level)
+        revision = session.labels.revision
+
+        def work(job: Job) -> Shown:
+            found = session.evaluate(run, level=level, progress=job.report, stop=lambda: job.wish is not None)
+            job.check()
+            return Shown(found, level, run.id, revision)
+
+        self._job = session.jobs.submit(work, "evaluation", self._job_changed)
+        self._draw_head()
+
+    def stop(self) -> None:
+        """End the evaluation; the former figures stay."""
+        if self._job is not None:
+            self._job.cancel()
+            self._draw_head()
+
+    def show(self, view: str) -> None:
+        """Show one view: ``categories``, ``confusion``, ``calibration`` or ``models`` (a wide panel shows all)."""
+        self.shown = view
+        for _, name in _VIEWS:
+            _class(self._views, f"ct-ev-show-{name}", name == view)
+        if self._view.value != view:
+            with self.setting():
+                self._view.value = view
+        self._draw_walker()
+
+    def open_confusion(self, truth: str, predicted: str) -> None:
+        """Select the cells of *truth* that the models call *predicted*, and go to the first."""
+        if self.evaluation is None:
+            raise NotReadyError("Nothing is evaluated yet. Press Evaluate first.")
+        what = f"{truth}, found" if truth == predicted else f"{truth} taken for {predicted}"
+        self._open(self.evaluation.items(truth, predicted), what)
+
+    def open_agreement(self, first: str, second: str) -> None:
+        """Select the cells that the first model calls *first* and the second *second*, and go to the first."""
+        if self.agreement is None:
+            raise NotReadyError("There are not two models to compare. Train two first.")
+        one, two = self.agreement.names
+        self._open(
+            self.agreement.items(first, second),
+            f"Both say {first}" if first == second else f"{one}: {first}, {two}: {second}",
+        )
+
+    def _open(self, ids: Any, title: str) -> None:
+        self.walk.begin(ids, title)
+        self._draw_walker()
+
+    def next(self) -> None:
+        """Go to the next of the cells opened from a matrix."""
+        self.walk.step(1)
+        self._draw_walker()
+
+    def previous(self) -> None:
+        """Go to the one before."""
+        self.walk.step(-1)
+        self._draw_walker()
+
+    def select_all(self) -> None:
+        """Select all the cells opened from a matrix."""
+        self.walk.select_all()
+
+    def end_walk(self) -> None:
+        """Leave them."""
+        self.walk.clear()
+        self.session.select([])
+        self._confusion.picked, self._agreement.picked = [], []
+        self._draw_walker()
+
+    def close(self) -> None:
+        """End a running evaluation and free everything."""
+        if self._job is not None and not self.closed:
+            self._job.cancel()
+        super().close()
+
+    # ------------------------------------------------------------------ what happens
+
+    def _busy(self) -> bool:
+        return self._job is not None and not self._job.finished
+
+    def _job_changed(self, job: Job) -> None:
+        if self.closed or (self._job is not None and job is not self._job):
+            return
+        with self.setting():
+            if job.state == "done":
+                self._try(self._take, (job.result,))
+            elif job.state == "failed":
+                error = job.error
+                self.say(
+                    str(error) if isinstance(error, CellTuneError)
+                    else f"The evaluation ended with {type(error).__name__}: {error}. The former figures stay.",
+                    "error",
+                )  # fmt: skip
+            self._draw_head()
+
+    def _take(self, shown: Shown) -> None:
+        first = self.evaluation is None
+        _SHOWN[self.session] = shown
+        self._restore()
+        self.walk.clear()
+        self._draw()
+        if first:
+            self.show("categories")
+
+    def _restore(self) -> None:
+        """Show what was found last on this session, also by a panel that was closed since."""
+        shown = _SHOWN.get(self.session)
+        self.evaluation, self.outdated = None, ""
+        if shown is None or shown.level != self.session.level:
+            return
+        self.evaluation = shown.evaluation
+        newest = self._newest()
+        if newest is None or newest.id != shown.run:
+            self.outdated = "From before the last training."
+        elif shown.revision != self.session.labels.revision:
+            self.outdated = "From before the last labels."
+
+    def _labels(self, event: LabelsChanged) -> None:
+        if self.evaluation is not None and event.level == self.session.level and not self.outdated:
+            self.outdated = "From before the last labels."
+            self._draw_head()
+
+    def _run(self, run: Run) -> None:
+        if run.state in ("done", "stopped") and self.evaluation is not None:
+            self._restore()
+        self._draw_head()
+
+    def _categories(self) -> None:
+        level = self.session.level
+        if self._level != level:
+            self._level = level
+            self.walk.clear()
+            self._restore()
+        self._compare()
+        self._draw()
+
+    def _compare(self) -> None:
+        self.agreement = compare(self.session)
+        with self._agreement.hold_sync():
+            self._agreement.picked = []
+            self._agreement.data = {} if self.agreement is None else self.agreement.content(self._colors())
+        self._agreement_words.value = _words(
+            self.agreement.sentence if self.agreement is not None else ONE_MODEL
+        )
+        self._arrange()
+        self._draw_head()
+
+    def _arrange(self) -> None:
+        # Until something is evaluated there is the models' agreement only, which costs nothing.
+        _away(self._views, self.evaluation is None and self.agreement is None)
+        _class(self._views, "ct-ev-alone", self.evaluation is None)
+
+    def _auditing(self, running: bool) -> None:
+        # Nothing that speaks of predictions stays in sight while the audit is labelled.
+        _away(self._report, running)
+
+    # ------------------------------------------------------------------ what is shown
+
+    def _colors(self) -> dict[str, str]:
+        return {c.name: c.color for c in self.session.categories}
+
+    def _draw(self) -> None:
+        found, colors = self.evaluation, self._colors()
+        _away(self._view, found is None)
+        self._arrange()
+        if found is None:
+            self.show("models")
+        self._table.value = (
+            "" if found is None else figures.categories_table(found, colors) + _words(figures.weakest(found))
+        )
+        with self._confusion.hold_sync():
+            self._confusion.picked = []
+            self._confusion.data = {} if found is None else confusion(found, colors)
+        self._calibration.show(found)
+        self._calibration_words.value = "" if found is None else _words(figures.calibration_words(found))
+        self._models.value = "" if found is None else figures.models_table(found)
+        _class(self._views, "ct-ev-many", found is not None and len(found.confusion) > MANY)
+        self._draw_head()
+        self._draw_walker()
+
+    def _draw_head(self) -> None:
+        self._head.html = head(self.evaluation, self.outdated, self._job, ready=self._newest() is not None)
+
+    def _newest(self) -> Run | None:
+        try:
+            return self.session.finished_run(self.session.level)
+        except NotReadyError:
+            return None
+
+    def _draw_walker(self) -> None:
+        _class(self._walker, "ct-ev-elsewhere", self.shown not in ("confusion", "models"))
+        _class(self._walker, "ct-ev-none", not len(self.walk))
+        self._walker.html = self.walk.markup()
+
+
+def _class(widget: w.DOMWidget, name: str, on: bool) -> None:
+    (widget.add_class if on else widget.remove_class)(name)
+
+
+def _away(widget: w.DOMWidget, away: bool) -> None:
+    # Not by display: a bqplot figure without a size complains and forgets its layout.
+    _class(widget, "ct-ev-away", away)
+
+
+def _page(name: str, title: str, *content: w.Widget) -> w.VBox:
+    page = theme.section(title, *content)
+    page.add_class("ct-ev-page")
+    page.add_class(f"ct-ev-{name}")
+    return page
+
+
+def _words(sentence: str | None) -> str:
+    return tag("p", sentence, cls="ct-ev-words") if sentence else ""
