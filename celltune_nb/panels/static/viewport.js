@@ -451,6 +451,8 @@ class View {
     const target = event.target;
     if (this.el.contains(target)) return true;
     const scope = this.el.closest(".ct-keys");
+    // A page of our own: with the focus nowhere (a button that was pressed and is disabled now) keys are still meant.
+    if (target === document.body) return scope !== null && document.body.dataset.voila !== undefined;
     return scope !== null && scope.contains(target) && !isTyping(target) && !target.closest(".ct-pixels");
   }
 
