@@ -9,6 +9,8 @@
 // An input with data-reset takes its value from the markup again whenever that attribute changes.
 
 const INPUT_EVERY = 60; // ms between messages while a slider or a colour is being dragged
+const SUPPRESS = "data-lm-suppress-shortcuts";
+const KEPT = Symbol.for("celltune_nb shortcuts");
 const TYPED = "input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=color]), textarea";
 
 function same(a, b) {
@@ -22,7 +24,7 @@ function adjust(old, fresh) {
   }
   const reset = fresh.dataset?.reset !== undefined && fresh.dataset.reset !== old.dataset.reset;
   for (const { name } of [...old.attributes]) {
-    const ours = name === "data-focused" || (name === "open" && old.nodeName === "DETAILS");
+    const ours = name === "data-focused" || name === SUPPRESS || (name === "open" && old.nodeName === "DETAILS");
     if (!fresh.hasAttribute(name) && !ours) old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) {
@@ -63,12 +65,21 @@ function adjustChildren(old, fresh) {
   while (old.childNodes.length > wanted.length) old.lastChild.remove();
 }
 
+// JupyterLab takes letters pressed on a focused button for notebook commands ("d d" deletes the cell).  It looks
+// for this attribute on the focused element first, so it is set there, for the controls of all panels.
+function keepShortcutsAway() {
+  if (document[KEPT]) return;
+  document[KEPT] = true;
+  document.addEventListener("focusin", (event) => {
+    if (event.target.closest?.(".ct")) event.target.setAttribute(SUPPRESS, "true");
+  });
+}
+
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "ct-live";
-  // JupyterLab would take letters pressed on a focused button for notebook commands.
-  root.setAttribute("data-lm-suppress-shortcuts", "true");
   el.appendChild(root);
+  keepShortcutsAway();
 
   const draw = () => {
     const page = document.createElement("template");
