@@ -450,6 +450,8 @@ class View {
   ours(event) {
     const target = event.target;
     if (this.el.contains(target)) return true;
+    // A list beside the image that answers to the key itself.
+    if (target.closest?.("[data-keys]")?.dataset.keys.split(" ").includes(keyName(event))) return false;
     const scope = this.el.closest(".ct-keys");
     // A page of our own: with the focus nowhere (a button that was pressed and is disabled now) keys are still meant.
     if (target === document.body) return scope !== null && document.body.dataset.voila !== undefined;
