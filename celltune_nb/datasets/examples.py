@@ -68,8 +68,8 @@ def _fill_tissue(session: Session, size: Mapping[str, Any]) -> None:
     for key, (name, color) in enumerate(tissue.CATEGORIES, 1):
         session.categories.add(name, color=color, key=str(key))
     for channel in tissue.CHANNELS:
-        color = _SHOWN.get(channel)
-        session.set_channel(channel, visible=color is not None, **({"color": color} if color else {}))
+        shown = {"color": _SHOWN[channel]} if channel in _SHOWN else {}
+        session.set_channel(channel, visible=bool(shown), **shown)
     session.measure()
 
 
