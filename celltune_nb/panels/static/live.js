@@ -80,6 +80,12 @@ function render({ model, el }) {
   root.className = "ct-live";
   el.appendChild(root);
   keepShortcutsAway();
+  // For the viewport, which hears keys before we do: these are ours.
+  const claim = () => {
+    root.dataset.keys = model.get("key_names").join(" ");
+  };
+  claim();
+  model.on("change:key_names", claim);
 
   const draw = () => {
     const page = document.createElement("template");
@@ -147,7 +153,10 @@ function render({ model, el }) {
       model.send({ do: "key", what: key, value: held });
     }
   });
-  return () => model.off("change:html", draw);
+  return () => {
+    model.off("change:html", draw);
+    model.off("change:key_names", claim);
+  };
 }
 
 export default { render };
