@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from ...data.categories import UNKNOWN
@@ -14,20 +13,12 @@ from .. import theme
 from ..panel import Panel
 from ..theme import Live, Markup, tag
 from .curves import METRICS, Curves
+from .listing import MODELS, clock, duration, in_words, legend, listing
 
 __all__ = ["TrainingPanel"]
 
-#: Models on offer, as ``session.train`` calls them, and in words.
-MODELS = {"xgboost": "XGBoost", "catboost": "CatBoost", "lightgbm": "LightGBM"}
-#: Trainings listed.
-LISTED = 6
 #: Sentences shown before the rest is folded away.
 SENTENCES = 2
-
-_STATES = {
-    "queued": "waiting", "running": "running", "done": "done", "stopped": "stopped", "cancelled": "cancelled",
-    "failed": "failed",
-}  # fmt: skip
 
 
 class TrainingPanel(Panel):
@@ -183,8 +174,9 @@ class TrainingPanel(Panel):
 
     def _show(self) -> None:
         self._show_head()
+        runs = [run for run in self.session.runs if run.level in {self.session.level, ""}]
         with self.showing:
-            self._runs.html = self._list()
+            self._runs.html = listing(runs, self.shown)
 
     def _show_head(self) -> None:
         with self.showing:
@@ -275,14 +267,14 @@ class TrainingPanel(Panel):
         if busy is not None:
             step = busy.progress
             fraction = step.fraction
-            left = f", {_duration(step.remaining)} left" if step.remaining is not None else ""
-            words = f"{fraction:.0%} · {_in_words(step.text)}{left}"
+            left = f", {duration(step.remaining)} left" if step.remaining is not None else ""
+            words = f"{fraction:.0%} · {in_words(step.text)}{left}"
         elif run is not None:
             fraction = 1.0 if run.state in {"done", "stopped"} else 0.0
-            took = f" in {_duration(run.seconds)}" if run.seconds else ""
+            took = f" in {duration(run.seconds)}" if run.seconds else ""
             words = {
-                "done": f"Trained at {_clock(run.started)}{took}.",
-                "stopped": f"Stopped at {_clock(run.started)}{took}; the best models so far are in use.",
+                "done": f"Trained at {clock(run.started)}{took}.",
+                "stopped": f"Stopped at {clock(run.started)}{took}; the best models so far are in use.",
                 "cancelled": "Cancelled; predictions are as they were.",
             }.get(run.state, "")
             if run.error:
@@ -298,49 +290,6 @@ class TrainingPanel(Panel):
             tag("p", words, cls=f"ct-small ct-muted ct-one-line {kind}".strip()),
         )  # fmt: skip
 
-    def _list(self) -> Markup:
-        shown = self.shown
-        notes = [theme.note(text, "info") for text in (shown.notes if shown is not None else [])]
-        split = tag("p", shown.split, cls="ct-muted ct-small") if shown is not None and shown.split else None
-        recent = [run for run in self.session.runs if run.level in {self.session.level, ""}][-LISTED:][::-1]
-        rows = [
-            tag(
-                "tr",
-                tag("td", tag("button", _clock(run.started), cls="ct-link ct-num", do="run", what=run.id)),
-                tag("td", f"{run.about.get('labels', 0):,}" if run.about.get("labels") else "–", cls="ct-num"),
-                tag("td", " · ".join(MODELS.get(m, m) for m in run.model_names), cls="ct-cut"),
-                tag("td", _outcome(run), cls="ct-num"),
-                do="run", what=run.id, cls="ct-here" if run is shown else None, title=run.error or "Show its curves",
-            )
-            for run in recent
-        ]  # fmt: skip
-        head = tag(
-            "tr",
-            tag("th", "Time"), tag("th", "Labels", cls="ct-num"), tag("th", "Models"),
-            tag("th", "Held-out F1*", cls="ct-num", title="Macro-F1 on the labels held out while training"),
-        )  # fmt: skip
-        return tag(
-            "section",
-            split,
-            notes or None,
-            tag("h3", "Trainings"),
-            tag(
-                "div",
-                tag("table", tag("thead", head), tag("tbody", rows), cls="ct-table"),
-                cls="ct-scroll-x",
-            )
-            if rows
-            else tag("p", "None yet.", cls="ct-muted"),
-            tag(
-                "p",
-                "* macro-F1 on labels held out while training. They chose the number of rounds, so it flatters; "
-                "Evaluate says how good the models are.",
-                cls="ct-muted ct-small",
-            )
-            if rows
-            else None,
-        )
-
     def _draw(self) -> None:
         run = self.shown
         rows: list[dict[str, Any]] = []
@@ -351,58 +300,4 @@ class TrainingPanel(Panel):
                 len(run.history)  # a stored run reads its history when it is first looked at
             rows = list(run.rows)
         self._curves.show(rows, names, self.metric)
-        self._legend.html = _legend(names or tuple(self.models), self.metric)
-
-
-def _legend(models: tuple[str, ...], metric: str) -> Markup:
-    switch = tag(
-        "div",
-        [
-            tag("button", words, do="metric", what=name, aria_pressed="true" if name == metric else "false")
-            for name, words in METRICS.items()
-        ],
-        cls="ct-segments", role="group", aria_label="Curve",
-    )  # fmt: skip
-    keys = [
-        tag("span", tag("i", style=f"background:{color}"), MODELS.get(model, model), cls="ct-legend-key")
-        for model, color in zip(models, theme.SERIES, strict=False)
-    ]
-    return tag(
-        "div",
-        tag("div", tag("h3", "Curves"), tag("span", switch, cls="ct-push"), cls="ct-line"),
-        tag(
-            "div",
-            keys,
-            tag("span", tag("i", cls="ct-solid"), "held out", cls="ct-legend-key ct-muted ct-push"),
-            tag("span", tag("i", cls="ct-dashed"), "learned", cls="ct-legend-key ct-muted"),
-            cls="ct-line ct-small ct-legend",
-        ),
-    )
-
-
-def _outcome(run: Run) -> str:
-    """Macro-F1 of each model while training, or why there is none."""
-    scores = " · ".join(f"{m['macro_f1']:.2f}" for m in run.metrics.values() if "macro_f1" in m)
-    if run.state == "done":
-        return scores or "–"
-    return f"{scores} {_STATES.get(run.state, run.state)}".strip()
-
-
-def _in_words(text: str) -> str:
-    for kind, name in MODELS.items():
-        text = text.replace(kind, name)
-    return text
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min"
-
-
-def _clock(started: float) -> str:
-    """Local time of day; the date too when it was another day."""
-    then, now = time.localtime(started), time.localtime()
-    return time.strftime("%H:%M:%S" if then[:3] == now[:3] else "%d %b %H:%M", then)
+        self._legend.html = legend(names or tuple(self.models), self.metric)
