@@ -109,7 +109,7 @@ class AuditPanel(Panel):
         self.running = False
         self.current = None
         session = self.session
-        if session.view.blind:
+        if session.view.blind or session.view.color_by == "labels":
             known = self._former is None or self._former in session.populations
             session.set_view(blind=False, color_by=self._former if known else "labels")
         session.select([])

@@ -79,7 +79,12 @@ def compare(session: Session) -> Comparison | None:
     """The first two models of the active level's newest training; None when there are not two."""
     from celltune_nb.learn.comparing import agreement
 
-    if not all(name in session.populations for name in ("Pred_MDL1", "Pred_MDL2")):
+    try:
+        titles = [_TITLES.get(name, name) for name in session.finished_run(session.level).model_names]
+    except NotReadyError:
+        titles = ["Model 1", "Model 2"]  # predictions that were kept without their run
+    # The answers of a second model may be left from a training before.
+    if len(titles) < 2 or not all(name in session.populations for name in ("Pred_MDL1", "Pred_MDL2")):
         return None
     one, two = session.populations["Pred_MDL1"], session.populations["Pred_MDL2"]
     names = [c.name for c in one.categories if c.name != UNKNOWN]
@@ -88,11 +93,4 @@ def compare(session: Session) -> Comparison | None:
         place[next(c.code for c in one.categories if c.name == name)] = i
     first, second = place[one.codes], place[two.codes]
     found = agreement(first, second, names)
-    try:
-        run = session.finished_run(session.level)
-        titles = [_TITLES.get(name, name) for name in run.model_names[:2]]
-    except NotReadyError:
-        titles = []
-    if len(set(titles)) < 2:
-        titles = ["Model 1", "Model 2"]
     return Comparison((titles[0], titles[1]), one.ids, first, second, tuple(names), found.table, found.rate)

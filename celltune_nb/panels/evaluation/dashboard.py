@@ -150,7 +150,8 @@ class EvaluationPanel(Panel):
             job.check()
             return Shown(found, level, run.id, revision)
 
-        self._job = session.jobs.submit(work, "evaluation", self._job_changed)
+        self._job = Job(work, "evaluation", self._job_changed)
+        session.jobs.start(self._job)
         self._draw_head()
 
     def stop(self) -> None:
@@ -223,7 +224,7 @@ class EvaluationPanel(Panel):
         return self._job is not None and not self._job.finished
 
     def _job_changed(self, job: Job) -> None:
-        if self.closed or (self._job is not None and job is not self._job):
+        if self.closed or job is not self._job:
             return
         with self.setting():
             if job.state == "done":
