@@ -161,7 +161,7 @@ def label_source(session: Session, ids: NDArray[np.int64], category: str) -> str
         return "audit"
     inside = len(ids) > 1 and _in_rectangle(session, ids)
     # A sample was drawn by chance: that most of it is predicted otherwise is the models' affair.
-    if inside and np.isin(ids, session._offered[0]).all():
+    if inside and np.isin(ids, session.offer[0]).all():
         return "rectangle"
     if category != UNKNOWN and _corrects(session, ids, category):
         return "correction"

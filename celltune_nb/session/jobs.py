@@ -71,7 +71,8 @@ class Job:
         self.progress = Progress(text="waiting")
         self.result: Any = None
         self.error: BaseException | None = None
-        self.seconds = 0.0
+        self._began: float | None = None
+        self._took: float | None = None
         self._work = work
         self._changed = changed
         self._wish: Literal["stop", "cancel"] | None = None
@@ -85,6 +86,13 @@ class Job:
     def wish(self) -> Literal["stop", "cancel"] | None:
         """What the person asked of the running work: ``"stop"``, ``"cancel"`` or None."""
         return self._wish
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or has taken so far."""
+        if self._took is not None:
+            return self._took
+        return 0.0 if self._began is None else time.monotonic() - self._began
 
     @property
     def finished(self) -> bool:
@@ -148,7 +156,7 @@ class Job:
         if self._wish == "cancel":
             self._finish("cancelled")
             return
-        started = time.monotonic()
+        self._began = time.monotonic()
         self.state = "running"
         self._tell()
         try:
@@ -164,7 +172,7 @@ class Job:
                 _log.exception("%s failed", self.name)
         else:
             state = "stopped" if self._wish == "stop" else "done"
-        self.seconds = time.monotonic() - started
+        self._took = time.monotonic() - self._began
         self._finish(state)
 
     def _finish(self, state: State) -> None:

@@ -52,11 +52,12 @@ class Populations(Mapping[str, PopulationSet]):
     def __iter__(self) -> Iterator[str]:
         yield "labels"
         active = self._session.level
-        yield from (name for level, name in list(self._sets) if level == active)
+        yield from sorted((name for level, name in list(self._sets) if level == active), key=_place)
         for other in self._session.levels.names:
             if other != active:
                 yield f"{other}/labels"
-        yield from (f"{level}/{name}" for level, name in list(self._sets) if level != active)
+        others = sorted((key for key in list(self._sets) if key[0] != active), key=lambda k: (k[0], _place(k[1])))
+        yield from (f"{level}/{name}" for level, name in others)
 
     def __len__(self) -> int:
         return len(self._sets) + len(self._session.levels.names)
@@ -92,6 +93,13 @@ class Populations(Mapping[str, PopulationSet]):
             found.name, found.level, found.ids, found.codes, categories, found.probability,
             tuple(renamed.get(c, c) for c in found.classes),
         )  # fmt: skip
+
+
+def _place(name: str) -> tuple[int, str]:
+    """The models' answers first, then their mean, their comparison, what changed, and everything else."""
+    if name.startswith("Pred_MDL"):
+        return (0, name)
+    return ({"Pred_AVG": 1, "Pred_ALL": 2, "Round_diff": 3}.get(name, 4), name)
 
 
 def save_population(project: Project, item: PopulationSet) -> None:

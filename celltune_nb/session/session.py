@@ -547,6 +547,8 @@ class Session:
             old = self.view
             if "image" in changes and changes["image"] != old.image:
                 changes = {"center": None, "zoom": None, "rectangle": None, **changes}
+            if changes.get("blind") and (changes.get("color_by", old.color_by) not in (None, "labels")):
+                changes["color_by"] = "labels"  # nothing may hint at the answer
             self.view = view = old.changed(**changes)
         fields = frozenset(name for name in changes if getattr(old, name) != getattr(view, name))
         if fields:
@@ -596,6 +598,11 @@ class Session:
     ) -> NDArray[np.int64]:
         """Reserve items for the audit sample; drawing again tops it up. Returns the new ids."""
         return sampling.draw_audit(self, n, level or self._level, seed)
+
+    @property
+    def offer(self) -> tuple[NDArray[np.int64], str]:
+        """What a sampler offered last: ids and the strategy, empty when nothing yet."""
+        return self._offered
 
     @property
     def audit(self) -> Audit:

@@ -218,3 +218,14 @@ def test_the_default_session_measures_and_trains_in_the_background(project: Path
         run.wait(60)
         assert run.state == "done"
         assert np.isin(["Pred_MDL1", "Pred_MDL2", "Pred_AVG", "Pred_ALL"], session.populations.names()).all()
+
+
+def test_blind_means_that_no_prediction_is_shown(session: Session) -> None:
+    label_some(session)
+    run = session.train(("xgboost",), wait=True)
+    assert run.seconds > 0
+    session.set_view(color_by="Pred_AVG")
+    assert session.describe(1).prediction in "ABC"
+    session.set_view(blind=True)
+    assert session.view.color_by == "labels"
+    assert session.describe(1).prediction is None
