@@ -168,12 +168,9 @@ def test_a_million_items_take_a_fraction_of_a_second():
         [p, p[::-1]], np.arange(8), tuple("abcdefgh"),
     )  # fmt: skip
     for name, sampler in SAMPLERS.items():
-        best = np.inf
-        for _ in range(3):  # the machine is shared: the best of three speaks
-            started = time.perf_counter()
-            sampler(many, 100, rng)
-            best = min(best, time.perf_counter() - started)
-        assert best < 0.5, name
+        started = time.thread_time()  # the machine may be shared: its own work counts
+        sampler(many, 100, rng)
+        assert time.thread_time() - started < 0.5, name
 
 
 class TestRectangles:
