@@ -42,15 +42,14 @@ class Scene:
     def ack(self):
         self.say("ack", frame=self.frames()[-1]["id"])
 
-    def drawn(self, index=1):
+    def drawn(self):
         """Names and arguments of the drawing commands that were sent."""
         from ipycanvas.canvas import _CANVAS_MANAGER, _CMD_LIST
 
         commands = []
         for comm_id, what, data, buffers in self.wire.sent:
             if comm_id == _CANVAS_MANAGER.model_id and what == "msg" and data.get("method") == "custom":
-                for command in json.loads(bytes(buffers[0])):
-                    commands.append((_CMD_LIST[command[0]], command[1] if len(command) > 1 else []))
+                commands += [(_CMD_LIST[name], *rest) for name, *rest in json.loads(bytes(buffers[0]))]
         return commands
 
 
@@ -204,7 +203,7 @@ def test_shapes_are_drawn_where_the_camera_sees_them(scene):
     scene.viewport.set_camera(Camera(10, 10, 2, 100, 100))
     scene.wire.sent.clear()
     scene.viewport.draw_shapes([Shape.rectangle((5, 5, 15, 15), "#ff0000", fill=0.2, dash=(4, 2))])
-    names = [name for name, _ in scene.drawn()]
+    names = [name for name, *_ in scene.drawn()]
     assert names[0] == "switchCanvas"
     assert "fillStyledPolygons" in names
     assert names.count("strokeStyledPolygons") == 2
@@ -220,7 +219,7 @@ def test_shapes_out_of_sight_are_left_out(scene):
     scene.show(100, 100)
     scene.wire.sent.clear()
     scene.viewport.draw_shapes([Shape.circle(5000, 5000, 4)])
-    assert "strokeStyledPolygons" not in [name for name, _ in scene.drawn()]
+    assert "strokeStyledPolygons" not in [name for name, *_ in scene.drawn()]
 
 
 def test_groups_of_shapes_are_replaced_on_their_own(scene):
@@ -229,7 +228,7 @@ def test_groups_of_shapes_are_replaced_on_their_own(scene):
     scene.viewport.draw_shapes([Shape.label("x", 0, 0)], group="note")
     scene.wire.sent.clear()
     scene.viewport.draw_shapes([], group="selection")
-    names = [name for name, _ in scene.drawn()]
+    names = [name for name, *_ in scene.drawn()]
     assert "strokeStyledPolygons" not in names
     assert "fillText" in names
 
@@ -239,7 +238,7 @@ def test_vectors_are_drawn_again_for_a_reloaded_page(scene):
     scene.viewport.draw_shapes([Shape.circle(0, 0, 4)])
     scene.wire.sent.clear()
     scene.wire.receive(scene.viewport.widget.children[1], {"event": "client_ready"})
-    names = [name for name, _ in scene.drawn()]
+    names = [name for name, *_ in scene.drawn()]
     assert names[0] == "switchCanvas"
     assert "strokeStyledPolygons" in names
 
@@ -247,13 +246,18 @@ def test_vectors_are_drawn_again_for_a_reloaded_page(scene):
 def test_an_error_while_drawing_holds_nothing_back(scene):
     scene.show(100, 100)
     canvas = scene.viewport.widget.children[1]
-    with pytest.raises(ValueError, match="oops"), drawing(canvas):
-        canvas.fill_rect(0, 0, 1, 1)
-        raise ValueError("oops")
+
+    def fail():
+        with drawing(canvas):
+            canvas.fill_rect(0, 0, 1, 1)
+            raise ValueError("oops")
+
+    with pytest.raises(ValueError, match="oops"):
+        fail()
     scene.wire.sent.clear()
     with drawing(canvas):
         canvas.stroke_rect(0, 0, 1, 1)
-    names = [name for name, _ in scene.drawn()]
+    names = [name for name, *_ in scene.drawn()]
     assert names == ["switchCanvas", "strokeRect"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anywidget
 from traitlets import Bool, Float, List, Unicode
@@ -27,3 +28,9 @@ class PixelLayer(anywidget.AnyWidget):
     bounds = List(Float(), [-1e9, -1e9, 1e9, 1e9]).tag(sync=True)
     zoom_range = List(Float(), [1 / 512, 64.0]).tag(sync=True)
     vectors = Unicode("").tag(sync=True)
+    own = Unicode("").tag(sync=True)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        # The browser's side of an anywidget is not told who it is.
+        self.own = f"IPY_MODEL_{self.model_id}"

@@ -57,8 +57,26 @@ class Page {
     this.timer = null;
     this.reported = 0;
     model.on("msg:custom", (message, buffers) => this.receive(message, buffers));
+  }
+
+  async open() {
+    await this.keepListening();
     this.followVectors();
-    model.send({ type: "hello" });
+    this.model.send({ type: "hello" });
+  }
+
+  // anywidget 0.11 gives a module two seconds to load, which a busy page may exceed, and then drops every
+  // message to the widget for good.  This module has loaded, so its messages can come straight in.
+  async keepListening() {
+    try {
+      const id = this.model.get("own").replace("IPY_MODEL_", "");
+      const patience = new Promise((resolve) => setTimeout(resolve, 1000));
+      const model = await Promise.race([this.model.widget_manager.get_model(id), patience]);
+      const plain = Object.getPrototypeOf(Object.getPrototypeOf(model));
+      if (typeof plain._handle_comm_msg === "function") model.comm.on_msg(plain._handle_comm_msg.bind(model));
+    } catch {
+      // Another host of anywidget: its own way of delivery stays.
+    }
   }
 
   // ipycanvas says when it has drawn, so that drawing and transform change in the same moment.
@@ -508,8 +526,9 @@ class View {
 export default () => {
   let page = null;
   return {
-    initialize({ model }) {
+    async initialize({ model }) {
       page = new Page(model);
+      await page.open();
       return () => page.close();
     },
     render({ model, el }) {
