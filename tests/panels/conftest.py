@@ -73,6 +73,8 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     manager.close()
     manager.open()
     before = set(widget_module._instances)
+    # What was there before is left out of the collection below, which is then a hundred times faster.
+    gc.freeze()
     yield wire
     gc.collect()
     left = [widget_module._instances[i] for i in set(widget_module._instances) - before]
