@@ -1,0 +1,7 @@
+"""The doors: each workflow is a function that takes a session and gives the widget to display."""
+
+from __future__ import annotations
+
+from .cells import cells
+
+__all__ = ["cells"]

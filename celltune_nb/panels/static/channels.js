@@ -70,7 +70,7 @@ class List {
     this.note.textContent = note;
     this.note.hidden = !note;
     this.filter.hidden = rows.length < FILTER_FROM;
-    this.contrast.hidden = rows.length === 0;
+    this.list.hidden = this.contrast.hidden = rows.length === 0;
     const names = rows.map((row) => row.name).join("\n");
     if (names !== this.names) {
       this.names = names;
@@ -146,7 +146,7 @@ class List {
     }
     const buttons = node(this.contrast, "div", "ct-contrast-buttons");
     const button = (text, title, type) => {
-      const made = node(buttons, "button", "ct-small-button", { type: "button", textContent: text, title });
+      const made = node(buttons, "button", "ct-button ct-small-button", { type: "button", textContent: text, title });
       made.onclick = () => this.model.send({ type, name: this.model.get("chosen") });
       return made;
     };

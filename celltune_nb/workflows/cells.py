@@ -1,0 +1,188 @@
+"""The cells workflow: an image with its cells, and everything that teaches a classifier to them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ipywidgets as w
+
+from ..panels import theme
+from ..panels.channels import ChannelsPanel
+from ..panels.evaluation import EvaluationPanel
+from ..panels.image import ImagePanel
+from ..panels.labelling import LabellingPanel
+from ..panels.panel import Kind, Panel
+from ..panels.populations import PopulationsPanel
+from ..panels.theme import Markup, tag
+from ..panels.training import TrainingPanel
+
+if TYPE_CHECKING:
+    from ..session import Session
+    from ..session.events import PopulationsChanged
+
+__all__ = ["CellsWorkflow", "cells"]
+
+
+@cache
+def _styles() -> str:
+    return f"<style>{Path(__file__).with_suffix('.css').read_text('utf-8')}</style>"
+
+
+def cells(session: Session) -> CellsWorkflow:
+    """Teach a classifier to cells: look, label a few, train, see where it fails, correct.
+
+    Parameters
+    ----------
+    session : Session
+        A project with images and masks, or a table of cells.
+
+    Returns
+    -------
+    CellsWorkflow
+        What to display; opening it again for the same session closes the one before.
+    """
+    return CellsWorkflow(session)
+
+
+class CellsWorkflow(Panel):
+    """Channels and populations, the image, and the steps of the loop as tabs.
+
+    Attributes
+    ----------
+    image : ImagePanel
+    channels : ChannelsPanel
+    populations : PopulationsPanel
+    labelling : LabellingPanel
+    training : TrainingPanel
+    evaluation : EvaluationPanel
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.channels = ChannelsPanel(session)
+        self.populations = PopulationsPanel(session)
+        self.image = ImagePanel(session, height="100%")
+        self.labelling = LabellingPanel(session)
+        self.training = TrainingPanel(session)
+        self.evaluation = EvaluationPanel(session)
+        for panel in (
+            self.channels, self.populations, self.image, self.labelling, self.training, self.evaluation,
+        ):  # fmt: skip
+            self.part(panel)
+        self.image.labels_by = self._label
+        self._arrange()
+        for signal in (
+            session.labels_changed, session.items_changed, session.access_changed, session.run_progressed,
+            session.run_changed, session.categories_changed, session.selection_changed,
+        ):  # fmt: skip
+            self.listen(signal, self._show_header)
+        self.listen(session.populations_changed, self._predicted)
+        self._show_header()
+        self.say("")
+
+    def _arrange(self) -> None:
+        self._header = theme.Live()
+        self._header.on("take_over", self.guard(self.take_over))
+        self._channels = theme.section("Channels", self.channels.widget)
+        left = w.VBox([self._channels, self.populations.widget])
+        left.add_class("ct-cells-left")
+        self._pages = (self.labelling.widget, self.training.widget, self.evaluation.widget)
+        self.own(*self._pages)
+        self._tabs = theme.tabs({title: w.Box() for title in ("Label", "Train", "Evaluate")})
+        self._tabs.observe(self._open_page, "selected_index")
+        self._open_page()
+        right = w.Box([self._tabs])
+        right.add_class("ct-cells-right")
+        columns = w.Box([left, self.image.widget, right])
+        columns.add_class("ct-cells-columns")
+        styles = w.HTML(_styles())
+        styles.add_class("ct-styles")
+        styles.layout.display = "none"
+        self.widget = (styles, self._header, columns)
+        # Keys of the image are heard wherever the focus is in here, but for fields being typed in.
+        self.image.widget.remove_class("ct-keys")
+        for name in ("ct-cells", "ct-keys"):
+            self._root.add_class(name)
+
+    def say(self, text: str, kind: Kind = "info") -> None:
+        """Put a sentence at the bottom of the page; an empty one takes the line away."""
+        super().say(text, kind)
+        self._message.layout.display = None if text else "none"
+
+    def take_over(self) -> None:
+        """Write here from now on; the session that wrote so far turns read-only."""
+        self.session.take_over()
+        self._show_header()
+
+    def _label(self, key: str, held: list[str]) -> str:
+        """A labelling key pressed on the image does what it does in the labelling panel."""
+        self.labelling.press(key, held)
+        return self.labelling.message
+
+    def _open_page(self, _change: object = None) -> None:
+        # A page comes into the browser when it is first looked at: a plot that is drawn hidden has no size.
+        number = self._tabs.selected_index or 0
+        page = self._tabs.children[number]
+        if not page.children:
+            page.children = (self._pages[number],)
+
+    def _predicted(self, event: PopulationsChanged) -> None:
+        # Who trains wants to see what came of it; one choice in the list leads back to the labels.
+        view = self.session.view
+        known = "Pred_AVG" in event.names and "Pred_AVG" in self.session.populations
+        if known and view.color_by == "labels" and not view.blind:
+            self.session.set_view(color_by="Pred_AVG")
+
+    # ------------------------------------------------------------------ the header
+
+    def _show_header(self) -> None:
+        session = self.session
+        images, items = len(session.images), len(session.table)
+        labelled = sum(n for name, n in session.labels.counts().items() if name != "Unknown")
+        facts = [
+            f"{images:,} image{'' if images == 1 else 's'}",
+            f"{items:,} cell{'' if items == 1 else 's'}",
+            f"{labelled:,} labelled",
+        ]
+        run = session.busy()
+        if run is not None:
+            facts.append(f"training {run.progress.fraction:.0%}")
+        self._header.html = tag(
+            "div",
+            tag("h1", session.folder.name, title=str(session.folder)),
+            tag("span", " · ".join(facts), cls="ct-header-facts"),
+            self._problems(),
+            self._state(),
+            cls="ct-header",
+        )
+
+    def _state(self) -> Markup:
+        session = self.session
+        if not session.read_only:
+            return tag(
+                "span", "All saved", cls="ct-header-state", title=f"Every step is on disk in {session.folder}"
+            )
+        return tag(
+            "span",
+            tag("span", session.access.reason, cls="ct-cut", title=session.access.reason),
+            # A session that was asked to look only cannot take over.
+            None
+            if session.journal.read_only
+            else tag("button", "Take over here", cls="ct-button ct-small-button", do="take_over"),
+            cls="ct-header-reading",
+            role="status",
+        )
+
+    def _problems(self) -> Markup | None:
+        problems = list(self.session.problems)
+        if not problems:
+            return None
+        count = len(problems)
+        return tag(
+            "details",
+            tag("summary", f"{count} problem{'' if count == 1 else 's'}"),
+            tag("ul", [tag("li", text) for text in problems[-20:]]),
+            cls="ct-header-problems",
+        )

@@ -1,0 +1,138 @@
+"""The cells workflow without a browser: panels that work together on one session."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import celltune_nb as ct
+from celltune_nb import Session
+from celltune_nb.errors import ReadOnlyError
+from celltune_nb.session.jobs import Jobs
+
+SIDE, CELL = 120, 12
+
+
+def cells_image() -> tuple[np.ndarray, np.ndarray]:
+    """100 cells; those of the upper half are bright in the first channel."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    mask = (y // CELL) * (SIDE // CELL) + x // CELL + 1
+    mask[(y % CELL < 2) | (x % CELL < 2)] = 0
+    image = np.random.default_rng(0).integers(0, 200, (2, SIDE, SIDE)).astype(np.uint16)
+    image[0, : SIDE // 2] += 1000
+    return image, mask.astype(np.int32)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    with Session.create(tmp_path / "spleen", jobs=Jobs(inline=True)) as session:
+        image, mask = cells_image()
+        session.add_image("field", image, mask, channels=["CD3", "CD20"])
+        session.categories.add("Tcell", color="#FF0000")
+        session.categories.add("Bcell", color="#0000FF")
+    return tmp_path / "spleen"
+
+
+@pytest.fixture
+def session(folder):
+    with Session.open(folder, jobs=Jobs(inline=True)) as session:
+        yield session
+
+
+@pytest.fixture
+def workflow(session):
+    workflow = ct.workflows.cells(session)
+    yield workflow
+    workflow.close()
+    assert session.problems == []
+
+
+def test_it_says_what_the_project_holds_and_that_all_is_saved(workflow, session):
+    header = workflow._header.html
+    for words in ("spleen", "1 image · 100 cells · 0 labelled", "All saved"):
+        assert words in header
+    session.label([1, 2, 3], "Tcell")
+    assert "3 labelled" in workflow._header.html
+
+
+def test_a_rectangle_a_sample_and_a_key(workflow, session):
+    image = workflow.image
+    image.mark((-0.5, -0.5, 59.5, 119.5))
+    workflow.labelling.set_count("", 20)
+    image.press("s")  # as many as the labelling panel says
+    assert len(session.selection) == 20
+    image.press("1")
+    assert session.labels.counts()["Tcell"] == 20
+    assert workflow.labelling.active == "Tcell"
+    assert "20 cells labelled Tcell" in image.message
+    assert set(session.labels.to_pandas()["source"]) == {"rectangle"}
+    image.press("u")
+    assert session.labels.counts()["Tcell"] == 0
+    assert "Taken back" in image.message
+    image.guard(image.press)("5")
+    assert "No category has the key 5" in image.message
+
+
+def test_after_a_training_the_cells_show_what_was_predicted(workflow, session):
+    session.measure()
+    session.label(session.items_in("field", (0, 0, 24, 120)), "Tcell")
+    session.label(session.items_in("field", (96, 0, 120, 120)), "Bcell")
+    session.train(rounds=20).wait()
+    assert session.view.color_by == "Pred_AVG"
+    counts = session.populations["Pred_AVG"].counts()
+    assert counts["Tcell"] == pytest.approx(50, abs=10)
+    session.set_view(color_by="labels", blind=True)
+    session.changed_populations(["Pred_AVG"])  # no prediction comes into sight while labelling blind
+    assert session.view.color_by == "labels"
+
+
+def test_opening_it_again_closes_the_one_before(workflow, session):
+    again = ct.workflows.cells(session)
+    assert workflow.closed
+    assert workflow.image.closed
+    assert workflow.training.closed
+    session.label([1], "Tcell")
+    assert "1 labelled" in again._header.html
+    again.close()
+
+
+def test_pages_are_made_when_they_are_looked_at(workflow):
+    assert [len(page.children) for page in workflow._tabs.children] == [1, 0, 0]
+    workflow._tabs.selected_index = 2
+    assert [len(page.children) for page in workflow._tabs.children] == [1, 0, 1]
+
+
+def test_who_can_only_look_is_told_and_can_take_over(workflow, session, folder):
+    with Session.open(folder, jobs=Jobs(inline=True)) as elsewhere:
+        other = ct.workflows.cells(elsewhere)
+        elsewhere.label([1], "Tcell")
+        workflow.image.session.select([2])
+        workflow.image.guard(workflow.image.press)("1")
+        assert "can only look" in workflow.image.message
+        workflow._show_header()
+        assert "opened again elsewhere" in workflow._header.html
+        assert "Take over here" in workflow._header.html
+        assert "All saved" not in workflow._header.html
+        workflow._header.do("take_over")
+        assert "All saved" in workflow._header.html
+        assert session.labels.counts()["Tcell"] == 1
+        session.label([2], "Bcell")
+        with pytest.raises(ReadOnlyError):
+            elsewhere.label([3], "Tcell")
+        other.close()
+
+
+def test_a_project_opened_to_look_at_offers_no_take_over(folder):
+    with Session.open(folder, read_only=True, jobs=Jobs(inline=True)) as session:
+        workflow = ct.workflows.cells(session)
+        assert "opened read-only" in workflow._header.html
+        assert "Take over here" not in workflow._header.html
+        workflow.close()
+
+
+def test_what_went_wrong_beside_the_work_is_listed(session):
+    session.problems.append("populations/x.parquet is damaged")
+    workflow = ct.workflows.cells(session)
+    assert "1 problem" in workflow._header.html
+    assert "populations/x.parquet is damaged" in workflow._header.html
+    workflow.close()
