@@ -9,61 +9,23 @@ from __future__ import annotations
 import os
 import sys
 from functools import lru_cache
-from pathlib import Path
 
 __all__ = ["cpu_count", "cuda_available", "threads_for", "warm_up"]
 
-CROWDED = 1.5  # runnable processes a core from which on threads wait for one another more than they work
 ONE_THREAD_BELOW = 5_000  # labels; below this, a second thread costs more than it brings
 
 
-@lru_cache(maxsize=1)
 def cpu_count() -> int:
-    """Cores this process may use: the smaller of its affinity and its container's quota.
+    """Cores this process may use: affinity and the container's quota are respected (joblib).
 
     Returns
     -------
     int
         At least 1.
     """
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have no affinity call
-        cores = os.cpu_count() or 1
-    quota = _cgroup_quota()
-    if quota is not None:
-        cores = min(cores, max(1, round(quota)))
-    return max(1, cores)
+    import joblib
 
-
-def _cgroup_quota() -> float | None:
-    """Cores granted by the Linux control group (version 2, then 1), or None without a limit."""
-    for folder in _cgroup_folders():
-        try:
-            limit, period = (folder / "cpu.max").read_text().split()
-            if limit != "max":
-                return int(limit) / int(period)
-        except (OSError, ValueError):
-            pass
-    try:
-        quota = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text())
-        period_us = int(Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text())
-    except (OSError, ValueError):
-        return None
-    return quota / period_us if quota > 0 and period_us > 0 else None
-
-
-def _cgroup_folders() -> list[Path]:
-    root = Path("/sys/fs/cgroup")
-    folders = [root]
-    try:
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            if line.startswith("0::"):
-                own = root / line[3:].strip().lstrip("/")
-                folders = [own, *[p for p in own.parents if root in p.parents], root]
-    except OSError:
-        pass
-    return folders
+    return int(joblib.cpu_count())
 
 
 def threads_for(n_labels: int | None = None, n_jobs: int | None = None) -> int:
@@ -79,9 +41,8 @@ def threads_for(n_labels: int | None = None, n_jobs: int | None = None) -> int:
     Returns
     -------
     int
-        All usable cores, less one for the user interface where there are more than two; one on a
-        machine that others keep busy (8,000 labels took five times longer on two threads than on
-        one with a load of 11 on two cores).
+        All usable cores, less one for the user interface where there are more than two.  The number
+        does not follow the machine's load: the same labels have to give the same model.
 
     Notes
     -----
@@ -93,16 +54,7 @@ def threads_for(n_labels: int | None = None, n_jobs: int | None = None) -> int:
         return cores if n_jobs < 0 else max(1, n_jobs)
     if n_labels is not None and n_labels < ONE_THREAD_BELOW:
         return 1
-    if _crowded():
-        return 1
     return cores - 1 if cores > 2 else cores
-
-
-def _crowded() -> bool:
-    try:
-        return os.getloadavg()[0] > CROWDED * (os.cpu_count() or 1)
-    except (AttributeError, OSError):  # Windows does not know its load
-        return False
 
 
 @lru_cache(maxsize=1)
