@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["CATEGORIES", "LICENCE", "ORIGIN", "NucleusSettings", "image", "segment_nuclei"]
 
 CATEGORIES: tuple[tuple[str, str, str], ...] = (
-    ("DAB-positive", "#8C510A", "1"),
-    ("DAB-negative", "#2166AC", "2"),
+    ("DAB-positive", "#F5248C", "1"),
+    ("DAB-negative", "#1F6FEB", "2"),
 )
-"""Name, colour and key of the two categories a person starts with."""
+"""Name, colour and key of the two categories a person starts with; colours that are neither stain nor background."""
 
 ORIGIN = (
     "skimage.data.immunohistochemistry(): colonic glands, FHL2 revealed with DAB, haematoxylin counterstain; "

@@ -20,9 +20,8 @@ from ..panels.training import TrainingPanel
 
 if TYPE_CHECKING:
     from ..session import Session
-    from ..session.jobs import Job
-    from ..session.runs import Run
     from ..session.events import PopulationsChanged
+    from ..session.jobs import Job
 
 __all__ = ["CellsWorkflow", "cells"]
 
@@ -128,13 +127,6 @@ class CellsWorkflow(Panel):
 
         if not self.session.jobs.inline:
             self.session.jobs.submit(load, "loading the learning libraries")
-
-    def _show_predictions(self, run: Run) -> None:
-        """After a training the image shows what it learned, unless something else was chosen to look at."""
-        view = self.session.view
-        learned = run.state in ("done", "stopped") and run.level == self.session.level
-        if learned and view.color_by == "labels" and not view.blind:
-            self.session.set_view(color_by="Pred_AVG")
 
     def _label(self, key: str, held: list[str]) -> str:
         """A labelling key pressed on the image does what it does in the labelling panel."""
