@@ -13,14 +13,13 @@ from celltune_nb.panels.panel import Panel
 from celltune_nb.session import Session
 from celltune_nb.session.events import LabelsChanged, ViewChanged
 
-from .questions import question, summary
+from .questions import KEYS, question, summary
 from .walk import look_at
 
 __all__ = ["AuditPanel"]
 
 #: Cells drawn unless another number is given: an accuracy of 90 % is then known to about ±4 points.
 DRAWN = 200
-_KEYS = {"ArrowRight": "skip", "s": "skip", "ArrowLeft": "back", "Backspace": "back", "Escape": "pause"}
 
 
 class AuditPanel(Panel):
@@ -222,10 +221,10 @@ class AuditPanel(Panel):
         self._show()
 
     def _key(self, key: str) -> None:
-        if not self.running:
+        if not self.running or key not in KEYS:
             return
-        if key in _KEYS:
-            getattr(self, _KEYS[key])()
+        if KEYS[key] != "assign":
+            getattr(self, KEYS[key])()
             return
         for category in self.session.categories:
             if category.key == key:
@@ -234,7 +233,7 @@ class AuditPanel(Panel):
     # ------------------------------------------------------------------ what is shown
 
     def _show(self, *, focus: bool = False) -> None:
-        self._live.key_names = [*"123456789", *_KEYS] if self.running else []
+        self._live.key_names = list(KEYS) if self.running else []
         session = self.session
         if not self.running or self.current is None:
             self._live.html = summary(session.audit, self._wanted, locked=session.read_only)

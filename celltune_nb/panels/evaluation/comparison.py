@@ -68,7 +68,7 @@ class Comparison:
         """What a matrix shows of it."""
         one, two = self.names
         return content(
-            self.table, colors, row_title=one, column_title=two, notes=("agree", "agree"), total=f"{self.rate:.0%}",
+            self.table, colors, row_title=one, column_title=two, notes=("agree %", "agree %"), total=f"{self.rate:.0%}",
             label=f"Agreement of the two models: rows are {one}, columns {two}",
             sentence=lambda a, b, figures:
                 f"Both say {a}: {figures}" if a == b else f"{one} says {a}, {two} {b}: {figures}",

@@ -98,7 +98,9 @@ class EvaluationPanel(Panel):
         self._agreement_words = theme.text()
         self._models = theme.text()
         self._walker = theme.Live()
-        self._walker.add_class("ct-ev-walking")
+        # In a box: the browser side of anywidget 0.11 does not follow classes that change later.
+        self._walking = theme.column(self._walker)
+        self._walking.add_class("ct-ev-walking")
         for verb, act in (
             ("next", self.next),
             ("previous", self.previous),
@@ -113,7 +115,7 @@ class EvaluationPanel(Panel):
             _page("models", "Agreement of the models", self._agreement_words, self._agreement, self._models),
         ])  # fmt: skip
         self._views.add_class("ct-ev-views")
-        self._report = theme.column(self._head, self._view, self._views, self._walker)
+        self._report = theme.column(self._head, self._view, self._views, self._walking)
         self._report.add_class("ct-ev-report")
         self.widget = [self._report, self.audit.widget]
         self._root.add_class("ct-evaluation")
@@ -333,8 +335,8 @@ class EvaluationPanel(Panel):
             return None
 
     def _draw_walker(self) -> None:
-        _class(self._walker, "ct-ev-elsewhere", self.shown not in ("confusion", "models"))
-        _class(self._walker, "ct-ev-none", not len(self.walk))
+        _class(self._walking, "ct-ev-elsewhere", self.shown not in ("confusion", "models"))
+        _class(self._walking, "ct-ev-none", not len(self.walk))
         self._walker.html = self.walk.markup()
 
 

@@ -71,7 +71,7 @@ def content(
     row_title, column_title : str
         What rows and columns are: "truth", "predicted".
     notes : (str, str)
-        What the share on the diagonal of a row (at its right) and of a column (at its foot) is called.
+        What the share, in percent, on the diagonal of a row (at its right) and of a column (at its foot) is called.
     label : str
         What a screen reader calls the table.
     sentence : callable
@@ -123,7 +123,7 @@ def _diagonal(
     counts: NDArray[np.float64], hits: NDArray[np.bool_], sums: NDArray[np.float64], axis: int
 ) -> list[str]:
     right = np.where(hits, counts, 0).sum(axis=axis) if counts.size else sums
-    return [f"{part / whole:.0%}" if whole else "–" for part, whole in zip(right, sums, strict=True)]
+    return [f"{100 * part / whole:.0f}" if whole else "–" for part, whole in zip(right, sums, strict=True)]
 
 
 def short(count: float) -> str:
@@ -141,7 +141,7 @@ def confusion(evaluation: Evaluation, colors: Mapping[str, str]) -> dict[str, An
     pairs = np.bincount(evaluation.truth * k + evaluation.predicted, minlength=k * k).reshape(k, k)
     return content(
         pd.DataFrame(pairs, index=list(names), columns=list(names)), colors,
-        row_title="truth", column_title="predicted", notes=("recall", "precision"), total=f"{evaluation.accuracy:.0%}",
+        row_title="truth", column_title="predicted", notes=("recall %", "precision %"), total=f"{evaluation.accuracy:.0%}",
         weights=evaluation.confusion.to_numpy(np.float64) if evaluation.kind == "audit" else None,
         label="Confusion matrix: rows are the truth, columns the prediction",
         sentence=lambda truth, predicted, figures:

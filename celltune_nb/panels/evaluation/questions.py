@@ -11,7 +11,13 @@ from celltune_nb.session import Session
 from celltune_nb.session.evaluating import ENOUGH_AUDITED
 from celltune_nb.session.sampling import Audit
 
-__all__ = ["needed", "question", "summary"]
+__all__ = ["KEYS", "needed", "question", "summary"]
+
+#: Keys that the card answers to, and what each means; the image leaves them alone while the focus is in the card.
+KEYS = {
+    **dict.fromkeys("123456789", "assign"), "s": "skip", "ArrowRight": "skip", "ArrowLeft": "back",
+    "Backspace": "back", "Escape": "pause",
+}  # fmt: skip
 
 _PURPOSE = (
     "Cells drawn by chance, labelled without seeing predictions and never trained on: "
@@ -109,7 +115,8 @@ def question(session: Session, audit: Audit, item: int, label: str, *, returns: 
         ], cls="ct-line"),
         tag("div", hint, cls="ct-line"),
         tag("p", needed(audit.labelled, len(audit.ids)), " Predictions are hidden meanwhile.", cls="ct-muted ct-small"),
-    ], cls="ct-ev-audit ct-ev-asking", tabindex="-1", focus="" if focus else None)  # fmt: skip
+    ], cls="ct-ev-audit ct-ev-asking", tabindex="-1", focus="" if focus else None,
+        data_keys=" ".join(KEYS))  # fmt: skip
 
 
 def _choice(category: Category, chosen: bool) -> Markup:

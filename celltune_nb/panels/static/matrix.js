@@ -6,7 +6,7 @@
 //          picked [row, column] or []
 // Sends    pick {row, column}
 
-const LEAST = 22; // CSS pixels of a cell; below, three digits cannot be read
+const LEAST = 20; // CSS pixels of a cell; below, three digits cannot be read
 const MOST = 76;
 const FLAT = 58; // from this width on, the columns' names lie flat
 
@@ -108,6 +108,7 @@ class Grid {
     node.style.setProperty("--share", share === 0 ? 0 : 0.06 + 0.86 * share);
     node.classList.toggle("ct-mx-strong", share > 0.58);
     node.classList.toggle("ct-mx-empty", text === "");
+    node.classList.toggle("ct-mx-long", text.length > 3);
     return node;
   }
 
@@ -116,8 +117,11 @@ class Grid {
     const data = this.model.get("data");
     if (!data.rows?.length || !this.el.clientWidth) return;
     const longest = Math.max(...data.rows.map((row) => row.name.length), 6);
-    const gutter = clamp(26 + 6.8 * longest, 64, clamp(this.el.clientWidth * 0.28, 84, 170));
-    const notes = data.rowNotes ? 44 : 0;
+    let gutter = clamp(26 + 6.8 * longest, 60, clamp(this.el.clientWidth * 0.28, 66, 170));
+    const notes = data.rowNotes ? 38 : 0;
+    // Names give way before the table has to scroll.
+    const spare = this.el.clientWidth - notes - LEAST * data.columns.length - 2;
+    if (spare < gutter && spare > 56) gutter = spare;
     const width = Math.floor(clamp((this.el.clientWidth - gutter - notes - 2) / data.columns.length, LEAST, MOST));
     const flat = width >= FLAT && Math.max(...data.columns.map((column) => column.name.length)) * 6.6 + 18 < width * 1.1;
     this.el.style.setProperty("--cell", `${width}px`);
