@@ -62,7 +62,7 @@ class AuditPanel(Panel):
         self.listen(session.labels_changed, self._labelled)
         self.listen(session.items_changed, self._show)
         self.listen(session.categories_changed, self._categories)
-        self.listen(session.selection_changed, self._show)
+        self.listen(session.selection_changed, self._selected)
         self.listen(session.view_changed, self._viewed)
         self.listen(session.access_changed, self._access)
         self._show()
@@ -198,6 +198,10 @@ class AuditPanel(Panel):
         if not self.running:
             self._level = self.session.level
         self._show()
+
+    def _selected(self) -> None:
+        if self.running:
+            self._show()
 
     def _viewed(self, event: ViewChanged) -> None:
         if not self.running or not event.fields & {"blind", "color_by"}:
