@@ -42,7 +42,7 @@ viewport.on_camera(lambda camera, final: hear("camera", camera.y, camera.x, came
 # as fast as they are shown: each frame is asked for when the one before has arrived
 def play(goal):
     def on():
-        while viewport._frame < goal:
+        while viewport._frames.count < goal:
             viewport.refresh()
             time.sleep(0.005)
         hear("frames", goal)

@@ -188,11 +188,11 @@ def test_a_reloaded_page_gets_a_frame_although_the_last_was_never_acknowledged(s
 def test_an_error_while_rendering_is_shown_in_place_and_goes_away(scene, wire):
     scene.show()
     scene.ack()
-    good, scene.viewport._render = scene.viewport._render, lambda camera, dpr: 1 / 0
+    good, scene.viewport._frames.render = scene.viewport._frames.render, lambda camera, dpr: 1 / 0
     scene.viewport.refresh()
     assert isinstance(scene.viewport.error, ZeroDivisionError)
     assert wire.custom(scene.layer, "note")[-1]["text"] == "division by zero"
-    scene.viewport._render = good
+    scene.viewport._frames.render = good
     scene.viewport.refresh()
     assert scene.viewport.error is None
     assert wire.custom(scene.layer, "note")[-1]["text"] == ""

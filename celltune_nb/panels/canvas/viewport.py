@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol, cast
@@ -12,25 +10,18 @@ from typing import Any, Literal, Protocol, cast
 import ipywidgets as widgets
 import numpy as np
 import numpy.typing as npt
-from ipycanvas import Canvas
 
 from celltune_nb.errors import InputError
+from celltune_nb.panels.canvas.frames import Frames, as_json
 from celltune_nb.panels.canvas.layer import PixelLayer
-from celltune_nb.panels.canvas.vectors import Drawing, Shape, drawing, scale_bar
+from celltune_nb.panels.canvas.surface import VectorSurface
+from celltune_nb.panels.canvas.vectors import Shape
 from celltune_nb.render.camera import MAX_ZOOM, MIN_ZOOM, Camera
-from celltune_nb.render.encode import jpeg
 
 __all__ = ["Viewport"]
 
-_log = logging.getLogger("celltune_nb")
-
-#: A frame that was not acknowledged for this long (s) is given up: its page has gone.
-LOST_AFTER = 2.0
 #: Device pixels of a frame at most; a larger screen gets a coarser picture instead of a slow one.
 MOST_PIXELS = 12_000_000
-#: Corners of vector shapes that may be sent along with every frame of a gesture.
-FEW_CORNERS = 20_000
-
 Mode = Literal["pan", "rectangle"]
 Modifiers = frozenset[str]
 
@@ -70,8 +61,6 @@ class Viewport:
     ----------
     widget : ipywidgets.Box
         What goes into a layout; ``display(viewport)`` shows it too.
-    error : Exception or None
-        What the last call of ``render`` raised; its message is shown over the image.
     """
 
     def __init__(
@@ -82,7 +71,7 @@ class Viewport:
         height: int | str = 600,
         label: str = "Image",
     ) -> None:
-        self._render = render
+        self._frames = Frames(render, self._send)
         self._lock = threading.RLock()
         self._closed = False
         self._camera = Camera(0.0, 0.0, 1.0, height if isinstance(height, int) else 600, 800)
@@ -92,42 +81,30 @@ class Viewport:
         self._epoch = 0
         self._told: tuple[float, float, float] | None = None
         self._moving = False
-        self._stale = True
-        self._undrawn = True
-        self._drawn: Camera | None = None
-        self._fixed_drawn: tuple[Camera, float] | None = None
-        self._frame = 0
-        self._in_flight: int | None = None
-        self._sent = 0.0
-        self._shapes: dict[str, Sequence[Shape]] = {}
-        self._image_drawing = Drawing([])
-        self._canvas_shapes: list[Shape] = []
-        self._pixel_size: float | None = None
-        self._shows_scale_bar = False
         self._tooltip = ""
-        self.error: Exception | None = None
         self._callbacks: dict[str, list[Callable[..., object]]] = {}
 
-        self._vectors, self._fixed = Canvas(width=1, height=1), Canvas(width=1, height=1)
-        self._vectors.add_class("ct-vectors")
-        self._fixed.add_class("ct-fixed")
-        self._layer = PixelLayer(label=label, vectors=f"IPY_MODEL_{self._vectors.model_id}")
+        self._surface = VectorSurface(self._redraw)
+        self._layer = PixelLayer(label=label, vectors=f"IPY_MODEL_{self._surface.layers[0].model_id}")
         css_height = f"{height}px" if isinstance(height, int) else height
         self.widget = widgets.Box(
-            [self._layer, self._vectors, self._fixed],
+            [self._layer, *self._surface.layers],
             layout=widgets.Layout(width="100%", height=css_height, flex="0 0 auto", overflow="hidden"),
         )
         self.widget.add_class("ct-viewport")
         self._worker = latest(self._work)
         self._layer.on_msg(self._receive)
-        for canvas in (self._vectors, self._fixed):
-            canvas.on_client_ready(self._redraw)
 
     def __repr__(self) -> str:
         return f"Viewport({self._camera!r}, mode={self.mode!r})"
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget._repr_mimebundle_(**options)
+
+    @property
+    def error(self) -> Exception | None:
+        """What the last call of ``render`` raised; its message is shown over the image."""
+        return self._frames.error
 
     # ------------------------------------------------------------------ camera
 
@@ -164,8 +141,7 @@ class Viewport:
 
     def refresh(self) -> None:
         """Render again with the same camera: colours, contrast or opacity have changed."""
-        with self._lock:
-            self._stale = True
+        self._frames.due = True
         self._worker.request()
 
     # ------------------------------------------------------------------ behaviour
@@ -214,19 +190,12 @@ class Viewport:
 
     def draw_shapes(self, shapes: Sequence[Shape], group: str = "") -> None:
         """Replace the vector shapes of a group (each group is drawn over the ones named before it)."""
-        with self._lock:
-            if not shapes and group not in self._shapes:
-                return
-            self._shapes[group] = tuple(shapes)
-            every = [shape for members in self._shapes.values() for shape in members]
-            self._image_drawing = Drawing([shape for shape in every if shape.space == "image"])
-            self._canvas_shapes = [shape for shape in every if shape.space == "canvas"]
-        self._redraw()
+        if self._surface.replace_group(shapes, group):
+            self._redraw()
 
     def show_scale_bar(self, pixel_size: float | None, *, visible: bool = True) -> None:
         """Show a scale bar; ``pixel_size`` in micrometres per pixel, None to measure in pixels."""
-        with self._lock:
-            self._pixel_size, self._shows_scale_bar = pixel_size, visible
+        self._surface.set_scale_bar(pixel_size, visible)
         self._redraw()
 
     # ------------------------------------------------------------------ callbacks
@@ -283,7 +252,8 @@ class Viewport:
         kind = content.get("type")
         held = frozenset(content.get("modifiers", ()))
         if kind == "ack":
-            self._acknowledged(content["frame"])
+            if self._frames.acknowledged(content["frame"]) and (self._frames.due or self._surface.due):
+                self._worker.request()
         elif kind == "camera":
             self._moved(content)
         elif kind == "size":
@@ -306,18 +276,9 @@ class Viewport:
         """A page opened or was reloaded: it has no frame, and the views of the page before are gone."""
         with self._lock:
             self._sizes.clear()
-            self._in_flight = None
             self._told = None
-            self._stale = self._undrawn = True
-
-    def _acknowledged(self, frame: int) -> None:
-        with self._lock:
-            if frame != self._in_flight:
-                return
-            self._in_flight = None
-            due = self._stale or self._undrawn
-        if due:
-            self._worker.request()
+        self._surface.expire()
+        self._frames.start_over()
 
     def _moved(self, content: dict[str, Any]) -> None:
         with self._lock:
@@ -326,8 +287,8 @@ class Viewport:
                 return
             camera = replace(self._camera, y=content["y"], x=content["x"], zoom=content["zoom"])
             self._moving = not content["final"]
-            self._stale = self._stale or camera != self._camera
-            self._undrawn = True
+            self._frames.due = self._frames.due or camera != self._camera
+            self._surface.due = True
             self._fit = None
             self._camera = camera
             self._told = (camera.y, camera.x, camera.zoom)
@@ -349,7 +310,7 @@ class Viewport:
                 self._camera = Camera.fit(self._fit, height, width)
             camera = self._camera
             shape = self._fit
-            self._stale = self._undrawn = True
+            self._frames.due = self._surface.due = True
         if shape is not None:
             self._layer.zoom_range = [max(MIN_ZOOM, min(camera.zoom / 2, 1.0)), MAX_ZOOM]
         self._tell_camera()
@@ -373,9 +334,7 @@ class Viewport:
             self._send({"type": "camera", "y": now[0], "x": now[1], "zoom": now[2], "epoch": self._epoch})
 
     def _redraw(self) -> None:
-        with self._lock:
-            self._undrawn = True
-            self._fixed_drawn = None
+        self._surface.expire()
         self._worker.request()
 
     def _work(self, *_arguments: Any) -> None:
@@ -384,58 +343,13 @@ class Viewport:
             if self._closed or not self._sizes:
                 return
             camera, dpr = self._camera, self._dpr
-            free = self._in_flight is None or time.monotonic() - self._sent > LOST_AFTER
-            render = self._stale and free
-            if render:
-                self._stale = False
-            heavy = self._moving and self._image_drawing.size > FEW_CORNERS
-            draw = self._undrawn and not heavy
-            if draw:
-                self._undrawn = False
-        if render:
-            self._send_frame(camera, dpr)
-        if draw:
-            self._draw_vectors(camera, dpr)
-
-    def _send_frame(self, camera: Camera, dpr: float) -> None:
-        try:
-            data = jpeg(self._render(camera, dpr))
-        except Exception as error:  # noqa: BLE001 - shown in place; the worker must go on
-            _log.debug("a frame could not be rendered", exc_info=True)
-            self.error = error
-            self._send({"type": "note", "text": str(error) or type(error).__name__})
-            return
-        if self.error is not None:
-            self.error = None
-            self._send({"type": "note", "text": ""})
-        with self._lock:
-            self._frame += 1
-            self._in_flight, self._sent = self._frame, time.monotonic()
-        self._send({"type": "frame", "id": self._frame, "camera": _as_json(camera)}, [data])
-
-    def _draw_vectors(self, camera: Camera, dpr: float) -> None:
-        with self._lock:
-            shapes = self._image_drawing
-            fixed = list(self._canvas_shapes)
-            if self._shows_scale_bar:
-                fixed += scale_bar(camera, self._pixel_size)
-            # What is fixed to the canvas depends on zoom and size, not on where the camera is.
-            key = (replace(camera, y=0.0, x=0.0), dpr)
-            fixed_due = key != self._fixed_drawn
-            self._fixed_drawn = key
-            self._drawn = camera
-        height, width = round(camera.height * dpr), round(camera.width * dpr)
-        self._send({"type": "vectors", "camera": _as_json(camera)})
-        due = [(self._vectors, shapes)] + ([(self._fixed, Drawing(fixed))] if fixed_due else [])
-        for canvas, contents in due:
-            if self._closed:
-                return
-            if (canvas.height, canvas.width) != (height, width):
-                with canvas.hold_sync():
-                    canvas.height, canvas.width = height, width
-            with drawing(canvas):
-                canvas.clear()
-                contents.draw(canvas, camera, dpr)
+            frame = self._frames.take()
+            vectors = self._surface.take(gesture=self._moving)
+        if frame:
+            self._frames.deliver(camera, dpr)
+        if vectors:
+            self._send({"type": "vectors", "camera": as_json(camera)})
+            self._surface.draw(camera, dpr)
 
     # ------------------------------------------------------------------ end
 
@@ -446,7 +360,7 @@ class Viewport:
         self._closed = True
         self._worker.close()
         self._callbacks.clear()
-        for part in (self.widget, self._layer, self._vectors, self._fixed):
+        for part in (self.widget, self._layer, *self._surface.layers):
             part.layout.close()
             part.close()
 
@@ -456,7 +370,3 @@ def _canonical(key: str) -> str:
     *held, name = key.split("+") if key != "+" and not key.endswith("++") else [*key[:-2].split("+"), "+"]
     name = name.lower() if len(name) == 1 else name
     return "+".join([*sorted(part.lower() for part in held if part), name])
-
-
-def _as_json(camera: Camera) -> dict[str, float]:
-    return {"y": camera.y, "x": camera.x, "zoom": camera.zoom, "height": camera.height, "width": camera.width}
