@@ -232,6 +232,23 @@ def test_another_level_ends_it(panel, session):
     assert "no category yet to give" in panel.message
 
 
+def test_cells_of_a_table_without_images_are_audited_too(tmp_path):
+    import pandas as pd
+
+    table = pd.DataFrame(
+        {"image": "slide", "cellID": range(1, 41), "x": 1.0, "y": 2.0, "CD8": np.arange(40.0)}
+    )
+    with ct.Session.create(tmp_path / "project", jobs=Jobs(inline=True)) as session:
+        session.import_cells(table, x="x", y="y", features=["CD8"])
+        session.categories.add("A")
+        panel = AuditPanel(session)
+        ids = begun(panel, 3)
+        assert f"cell {ids[0] + 1 - session.items.index[0]} in slide" in words(panel)
+        panel.assign("A")
+        assert panel.current == ids[1]
+        panel.close()
+
+
 def test_who_can_only_look_cannot_draw(project, tmp_path):
     folder = shutil.copytree(project, tmp_path / "project")
     with ct.Session.open(folder, read_only=True, jobs=Jobs(inline=True)) as session:

@@ -31,8 +31,8 @@ def look_at(session: Session, item: int) -> None:
     table = session.table
     position = int(session.positions([item])[0])
     number = int(table.images[position])
-    if number < 0:
-        return
+    if number < 0 or table.names[number] not in session.images:
+        return  # cells of a table that came without their image
     center = (float(table.y[position]), float(table.x[position]))
     wanted = _zoom(session, position)
     zoom = session.view.zoom
