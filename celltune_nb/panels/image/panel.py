@@ -27,7 +27,7 @@ __all__ = ["ImagePanel"]
 _CSS = Path(__file__).parents[1] / "static" / "image.css"
 
 #: Said beneath the image while there is nothing else to say.
-_HINT = "Drag a rectangle, press S to sample in it, then 1–9 to label · Click a cell to select it · Space-drag moves · H lists all keys"
+_HINT = "Drag a rectangle, S samples in it, 1–9 label · Click selects · Space-drag moves · H: all keys"
 
 
 #: What keys do to labels and samples; the other keys are about looking.
