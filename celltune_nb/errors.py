@@ -72,5 +72,7 @@ class TrainingError(CellTuneError):
 class Cancelled(CellTuneError):
     """Long work was cancelled; nothing of it is kept."""
 
-    def __init__(self, message: str = "The work was cancelled; nothing was changed. Start it again when you like."):
+    def __init__(
+        self, message: str = "The work was cancelled; nothing was changed. Start it again when you like."
+    ):
         super().__init__(message)

@@ -156,8 +156,8 @@ def label_source(session: Session, ids: NDArray[np.int64], category: str) -> str
     * ``batch`` – several others;
     * ``click`` – one cell.
     """
-    audit = session.audit.ids
-    if len(audit) and np.isin(ids, audit).all():
+    # Only what was labelled without seeing a prediction counts as audited.
+    if session.view.blind and np.isin(ids, session.audit.ids).all():
         return "audit"
     inside = len(ids) > 1 and _in_rectangle(session, ids)
     # A sample was drawn by chance: that most of it is predicted otherwise is the models' affair.

@@ -36,9 +36,9 @@ def evaluate(
     if len(judged[0]) >= ENOUGH_AUDITED:
         return _from_audit(session, run, *judged)
     found = _out_of_fold(session, run, progress, stop)
-    if len(judged[0]):
+    if n := len(judged[0]):
         found.warnings.append(
-            f"The audit sample has {len(judged[0])} labels; from {ENOUGH_AUDITED} on the figures speak from it."
+            f"The audit sample has {n} label{'s' if n > 1 else ''}; from {ENOUGH_AUDITED} on the figures speak from it."
         )
     return found
 
@@ -48,14 +48,16 @@ def _audited(
 ) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float64]]:
     """Positions, category codes and inclusion probabilities of the labelled audit items.
 
-    Items of a category that is kept out of training have no right answer among the models' and are left out.
+    Items of a category that is kept out of training have no right answer among the models' and are left out,
+    and so are items that were labelled with the predictions in sight.
     """
     audit = session.audits.of(level)
     with session.lock:
         state = session.book.level(level)
         codes = state.codes_of(audit.ids)
         usable = [c.code for c in state.categories if c.name != UNKNOWN and not c.exclude_from_training]
-    use = np.isin(codes, usable) & (audit.inclusion > 0)
+        blind = session.book.sources(level, audit.ids) == "audit"
+    use = np.isin(codes, usable) & blind & (audit.inclusion > 0)
     return session.positions(audit.ids[use]), codes[use], audit.inclusion[use]
 
 

@@ -109,15 +109,13 @@ def add_image(
                 name, array, names, dense, pixel_size=pixel_size, group=None if group is None else str(group),
                 contrast=contrast,
             )  # fmt: skip
-            table = session.table.extended(
-                name,
-                index.labels if index else np.empty(0, np.int64),
-                index.y if index else np.empty(0),
-                index.x if index else np.empty(0),
-                bbox=index.bbox if index else np.empty((0, 4), np.int32),
-                border=index.border_distance if index else np.empty(0, np.float32),
-                group=None if group is None else str(group),
-            )
+            # An image without a mask has no place among the items until a table brings its cells.
+            table = session.table
+            if index is not None:
+                table = table.extended(
+                    name, index.labels, index.y, index.x, bbox=index.bbox, border=index.border_distance,
+                    group=None if group is None else str(group),
+                )  # fmt: skip
             session.project.save_items(table)
             session.project.save()  # the step that makes the image part of the project
         except BaseException:
@@ -253,7 +251,9 @@ def import_cells(
             )
         for name in new:
             rows = np.flatnonzero(frame[image].astype(str) == name)
-            items = items.extended(name, cells[rows], positions[rows, 0], positions[rows, 1])
+            known = session.images.get(name)
+            own = known.group if known is not None else None
+            items = items.extended(name, cells[rows], positions[rows, 0], positions[rows, 1], group=own)
     with session.writing():
         old, session.table = session.table, items
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from .project import Project
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Populations", "load_populations", "save_population"]
+__all__ = ["Populations", "load_populations", "remove_population", "save_population"]
 
 
 class Populations(Mapping[str, PopulationSet]):
@@ -56,7 +56,9 @@ class Populations(Mapping[str, PopulationSet]):
         for other in self._session.levels.names:
             if other != active:
                 yield f"{other}/labels"
-        others = sorted((key for key in list(self._sets) if key[0] != active), key=lambda k: (k[0], _place(k[1])))
+        others = sorted(
+            (key for key in list(self._sets) if key[0] != active), key=lambda k: (k[0], _place(k[1]))
+        )
         yield from (f"{level}/{name}" for level, name in others)
 
     def __len__(self) -> int:
@@ -69,10 +71,12 @@ class Populations(Mapping[str, PopulationSet]):
         """Names that are there now, the active level's first."""
         return list(self)
 
-    def put(self, sets: list[PopulationSet]) -> None:
-        """Add or replace sets (the session tells its listeners)."""
-        for item in sets:
-            self._sets[item.level, item.name] = item
+    def put(self, sets: list[PopulationSet], *, instead: Collection[str] = ()) -> None:
+        """Add or replace sets, and drop those of the same level named *instead* (the session tells its listeners)."""
+        kept = {
+            key: item for key, item in self._sets.items() if key[1] not in instead or key[0] != sets[0].level
+        }
+        self._sets = {**kept, **{(item.level, item.name): item for item in sets}}
 
     def _split(self, name: str) -> tuple[str, str]:
         level, slash, bare = name.rpartition("/")
@@ -123,6 +127,11 @@ def save_population(project: Project, item: PopulationSet) -> None:
         project.path("populations", name),
         lambda stream: pq.write_table(table, stream, compression="zstd", use_dictionary=["code"]),
     )
+
+
+def remove_population(project: Project, item: PopulationSet) -> None:
+    """Remove a stored set."""
+    project.path("populations", _file_name(item)).unlink(missing_ok=True)
 
 
 def load_populations(project: Project) -> tuple[list[PopulationSet], list[str]]:

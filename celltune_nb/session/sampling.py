@@ -55,6 +55,8 @@ class Audit:
         Draw by draw, ascending within each.
     todo : ndarray of int64
         Those not labelled yet.
+    labelled : int
+        How many were labelled blind; one that was labelled with predictions in sight does not count.
     inclusion : ndarray of float64
         Probability with which each of *ids* came into the sample.
     """
@@ -62,11 +64,7 @@ class Audit:
     ids: NDArray[np.int64]
     todo: NDArray[np.int64]
     inclusion: NDArray[np.float64]
-
-    @property
-    def labelled(self) -> int:
-        """How many have a label."""
-        return len(self.ids) - len(self.todo)
+    labelled: int = 0
 
 
 class Audits:
@@ -86,8 +84,9 @@ class Audits:
         with session.lock:
             ids, draws = self._ids(level)
             codes = session.book.level(level).codes_of(ids)
+            blind = int(np.count_nonzero(session.book.sources(level, ids) == "audit"))
         inclusion = self.inclusion(level)[session.table.positions(ids)] if draws else np.empty(0)
-        return Audit(ids, ids[codes == 0], inclusion)
+        return Audit(ids, ids[codes == 0], inclusion, blind)
 
     def inclusion(self, level: str) -> NDArray[np.float64]:
         """Probability with which every item could have come into the sample so far, in row order."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 # Long because it is the public contract: a verb each, with its documentation; the work lies in the modules beside it.
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -210,9 +210,16 @@ class Session:
         """Why the session can only look; empty when it may write."""
         return self.access.reason
 
-    def writing(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def writing(self) -> Iterator[None]:
         """The lock, for a short change; refuses when the session may only look."""
-        return self.access.writing()
+        could_write = not self.read_only
+        try:
+            with self.access.writing():
+                yield
+        finally:
+            if could_write and self.read_only:
+                self.emit(self.access_changed, AccessChanged(True, self.access.reason))
 
     def take_over(self) -> None:
         """Write here from now on; the session that wrote so far turns read-only."""

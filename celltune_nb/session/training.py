@@ -18,7 +18,7 @@ from . import runs as run_files
 from .exporting import label_table
 from .files import write_atomically
 from .jobs import Job
-from .populations import save_population
+from .populations import remove_population, save_population
 from .runs import Run
 
 if TYPE_CHECKING:
@@ -254,8 +254,18 @@ def _commit(
     run_files.save_run(run, session.project.path("runs", run.id))
     for item in sets:
         save_population(session.project, item)
+    # A training with fewer models leaves no answer of an older one behind.
+    prefix = "" if run.level == session.level else f"{run.level}/"
+    old = [
+        s for name, s in session.populations.items() if name.startswith((f"{prefix}Pred_", f"{prefix}Round_"))
+    ]
+    stale = [s for s in old if s.level == run.level and s.name not in {item.name for item in sets}]
     with session.writing():
-        session.populations.put(sets)
+        session.populations.put(sets, instead={s.name for s in stale})
+    for item in stale:
+        remove_population(session.project, item)
+    if session.view.color_by not in (None, *session.populations):
+        session.set_view(color_by="Pred_AVG")
     session.changed_populations([item.name for item in sets])
 
 

@@ -86,3 +86,12 @@ def test_audit_items_that_nobody_can_name_are_left_out(session: Session) -> None
     session.label(ids[:5], "Ambiguous", source="audit")
     _answer(session, ids[5:])
     assert session.evaluate().n == 65
+
+
+def test_audit_cells_labelled_with_predictions_in_sight_do_not_count(session: Session) -> None:
+    label_some(session)
+    session.train(wait=True)
+    ids = session.draw_audit(60, seed=3)
+    _answer(session, ids[:55], source="click")
+    assert session.audit.labelled == 0
+    assert session.evaluate().kind == "out-of-fold"

@@ -171,3 +171,14 @@ def test_conflicts_are_settled_as_asked(session: Session) -> None:
     assert session.labels.to_pandas()["category"].to_dict() == {1: "A", 2: "new kind"}
     session.import_labels(table)
     assert session.labels.to_pandas()["category"].to_dict() == {1: "B", 2: "new kind"}
+
+
+def test_a_table_brings_the_cells_of_an_image_without_a_mask(empty: Session) -> None:
+    empty.add_image("bare", IMAGE, channels=["x", "y"], group="donor 1")
+    empty.add_image("masked", IMAGE, MASK, channels=["x", "y"], group="donor 2")
+    assert len(empty.items) == 2
+    table = pd.DataFrame({"image": ["bare"] * 2, "cellID": [1, 2], "y": [1.0, 6.0], "x": [1.0, 6.0]})
+    empty.import_cells(table, x="x", y="y")
+    assert empty.items["image"].tolist() == ["masked", "masked", "bare", "bare"]
+    assert empty.items["group"].tolist()[-1] == "donor 1"
+    assert empty.item_at("bare", 6, 5) == 4

@@ -229,3 +229,12 @@ def test_blind_means_that_no_prediction_is_shown(session: Session) -> None:
     session.set_view(blind=True)
     assert session.view.color_by == "labels"
     assert session.describe(1).prediction is None
+
+
+def test_a_lease_lost_while_writing_is_told(session: Session) -> None:
+    told = []
+    session.access_changed.connect(told.append)
+    with Session.open(session.folder), pytest.raises(ReadOnlyError):
+        session.label([1], "A")
+    assert [change.read_only for change in told] == [True]
+    assert "opened again elsewhere" in told[0].reason

@@ -153,3 +153,16 @@ def test_items_added_after_measuring_are_unknown_not_wrong(session: Session) -> 
     session.measure(rings=False, neighbours=False)
     session.train(("xgboost",), wait=True)
     assert len(session.populations["Pred_AVG"]) == 400
+
+
+def test_a_training_with_one_model_leaves_no_answer_of_the_second(session: Session) -> None:
+    label_some(session)
+    session.train(wait=True)
+    session.set_view(color_by="Pred_MDL2")
+    session.train(("xgboost",), wait=True)
+    assert session.populations.names() == ["labels", "Pred_MDL1", "Pred_AVG", "Round_diff"]
+    assert session.view.color_by == "Pred_AVG"
+    folder = session.folder
+    session.close()
+    with Session.open(folder) as again:
+        assert "Pred_MDL2" not in again.populations

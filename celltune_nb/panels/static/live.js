@@ -32,12 +32,15 @@ function adjust(old, fresh) {
       old.setAttribute(name, value);
     }
   }
+  // Read before the options move from the fresh list into the shown one.
+  const chosen =
+    old.nodeName === "SELECT" ? (fresh.querySelector("option[selected]") ?? fresh.options[0])?.value ?? "" : null;
   adjustChildren(old, fresh);
   if (old.nodeName === "INPUT") {
     if (old.type === "checkbox" || old.type === "radio") old.checked = fresh.hasAttribute("checked");
     else if (reset || !busy(old)) old.value = fresh.getAttribute("value") ?? "";
   } else if (old.nodeName === "SELECT" && (reset || !busy(old))) {
-    old.value = fresh.querySelector("option[selected]")?.value ?? fresh.options[0]?.value ?? "";
+    old.value = chosen;
   }
 }
 
