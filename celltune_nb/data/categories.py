@@ -114,6 +114,11 @@ class CategorySet(Sequence[Category]):
         return [category.name for category in self._categories]
 
     @property
+    def next_code(self) -> int:
+        """The code that the next new category gets."""
+        return self._next_code
+
+    @property
     def by_code(self) -> dict[int, Category]:
         """Code to category."""
         return {category.code: category for category in self._categories}
@@ -189,13 +194,17 @@ class CategorySet(Sequence[Category]):
         return CategorySet([new if c.code == old.code else c for c in self], self._next_code)
 
     def _editable(self, name: str) -> Category:
+        if not isinstance(name, str):
+            raise LabelError(f"{name!r} is not a category's name. Categories: {', '.join(self.names)}.")
         if name == UNKNOWN:
             raise LabelError(f"{UNKNOWN!r} is built in: it cannot be renamed, keyed, excluded or deleted.")
         category: Category = self[name]
         return category
 
     def _new_name(self, name: str) -> str:
-        name = str(name).strip()
+        if not isinstance(name, str):
+            raise LabelError(f"{name!r} is not a name. Write it in quotes.")
+        name = name.strip()
         if not name or len(name) > 80 or not name.isprintable():
             raise LabelError("A category needs a name of 1 to 80 printable characters. Choose another.")
         # Compared without case: "cd8t" beside "CD8T" is a slip, and files on some systems cannot keep them apart.

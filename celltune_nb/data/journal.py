@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FormatError, ProjectVersionError, ReadOnlyError
+from ..errors import FormatError, ProjectError, ProjectVersionError, ReadOnlyError
 from .idcodec import decode_array, decode_ids, encode_array, encode_ids
 
 __all__ = ["SOURCES", "Entry", "Journal", "ProposalRecord"]
@@ -138,6 +138,7 @@ class Journal:
                 self.connection.execute("PRAGMA synchronous=FULL")
                 if version < SCHEMA_VERSION:
                     self.connection.executescript(f"{_TABLES} PRAGMA user_version={SCHEMA_VERSION};")
+            self._inode = path.stat().st_ino
         except sqlite3.DatabaseError as error:
             raise FormatError(
                 f"{path} is not a readable label journal ({error}). Restore it from a copy of the project, or "
@@ -169,6 +170,14 @@ class Journal:
         """A transaction; the lease is checked inside it, so two writers can never interleave."""
         if self.read_only:
             raise ReadOnlyError("This project is open read-only. Take it over, or work on a copy.")
+        try:
+            if self.path.stat().st_ino != self._inode:
+                raise OSError("another file has its name")
+        except OSError as error:
+            raise ProjectError(
+                f"{self.path} was moved, replaced or deleted while it was open ({error}). Put it back, or close the "
+                "session and restore the project from a copy."
+            ) from error
         try:
             self.connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:

@@ -146,6 +146,7 @@ class LabelBook:
     def label(
         self, ids: NDArray[np.int64], codes: NDArray[np.int16] | int, *, level: str, source: str,
         t0: NDArray[np.float64] | None = None, strategy: str | None = None, round: int = 0, user: str = "",
+        categories: CategorySet | None = None,
     ) -> int:  # fmt: skip
         """Give items their categories, as one undoable step.
 
@@ -157,13 +158,15 @@ class LabelBook:
             One category code for all, or one each; 0 removes the label.
         t0 : ndarray of float64, shape (1,) or (n,), optional
             Onset, in frames.
+        categories : CategorySet, optional
+            The level's categories from now on, where the labels bring new ones.
 
         Returns
         -------
         int
             The batch id: number of the journal row.
         """
-        known = self.level(level).categories.by_code
+        known = (categories or self.level(level).categories).by_code
         used = {codes} if isinstance(codes, int) else set(np.unique(codes).tolist())
         if not used <= known.keys():
             raise LabelError(
@@ -180,6 +183,7 @@ class LabelBook:
                 t0=t0 if t0 is None or len(t0) == 1 else t0[order],
                 category=known[codes].name if isinstance(codes, int) else None,
                 source=source, strategy=strategy, round=round, user=user,
+                detail={} if categories is None else categories.to_json(),
             )
         )  # fmt: skip
 
@@ -340,14 +344,16 @@ class LabelBook:
         else:  # a merge moves the category; who gave the label, and when, stays as it was
             batches, after_t0 = before[1], before[2]
         categories = state.categories
-        edited = CategorySet.from_json(entry.detail) if entry.verb == "categories" else categories
+        edited = CategorySet.from_json(entry.detail) if "categories" in entry.detail else categories
         return _Step(entry, before, (codes, batches, after_t0), (categories, edited))
 
     def _put(self, step: _Step, *, forward: bool) -> None:
         state, ids = self.levels[step.entry.level], step.entry.ids
         codes, batches, t0 = step.after if forward else step.before
         other = (step.before if forward else step.after)[0]
-        state.categories = step.categories[1 if forward else 0]
+        # A code is never given twice, not even after the category that had it was undone: predictions may speak of it.
+        newest = max(state.categories.next_code, *(categories.next_code for categories in step.categories))
+        state.categories = CategorySet(step.categories[1 if forward else 0], newest)
         self._last_ids = ids
         size = max([*state.categories.by_code, len(state.tally) - 1, int(other.max(initial=0))]) + 1
         tally = np.bincount(codes, minlength=size) - np.bincount(other, minlength=size)

@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 from .categories import UNKNOWN_COLOR, Category
 from .populations import PopulationSet
 
-__all__ = ["compared", "predicted", "round_diff"]
+__all__ = ["PAIR", "compared", "predicted", "round_diff"]
+
+#: Codes from here on are pairs of categories, far above any category's own code.
+PAIR = 10_000
 
 #: Colours of pairs: they have to stand apart from every category, so they are one family.
 _PAIR_COLORS = ("#FF4FD8", "#C13BFF", "#FF3B6B", "#8A5BFF", "#FF8AE2", "#E03BB0")
@@ -97,7 +100,7 @@ def round_diff(before: PopulationSet, after: PopulationSet) -> PopulationSet:
         "Round_diff", after, np.where(changed, old, 0).astype(np.int16),
         np.where(changed, after.codes, 0).astype(np.int16), by_code, " → ", lambda after, _: after.color,
     )  # fmt: skip
-    kept = [c for c in result.categories if c.code != 0 and c.code not in by_code]
+    kept = [c for c in result.categories if c.code >= PAIR]
     return PopulationSet("Round_diff", after.level, after.ids, result.codes, (same, *kept))
 
 
@@ -110,12 +113,12 @@ def _paired(
     unique, inverse = np.unique(pair[a != b], return_inverse=True)
     extra = [
         Category(
-            span + i,
+            PAIR + i,
             f"{by_code[int(p // span)].name}{sign}{by_code[int(p % span)].name}",
             color(by_code[int(p % span)], i),
         )
         for i, p in enumerate(unique)
     ]
     codes = a.copy()
-    codes[a != b] = (span + inverse).astype(np.int16)
+    codes[a != b] = (PAIR + inverse).astype(np.int16)
     return PopulationSet(name, like.level, like.ids, codes, (*by_code.values(), *extra))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import Cancelled, FormatError, InputError, NotReadyError
 from .boosting import EXTENSIONS, KINDS, Fitted, read
+from .boosting.tuning import checked
 from .machine import threads_for
 
 __all__ = ["Cancelled", "ModelHandle", "ModelSpec"]
@@ -46,6 +47,7 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise InputError(f"There is no model kind {self.kind!r}. Choose from: {', '.join(KINDS)}.")
+        object.__setattr__(self, "params", checked(self.kind, self.params))
 
 
 class ModelHandle:

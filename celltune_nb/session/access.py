@@ -66,6 +66,9 @@ class Access:
         with self._lock:
             if self.read_only:
                 raise ReadOnlyError(f"{self.reason} Nothing was changed.")
+            # Files are replaced outside SQLite's transactions, so the lease is looked at before every change.
+            if self.lost():
+                raise ReadOnlyError(f"{self.reason} Nothing was changed; take it over here to go on.")
             try:
                 yield
             except ReadOnlyError:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..data.categories import UNKNOWN
 from ..errors import NotReadyError
-from .runs import Run, load_models
+from .runs import Run, load_models, trained_on
 from .training import snapshot
 
 if TYPE_CHECKING:
@@ -33,8 +33,16 @@ def evaluate(
     if run.state not in ("done", "stopped"):
         raise NotReadyError(f"That training is {run.state}. Wait until it is done, or evaluate another.")
     judged = _audited(session, run.level)
+    # A cell that was labelled, learned from, unlabelled and then drawn cannot judge what it taught.
+    fresh = ~np.isin(session.table.ids[judged[0]], trained_on(run))
+    judged = (judged[0][fresh], judged[1][fresh], judged[2][fresh])
     if len(judged[0]) >= ENOUGH_AUDITED:
-        return _from_audit(session, run, *judged)
+        found = _from_audit(session, run, *judged)
+        if not fresh.all():
+            found.warnings.append(
+                f"{int((~fresh).sum())} audit cells taught this training before and are left out."
+            )
+        return found
     found = _out_of_fold(session, run, progress, stop)
     if n := len(judged[0]):
         found.warnings.append(

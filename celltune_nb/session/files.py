@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -11,7 +12,13 @@ from uuid import uuid4
 
 from ..errors import FormatError
 
-__all__ = ["read_json", "write_atomically", "write_json"]
+__all__ = ["file_stem", "read_json", "write_atomically", "write_json"]
+
+
+def file_stem(name: str) -> str:
+    """A file name for any text: readable, and different for different texts on every file system."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in name)[:80]
+    return plain if plain == name and name == name.lower() else f"{plain}-{zlib.crc32(name.encode()):08x}"
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:

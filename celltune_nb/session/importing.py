@@ -6,6 +6,8 @@ dropped in silence.
 
 from __future__ import annotations
 
+import copy
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,6 +70,15 @@ def add_image(
     name = str(name).strip()
     if not name or len(name) > 200 or not name.isprintable():
         raise InputError("An image needs a name of 1 to 200 printable characters. Choose another.")
+    if mask is not None and name in session.table.names:
+        raise (
+            InputError(
+                f"A table brought the cells of image {name!r} already. Add the image without mask=, or begin with the images "
+                "and then join the table."
+            )
+            if name not in session.images
+            else InputError(f"There is an image {name!r} already. Give this one another name.")
+        )
     if name in session.images:
         raise InputError(f"There is an image {name!r} already. Give this one another name.")
     if pixel_size is not None and not (np.isfinite(pixel_size) and 0 < pixel_size < 1e6):
@@ -103,7 +114,7 @@ def add_image(
         for i, channel in enumerate(names)
     }
     with session.writing():
-        before = list(session.project.settings["images"])
+        before = copy.deepcopy(session.project.settings)
         try:
             added = session.project.add_image(
                 name, array, names, dense, pixel_size=pixel_size, group=None if group is None else str(group),
@@ -119,8 +130,7 @@ def add_image(
             session.project.save_items(table)
             session.project.save()  # the step that makes the image part of the project
         except BaseException:
-            session.project.settings["images"] = before
-            session.project.settings["items"] = {"kind": session.table.kind, "names": session.table.names}
+            session.project.settings = before
             raise
         session.table = table
         session.images[name] = added
@@ -157,6 +167,8 @@ def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
 
     if isinstance(table, pd.DataFrame):
         frame, name = table, "The table"
+    elif not isinstance(table, str | os.PathLike):
+        raise InputError(f"A table is a DataFrame or a path to CSV or Parquet, not {type(table).__name__}.")
     else:
         path = Path(table).expanduser()
         name = path.name
@@ -172,6 +184,9 @@ def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
             raise FormatError(
                 f"{name} cannot be read as {kind[1:]} ({reason}). Check or save it again."
             ) from error
+    if frame.columns.duplicated().any():
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise InputError(f"{name} has two columns {twice!r}. Rename one of them.")
     missing = [c for c in columns if c not in frame.columns]
     if missing:
         raise InputError(
@@ -225,6 +240,7 @@ def import_cells(
     """See :meth:`celltune_nb.Session.import_cells`."""
     import pandas as pd
 
+    features = None if features is None else [features] if isinstance(features, str) else list(features)
     wanted = [c for c in (image, cell, x, y, group, *(features or ())) if c is not None]
     frame = read_table(table, wanted)
     cells = _whole(frame[cell], cell)
@@ -255,6 +271,7 @@ def import_cells(
             own = known.group if known is not None else None
             items = items.extended(name, cells[rows], positions[rows, 0], positions[rows, 1], group=own)
     with session.writing():
+        sources, settings = dict(session.features_by_name), copy.deepcopy(session.project.settings)
         old, session.table = session.table, items
         try:
             places = _match(session, frame[image], cells)
@@ -269,36 +286,52 @@ def import_cells(
             extra = extra.copy()
             taken = {image, cell, *(features or ())}
             for column in frame.columns:
-                if (
-                    column not in taken
-                    and column not in (x, y, group)
-                    and str(column) not in ("image", "cellID")
-                ):
-                    name = (
-                        str(column) if str(column) not in ("y", "x", "group", "kind") else f"{column}_table"
-                    )
-                    extra[name] = pd.Series(frame[column].to_numpy()[hit], index=places[hit]).reindex(
-                        range(len(items))
-                    )
+                if column in taken or column in (x, y, group) or str(column) in ("image", "cellID"):
+                    continue
+                name = str(column) if str(column) not in ("y", "x", "group", "kind") else f"{column}_table"
+                brought = pd.Series(frame[column].to_numpy()[hit], index=places[hit]).reindex(
+                    range(len(items))
+                )
+                # A second table adds to the first; it does not empty the rows it has nothing to say about.
+                extra[name] = brought.combine_first(extra[name]) if name in extra else brought
             groups = items.groups.copy()
             if group is not None:
-                groups[places[hit]] = frame[group].astype(str).to_numpy(object)[hit]
+                given = frame[group].astype(object)
+                named = given.where(given.isna(), given.astype(str)).where(given.notna(), None)
+                groups[places[hit]] = named.to_numpy(object)[hit]
             session.table = replace(items, extra=extra if len(extra.columns) else None, groups=groups)
             if values is not None and features:
-                matrix = np.full((len(items), len(features)), np.nan, np.float32)
-                matrix[places[hit]] = values[hit]
-                source = FeatureSource(
-                    "table", [str(f) for f in features], [""] * len(features), items.ids, matrix,
-                    {"Default": [str(f) for f in features]}, [str(f) for f in features], {"origin": "table"},
-                )  # fmt: skip
+                source = _table_source(session, items.ids, list(map(str, features)), places[hit], values[hit])
                 session.features_by_name["table"] = session.project.save_features(source)
             session.project.save_items(session.table)
             session.project.save()
         except BaseException:
-            session.table = old
+            session.table, session.features_by_name = old, sources
+            session.project.settings = settings
             raise
     session.changed_items("cells")
     return ImportReport(int(hit.sum()), int((~hit).sum()), 0, _examples(frame[image], cells, places))
+
+
+def _table_source(
+    session: Session,
+    ids: NDArray[np.int64],
+    names: list[str],
+    positions: NDArray[np.int64],
+    values: NDArray[np.float32],
+) -> FeatureSource:
+    """The source ``"table"`` with these features of some items; what an earlier table brought is kept."""
+    before = session.features_by_name.get("table")
+    known = list(before.names) if before is not None else []
+    every = known + [name for name in names if name not in known]
+    matrix = np.full((len(ids), len(every)), np.nan, np.float32)
+    if before is not None:
+        matrix[: len(before), : len(known)] = before.matrix
+    for column, name in enumerate(names):
+        matrix[positions, every.index(name)] = values[:, column]
+    return FeatureSource(
+        "table", every, [""] * len(every), ids, matrix, {"Default": every}, list(every), {"origin": "table"}
+    )
 
 
 def import_labels(session: Session, table: Any, level: str | None, on_conflict: str) -> ImportReport:
@@ -347,12 +380,11 @@ def import_labels(session: Session, table: Any, level: str | None, on_conflict: 
             categories = categories.add(name)
     codes = np.array([categories[n].code for n in classes[keep]], np.int16)
     with session.writing():
-        if categories != state.categories:
-            session.book.edit_categories(level, categories, "categories imported", user=session.user)
         if keep.any():
             session.book.label(
-                ids[keep], codes, level=level, source="import", round=session.round, user=session.user
-            )
+                ids[keep], codes, level=level, source="import", round=session.round, user=session.user,
+                categories=None if categories == state.categories else categories,
+            )  # fmt: skip
         revision = session.book.revision
     session.emit(session.categories_changed, CategoriesChanged(level))
     session.emit(session.labels_changed, LabelsChanged(level, ids[keep], revision))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from ..data.journal import Journal
+from ..errors import ProjectError
 
 __all__ = ["Holder", "Lease", "current_user"]
 
@@ -96,7 +97,13 @@ class Lease:
             Take it from another user too (*Take over here*).
         """
         connection = self._journal.connection
-        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            raise ProjectError(
+                f"The label journal of this project is in use by another program ({error}). Close it there, then "
+                "open the project again."
+            ) from error
         try:
             holder = self.holder()
             if holder and not (force or holder.user == self._user or holder.abandoned):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.categories import UNKNOWN, Category, CategorySet
-from ..data.labels import Level
+from ..data.labels import LabelBook, Level
 from ..errors import LabelError
 
 if TYPE_CHECKING:
@@ -101,31 +101,30 @@ class Categories:
         key : str, optional
             ``"1"`` to ``"9"``; by default the next free one, ``""`` for none.
         """
-        self._edit(self._set(level).add(name, color, key), f"category {name} added", level)
+        self._edit(lambda now: now.add(name, color, key), f"category {name} added", level)
         category: Category = self._set(level)[name.strip()]
         return category
 
     def rename(self, old: str, new: str, *, level: str | None = None) -> None:
         """Call *old* by another name; its labels stay."""
-        self._edit(self._set(level).rename(old, new), f"category {old} renamed to {new}", level)
+        self._edit(lambda now: now.rename(old, new), f"category {old} renamed to {new}", level)
 
     def recolor(self, name: str, color: str, *, level: str | None = None) -> None:
         """Give a category another colour."""
-        self._edit(self._set(level).recolor(name, color), f"colour of {name} changed", level)
+        self._edit(lambda now: now.recolor(name, color), f"colour of {name} changed", level)
 
     def set_key(self, name: str, key: str | None, *, level: str | None = None) -> None:
         """Give a category another key, or none."""
-        self._edit(self._set(level).set_key(name, key), f"key of {name} changed", level)
+        self._edit(lambda now: now.set_key(name, key), f"key of {name} changed", level)
 
     def set_excluded(self, name: str, excluded: bool = True, *, level: str | None = None) -> None:
         """Keep a category's items out of training, or let them in again."""
         what = f"{name} {'kept out of' if excluded else 'let into'} training"
-        self._edit(self._set(level).set_excluded(name, excluded), what, level)
+        self._edit(lambda now: now.set_excluded(name, excluded), what, level)
 
     def delete(self, name: str, *, level: str | None = None) -> None:
         """Remove a category; its items return to *Unknown*.  Undo brings both back."""
-        code = self._set(level)[name].code
-        self._edit(self._set(level).remove(name), f"category {name} deleted", level, {code: 0})
+        self._edit(lambda now: now.remove(name), f"category {name} deleted", level, (name, UNKNOWN))
 
     def merge(self, name: str, into: str, *, level: str | None = None) -> None:
         """Move all items of *name* to *into*, and remove *name*.  Undo takes it apart again."""
@@ -133,25 +132,30 @@ class Categories:
             raise LabelError(f"{name!r} cannot be merged into itself. Choose another category.")
         if into == UNKNOWN:
             raise LabelError("Items cannot be merged into Unknown. Delete the category instead.")
-        categories = self._set(level)
-        moved = {categories[name].code: categories[into].code}
-        self._edit(categories.remove(name), f"category {name} merged into {into}", level, moved)
+        self._edit(lambda now: now.remove(name), f"category {name} merged into {into}", level, (name, into))
 
     def reorder(self, names: Sequence[str], *, level: str | None = None) -> None:
         """Put the categories into another order."""
-        self._edit(self._set(level).reorder(names), "categories reordered", level)
+        self._edit(lambda now: now.reorder(names), "categories reordered", level)
 
     def _edit(
-        self, categories: CategorySet, what: str, level: str | None, moved: dict[int, int] | None = None
+        self,
+        edit: Callable[[CategorySet], CategorySet],
+        what: str,
+        level: str | None,
+        move: tuple[str, str] | None = None,
     ) -> None:
+        """Change the set as it is under the lock: two edits at once must not undo one another."""
         name = level or self._session.level
-        self._session.change_levels(
-            lambda book, user: book.edit_categories(
-                name, categories, what, moved=moved, round=self._session.round, user=user
-            ),
-            name,
-            labels=bool(moved),
-        )
+
+        def change(book: LabelBook, user: str) -> int:
+            now = book.level(name).categories
+            moved = {now[move[0]].code: now[move[1]].code} if move else None
+            return book.edit_categories(
+                name, edit(now), what, moved=moved, round=self._session.round, user=user
+            )
+
+        self._session.change_levels(change, name, labels=move is not None)
 
 
 class Labels:

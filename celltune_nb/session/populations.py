@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..data.categories import Category
 from ..data.populations import PopulationSet
-from ..errors import CellTuneError, FormatError, NotReadyError
-from .files import write_atomically
+from ..data.predictions import PAIR
+from ..errors import CellTuneError, NotReadyError
+from .files import file_stem, write_atomically
 from .project import Project
 
 if TYPE_CHECKING:
@@ -87,16 +90,22 @@ class Populations(Mapping[str, PopulationSet]):
     def _current(self, found: PopulationSet) -> PopulationSet:
         """With today's names and colours of its level's categories."""
         known = self._session.levels[found.level].categories.by_code
-        categories = tuple(
-            known.get(c.code, c) if "/" not in c.name and "→" not in c.name else c for c in found.categories
-        )
-        if categories == found.categories or found.name == "Round_diff":
+        if found.name == "Round_diff":
             return found
-        renamed = {c.name: known[c.code].name for c in found.categories if c.code in known}
+        categories = tuple(c if c.code >= PAIR else known.get(c.code) or _gone(c) for c in found.categories)
+        if categories == found.categories:
+            return found
+        renamed = {old.name: new.name for old, new in zip(found.categories, categories, strict=True)}
         return PopulationSet(
             found.name, found.level, found.ids, found.codes, categories, found.probability,
             tuple(renamed.get(c, c) for c in found.classes),
         )  # fmt: skip
+
+
+def _gone(category: Category) -> Category:
+    """A category that was deleted since: its name may belong to another one now."""
+    mark = " (deleted)"
+    return replace(category, name=category.name.removesuffix(mark) + mark)
 
 
 def _place(name: str) -> tuple[int, str]:
@@ -134,7 +143,7 @@ def remove_population(project: Project, item: PopulationSet) -> None:
     project.path("populations", _file_name(item)).unlink(missing_ok=True)
 
 
-def load_populations(project: Project) -> tuple[list[PopulationSet], list[str]]:
+def load_populations(project: Project, ids: NDArray[np.int64]) -> tuple[list[PopulationSet], list[str]]:
     """The stored sets, and a sentence for each file that cannot be used."""
     import json
 
@@ -151,14 +160,17 @@ def load_populations(project: Project) -> tuple[list[PopulationSet], list[str]]:
                 probability = np.stack([table[f"p:{c}"].to_numpy() for c in classes], axis=1).astype(
                     np.float32
                 )
-            sets.append(
-                PopulationSet(
-                    str(about["name"]), str(about["level"]), table["item"].to_numpy().astype(np.int64),
-                    table["code"].to_numpy().astype(np.int16),
-                    tuple(Category(int(c[0]), str(c[1]), str(c[2])) for c in about["categories"]), probability, classes,
-                )
+            item = PopulationSet(
+                str(about["name"]), str(about["level"]), table["item"].to_numpy().astype(np.int64),
+                table["code"].to_numpy().astype(np.int16),
+                tuple(Category(int(c[0]), str(c[1]), str(c[2])) for c in about["categories"]), probability, classes,
             )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError, IndexError, CellTuneError) as error:
+            if not np.isin(item.codes, [c.code for c in item.categories]).all():
+                raise ValueError("codes without a category")
+            if not np.array_equal(item.ids, ids[: len(item)]):
+                raise ValueError("other items")
+            sets.append(item)
+        except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, CellTuneError) as error:
             complaints.append(
                 f"populations/{path.name} is damaged ({type(error).__name__}) and was left out. Train again to renew it."
             )
@@ -166,7 +178,4 @@ def load_populations(project: Project) -> tuple[list[PopulationSet], list[str]]:
 
 
 def _file_name(item: PopulationSet) -> str:
-    plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in f"{item.level}__{item.name}")
-    if not plain:
-        raise FormatError("A population set needs a name.")
-    return f"{plain}.parquet"
+    return f"{file_stem(f'{item.level}__{item.name}')}.parquet"

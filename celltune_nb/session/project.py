@@ -4,7 +4,7 @@
 
     project.json            schema version, images, channels, groups, settings
     view.json               what was looked at, and how
-    items.parquet           the items and the user's own columns
+    items-<id>.parquet      the items and the user's own columns; project.json names the file
     images/, masks/         the arrays, memory-mapped .npy
     labels.sqlite           the journal, the proposals log and the lease
     features/<source>/      matrix.npy and schema.json
@@ -82,9 +82,9 @@ class Project:
                 folder, {"schema": SCHEMA_VERSION, "created": time.time(), "images": [], "level": "main"}
             )
             project.save()
-        except OSError as error:
+        except (OSError, ProjectError) as error:
             raise ProjectError(
-                f"No project can be made in {folder} ({error.strerror}). Choose a writable folder."
+                f"No project can be made in {folder} ({error}). Choose a writable folder."
             ) from error
         return project
 
@@ -104,7 +104,7 @@ class Project:
             )
         settings = read_json(folder / "project.json")
         version = settings.get("schema") if isinstance(settings, dict) else None
-        if not isinstance(version, int) or not isinstance(settings.get("images"), list):
+        if not isinstance(version, int) or version < 1 or not isinstance(settings.get("images"), list):
             raise FormatError(
                 f"{folder / 'project.json'} is not a project file. Restore it from a copy of the project."
             )
@@ -134,8 +134,18 @@ class Project:
             )
 
     def save(self) -> None:
-        """Write ``project.json``."""
-        write_json(self.folder / "project.json", self.settings)
+        """Write ``project.json``: the one step in which everything it names takes effect."""
+        try:
+            write_json(self.folder / "project.json", self.settings)
+        except OSError as error:
+            raise ProjectError(
+                f"project.json could not be written ({error.strerror}). Make room or make the folder writable, then repeat."
+            ) from error
+        current = (self.settings.get("items") or {}).get("file")
+        for old in self.folder.glob("items-*.parquet"):
+            if old.name != current:
+                with suppress(OSError):
+                    old.unlink()
 
     def path(self, *parts: str) -> Path:
         """A path inside the folder; anything that would leave it is refused.
@@ -199,10 +209,10 @@ class Project:
         pixel_size: float | None, group: str | None, contrast: dict[str, tuple[float, float]],
     ) -> Image:  # fmt: skip
         """Copy an image and its mask into the folder; ``project.json`` names it when :meth:`save` runs."""
-        number = len(self.settings["images"]) + 1
+        number, mark = len(self.settings["images"]) + 1, uuid4().hex[:6]
         row = {
-            "name": name, "array": f"images/{number:04d}.npy",
-            "mask": f"masks/{number:04d}.npy" if mask is not None else None,
+            "name": name, "array": f"images/{number:04d}-{mark}.npy",
+            "mask": f"masks/{number:04d}-{mark}.npy" if mask is not None else None,
             "channels": channels, "pixel_size": pixel_size, "group": group,
             "contrast": {channel: list(limits) for channel, limits in contrast.items()},
         }  # fmt: skip
@@ -244,7 +254,7 @@ class Project:
     # ------------------------------------------------------------------ items
 
     def save_items(self, items: ItemTable) -> None:
-        """Write ``items.parquet``."""
+        """Write the items to a new file, which ``project.json`` names when :meth:`save` runs."""
         import pandas as pd
 
         frame = pd.DataFrame(
@@ -258,22 +268,31 @@ class Project:
             for column in items.extra.columns:
                 frame[f"own:{column}"] = items.extra[column].to_numpy()
         frame.attrs = {}
-        self.settings["items"] = {"kind": items.kind, "names": items.names}
-        write_atomically(self.path("items.parquet"), lambda stream: frame.to_parquet(stream, index=False))
+        for column in [c for c in frame.columns if frame[c].dtype.kind == "O"]:
+            # A column of numbers and words is words.
+            frame[column] = frame[column].map(str, na_action="ignore").astype("string")
+        name = f"items-{uuid4().hex[:8]}.parquet"
+        try:
+            write_atomically(self.path(name), lambda stream: frame.to_parquet(stream, index=False))
+        except OSError as error:
+            raise ProjectError(
+                f"The items could not be written ({error.strerror}). Make room, then repeat."
+            ) from error
+        self.settings["items"] = {"kind": items.kind, "names": items.names, "file": name}
 
     def load_items(self) -> ItemTable:
-        """Read ``items.parquet``."""
+        """Read the items."""
         import pandas as pd
 
-        path = self.path("items.parquet")
-        if not path.exists():
+        about = self.settings.get("items")
+        if not about:
             return ItemTable()
+        path = self.path(Path(str(about["file"])).name)
         try:
             frame = pd.read_parquet(path)
             own = [c for c in frame.columns if c.startswith("own:")]
             given = frame["group"].astype(object)
             groups = given.where(given.notna(), None).to_numpy(object)
-            about = self.settings["items"]
             return ItemTable(
                 frame["id"].to_numpy(np.int64), frame["image"].to_numpy(np.int32), frame["cell"].to_numpy(np.int64),
                 frame["y"].to_numpy(np.float64), frame["x"].to_numpy(np.float64), frame["border"].to_numpy(np.float32),
@@ -299,7 +318,10 @@ class Project:
         # schema is then the one step in which the new features take the place of the old.
         schema["matrix"] = f"matrix-{uuid4().hex[:8]}.npy"
         old = self.path(base, "schema.json")
-        former = read_json(old).get("matrix") if old.exists() else None
+        former = None
+        if old.exists():
+            with suppress(FormatError, AttributeError):  # damaged: it is replaced now
+                former = read_json(old).get("matrix")
         self.write_array(
             f"{base}/{schema['matrix']}",
             source.matrix.shape,
@@ -312,7 +334,8 @@ class Project:
         write_json(self.path(base, "schema.json"), schema)
         if former:
             with suppress(OSError):  # still mapped by somebody, on a system that minds
-                self.path(base, former).unlink(missing_ok=True)
+                if (name := Path(str(former)).name).startswith("matrix-"):
+                    self.path(base, name).unlink(missing_ok=True)
         return self.load_features(_plain(source.name))
 
     def save_feature_schema(self, source: FeatureSource) -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from ..errors import CellTuneError, FormatError
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CellTuneError, FormatError, ProjectError
 from .files import read_json, write_atomically, write_json
 from .jobs import Job, Progress
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..learn.models import ModelHandle
 
-__all__ = ["Run", "load_runs", "new_run_id", "save_run"]
+__all__ = ["Run", "load_models", "load_runs", "new_run_id", "save_run", "trained_on"]
 
 HISTORY_COLUMNS = ("model", "step", "split", "metric", "value")
 
@@ -142,9 +145,23 @@ class Run:
             self.job.cancel()
 
 
-def save_run(run: Run, folder: Path) -> None:
-    """Write a finished run: models first, ``run.json`` last, so that a folder with it is complete."""
-    folder.mkdir(parents=True, exist_ok=True)
+def save_run(run: Run, folder: Path, trained_on: NDArray[np.int64]) -> None:
+    """Write a finished run: models first, ``run.json`` last, so that a folder with it is complete.
+
+    Parameters
+    ----------
+    trained_on : ndarray of int64
+        The items it learned from; an audit must not judge it by them.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProjectError(
+            f"{folder} cannot be made ({error.strerror}). Make room, then train again."
+        ) from error
+    write_atomically(
+        folder / "trained_on.npy", lambda stream: np.save(stream, trained_on, allow_pickle=False)
+    )
     run.folder = folder
     files = [handle.save(folder / f"model{i + 1}").name for i, handle in enumerate(run.models)]
     history = run.history
@@ -172,12 +189,23 @@ def load_runs(folder: Path) -> list[Run]:
                 notes=[str(n) for n in stored["notes"]], folder=path.parent,
             )  # fmt: skip
             run._state, run._seconds = str(stored["state"]), float(stored["seconds"])
+            if run._state not in ("done", "stopped") or not isinstance(run.about.get("split", {}), dict):
+                raise FormatError(f"its state is {run._state!r}")
             run.about["files"] = [str(f) for f in stored["files"]]
-        except (FormatError, KeyError, TypeError, ValueError) as error:
+        except (FormatError, KeyError, TypeError, ValueError, ArithmeticError) as error:
             run = Run(path.parent.name, "", 0, (), notes=[f"The record of this run is damaged ({error})."])
             run._state, run._error = "failed", run.notes[0]
         runs.append(run)
     return sorted(runs, key=lambda run: (run.started, run.id))
+
+
+def trained_on(run: Run) -> NDArray[np.int64]:
+    """The items a run learned from."""
+    path = (run.folder or Path()) / "trained_on.npy"
+    try:
+        return np.load(path, allow_pickle=False).astype(np.int64)
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(f"{path} is missing or damaged. Train again to renew it.") from error
 
 
 def load_history(run: Run) -> None:
@@ -186,8 +214,13 @@ def load_history(run: Run) -> None:
 
     if run.folder is None or not (run.folder / "history.csv").exists():
         return
-    frame = pd.read_csv(run.folder / "history.csv")
-    run.rows = frame[list(HISTORY_COLUMNS)].to_dict("records")  # type: ignore[assignment]
+    try:
+        frame = pd.read_csv(run.folder / "history.csv")
+        run.rows = frame[list(HISTORY_COLUMNS)].to_dict("records")  # type: ignore[assignment]
+    except (ValueError, KeyError) as error:
+        raise FormatError(
+            f"The history of run {run.id} is damaged ({error}). The run itself is unharmed."
+        ) from error
 
 
 def load_models(run: Run) -> list[ModelHandle]:

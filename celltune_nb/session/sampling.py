@@ -13,6 +13,8 @@ from ..data.categories import UNKNOWN
 from ..data.journal import ProposalRecord
 from ..data.populations import PopulationSet
 from ..errors import FormatError, InputError, NotReadyError
+from .checks import rectangle as as_rectangle
+from .checks import whole_number
 
 if TYPE_CHECKING:
     from ..learn.pool import Pool
@@ -52,7 +54,7 @@ class Audit:
     Attributes
     ----------
     ids : ndarray of int64
-        Draw by draw, ascending within each.
+        Draw by draw, in random order within each: whatever part is labelled first is a fair sample.
     todo : ndarray of int64
         Those not labelled yet.
     labelled : int
@@ -115,12 +117,12 @@ class Audits:
                 lambda out: np.copyto(out, inclusion),
             )
             session.journal.propose(record)
-            self._drawn[level] = (np.concatenate([ids, np.sort(record.ids)]), draws + 1)
+            self._drawn[level] = (np.concatenate([ids, _draw_order(record.ids, record.seed)]), draws + 1)
 
     def _ids(self, level: str) -> tuple[NDArray[np.int64], int]:
         if level not in self._drawn:
             rows = list(self._session.journal.proposals("audit", level))
-            ids = np.concatenate([np.empty(0, np.int64), *(row.ids for row in rows)])
+            ids = np.concatenate([np.empty(0, np.int64), *(_draw_order(row.ids, row.seed) for row in rows)])
             self._drawn[level] = (ids, len(rows))
         return self._drawn[level]
 
@@ -130,6 +132,11 @@ class Audits:
         return f"audits/{plain}-{draw:03d}.npy"
 
 
+def _draw_order(ids: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The order in which a draw is labelled, the same whenever it is read."""
+    return np.random.default_rng(seed).permutation(np.sort(ids))
+
+
 def sample(
     session: Session, n: int, image: str | None, rectangle: tuple[float, float, float, float] | None, by: str | None,
     level: str, seed: int | None,
@@ -137,14 +144,16 @@ def sample(
     """See :meth:`celltune_nb.Session.sample`."""
     from ..learn.sampling import SAMPLERS
 
-    if int(n) < 1:
-        raise InputError(f"{n} items were asked for. Ask for at least 1.")
+    n = whole_number(n, "The number of items", 1)
+    seed = None if seed is None else whole_number(seed, "The seed")
     trained = has_model(session, level)
     if by is None:
         by = "random" if rectangle is not None else "quota_margin" if trained else "clusters"
         if by == "clusters" and not session.features_by_name:
             by = "random"
     if by == "audit":
+        if image is not None or rectangle is not None:
+            raise InputError("An audit sample is drawn from all images. Leave image= and rectangle= out.")
         return draw_audit(session, n, level, seed)
     if by not in STRATEGIES:
         raise InputError(f"by={by!r} is not known. Choose one of: {', '.join(STRATEGIES)}.")
@@ -156,8 +165,7 @@ def sample(
         image = image or session.view.image
         if image is None:
             raise InputError("A rectangle lies on an image. Name it with image=.")
-        if len(tuple(rectangle)) != 4 or not np.isfinite(rectangle).all():
-            raise InputError("A rectangle is (y0, x0, y1, x1), in pixels.")
+        rectangle = as_rectangle(rectangle)
     seed = secrets.randbits(31) if seed is None else int(seed)
     pool = make_pool(session, level, image, rectangle)
     if not len(pool.ids):
@@ -192,8 +200,8 @@ def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArra
     """See :meth:`celltune_nb.Session.draw_audit`."""
     from ..learn.audit import audit
 
-    if int(n) < 1:
-        raise InputError(f"{n} items were asked for. Ask for at least 1.")
+    n = whole_number(n, "The number of items", 1)
+    seed = None if seed is None else whole_number(seed, "The seed")
     seed = secrets.randbits(31) if seed is None else int(seed)
     with session.writing():
         pool = make_pool(session, level, None, None, audited=True)

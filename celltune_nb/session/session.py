@@ -9,6 +9,7 @@ from __future__ import annotations
 # Long because it is the public contract: a verb each, with its documentation; the work lies in the modules beside it.
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from psygnal import EmitLoopError, Signal, SignalInstance
+from psygnal import Signal, SignalInstance
 
 from ..data.categories import UNKNOWN
 from ..data.features import FeatureSource
@@ -25,9 +26,10 @@ from ..data.items import ItemTable
 from ..data.journal import Journal
 from ..data.labels import LabelBook
 from ..data.populations import PopulationSet
-from ..errors import FormatError, InputError, NotReadyError, TrainingError
+from ..errors import CellTuneError, FormatError, InputError, LabelError, NotReadyError, TrainingError
 from . import describing, evaluating, exporting, importing, measuring, sampling, training
 from .access import Access
+from .checks import rectangle as as_rectangle
 from .events import (
     AccessChanged,
     CategoriesChanged,
@@ -109,12 +111,31 @@ class Session:
             if "main" not in self.book.levels and not self.access.read_only:
                 self.book.add_level("main", user=self.user)
             self._load()
+        except (
+            KeyError,
+            TypeError,
+            AttributeError,
+            ValueError,
+            LookupError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
+            self.journal.close()
+            if isinstance(error, CellTuneError):
+                raise
+            raise FormatError(
+                f"A file of the project {project.folder} is damaged ({type(error).__name__}: {error}). Restore the folder "
+                "from a copy."
+            ) from error
         except BaseException:
             self.journal.close()
             raise
+        self._seen = self._fingerprint()
         self._closed = False
         self._ticks = 0
-        self._ticker = Repeat(self._tick, 1.0, "celltune-heartbeat")
+        # Weak, so that a session that nobody holds any more is freed.
+        tick = weakref.WeakMethod(self._tick)
+        self._ticker = Repeat(lambda: (beat := tick()) is not None and beat(), 1.0, "celltune-heartbeat")
 
     def _load(self) -> None:
         project = self.project
@@ -122,14 +143,19 @@ class Session:
         self.images: dict[str, Image] = {
             str(row.get("name")): project.image(row) for row in project.settings["images"]
         }
-        self.features_by_name: dict[str, FeatureSource] = {
-            source.name: source for source in map(project.load_features, project.feature_sources())
-        }
+        self.features_by_name: dict[str, FeatureSource] = {}
+        for name in project.feature_sources():
+            try:
+                source = project.load_features(name)
+            except FormatError as error:  # can be measured again: no reason to refuse the project
+                self.problems.append(str(error))
+            else:
+                self.features_by_name[source.name] = source
         self.levels, self.categories, self.labels = Levels(self), Categories(self), Labels(self)
         level = project.settings.get("level", "main")
         self._level = level if level in self.book.levels else next(iter(self.book.levels), "main")
         self.populations = Populations(self)
-        sets, complaints = load_populations(project)
+        sets, complaints = load_populations(project, self.table.ids)
         self.populations.put([s for s in sets if s.level in self.book.levels])
         self.problems += complaints
         self.runs: list[Run] = load_runs(project.path("runs"))
@@ -184,9 +210,11 @@ class Session:
         self._ticker.close()
         self.jobs.close()
         with self.lock:
-            self._save_view()
-            self.access.end()
-            self.journal.close()
+            try:
+                self._save_view()
+                self.access.end()
+            finally:
+                self.journal.close()
 
     def __enter__(self) -> Session:
         return self
@@ -225,36 +253,56 @@ class Session:
         """Write here from now on; the session that wrote so far turns read-only."""
         with self.lock:
             self.access.take(force=True)
-            self.book.catch_up()
-            self._reload_items()
+            self._follow()
         self.emit(self.access_changed, AccessChanged(False, ""))
+        self._tell_everything()
+
+    def _follow(self) -> None:
+        """Take in whatever another session has written since: labels, images, features, audits, trainings."""
+        self.book.catch_up()
+        self.project = Project.open(self.folder)
+        self._load()
+
+    def _tell_everything(self) -> None:
+        self.emit(self.items_changed, ItemsChanged("everything"))
+        self.emit(self.categories_changed, CategoriesChanged(self.level))
+        self.emit(self.populations_changed, PopulationsChanged(tuple(self.populations)))
         self.emit(self.labels_changed, LabelsChanged(self.level, None, self.book.revision))
 
-    def _reload_items(self) -> None:
-        """What the former writer added meanwhile."""
-        fresh = Project.open(self.folder)
-        if fresh.settings != self.project.settings:
-            self.project.settings = fresh.settings
-            self.table = fresh.load_items()
-            self.images = {str(row["name"]): fresh.image(row) for row in fresh.settings["images"]}
+    def _fingerprint(self) -> tuple[int, ...]:
+        """Changes when another session has written something that is not in the journal."""
+        paths = [
+            self.project.path(name) for name in ("project.json", "populations", "runs", "features", "audits")
+        ]
+        return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
     def _tick(self) -> bool:
         """Once a second: the heartbeat, the view on disk, and following along when read-only."""
         if self._closed:
             return False
         self._ticks += 1
-        lost = followed = False
+        lost = followed = reloaded = False
         with self.lock:
             if self._closed:
                 return False
             if self.read_only:
-                followed = bool(self.book.catch_up())
+                now = self._fingerprint()
+                if now != self._seen:
+                    try:
+                        self._follow()
+                    except CellTuneError:  # caught between two files; the next look is a second away
+                        return True
+                    self._seen, reloaded = now, True
+                else:
+                    followed = bool(self.book.catch_up())
             else:
-                self._save_view()
                 lost = self._ticks % int(HEARTBEAT) == 0 and not self.access.beat()
+                self._save_view()
         if lost:
             self.emit(self.access_changed, AccessChanged(True, self.access.reason))
-        if followed:
+        if reloaded:
+            self._tell_everything()
+        elif followed:
             self.emit(self.labels_changed, LabelsChanged(self.level, None, self.book.revision))
         return True
 
@@ -268,12 +316,16 @@ class Session:
 
     def emit(self, signal: SignalInstance, payload: object) -> None:
         """Tell the listeners; one that fails is noted in :attr:`problems` and harms nobody else."""
-        try:
-            signal.emit(payload)
-        except EmitLoopError as error:
-            cause = error.__cause__ or error
-            self.problems.append(f"A listener to {signal.name} failed: {cause!r}")
-            _log.error("a listener to %s failed", signal.name, exc_info=cause)
+        # Not signal.emit(): that ends at the first listener that fails, and holds a lock of the signal meanwhile, so
+        # that two threads whose listeners set off one another's signals wait for ever (psygnal 0.16).
+        for slot in tuple(signal._slots):
+            try:
+                slot.cb((payload,))
+            except ReferenceError:
+                continue  # the listener is gone
+            except Exception as error:  # noqa: BLE001 - whatever a listener does, the verb has succeeded
+                self.problems.append(f"A listener to {signal.name} failed: {error!r}")
+                _log.exception("a listener to %s failed", signal.name)
 
     # ------------------------------------------------------------------ bringing data in
 
@@ -380,7 +432,7 @@ class Session:
 
     def items_in(self, image: str, rectangle: Rectangle) -> NDArray[np.int64]:
         """Ids of the items whose centroid lies in a half-open rectangle (y0, x0, y1, x1)."""
-        return self.table.ids[self.table.inside(self.image_number(image), rectangle)]
+        return self.table.ids[self.table.inside(self.image_number(image), as_rectangle(rectangle))]
 
     def image_number(self, name: str) -> int:
         """The place of an image, as in ``table.images``."""
@@ -457,7 +509,11 @@ class Session:
             For an id that is no item.
         """
         level = level or self._level
-        code = self.book.level(level).categories[category or UNKNOWN].code
+        if category is not None and not isinstance(category, str):
+            raise LabelError(
+                f"{category!r} is not a category's name. Categories: {', '.join(self.categories.names)}."
+            )
+        code = self.book.level(level).categories[UNKNOWN if category is None else category].code
         given = self.table.ids[self.table.positions(ids)]
         unique, first = np.unique(given, return_index=True)
         if not len(unique):

@@ -15,8 +15,9 @@ from ..data.features import FeatureSource
 from ..data.predictions import predicted, round_diff
 from ..errors import InputError, NotReadyError, TrainingError
 from . import runs as run_files
+from .checks import whole_number
 from .exporting import label_table
-from .files import write_atomically
+from .files import file_stem, write_atomically
 from .jobs import Job
 from .populations import remove_population, save_population
 from .runs import Run
@@ -146,9 +147,16 @@ def start(session: Session, kinds: Sequence[str], level: str, seed: int, options
         kinds = (kinds,)
     if not kinds:
         raise InputError("No model was asked for. Name at least one, for example 'xgboost'.")
-    params = dict(options.pop("params", {}) or {})
+    seed = whole_number(seed, "The seed")
+    for name, least in (("rounds", 1), ("patience", 0)):
+        if options.get(name) is not None:
+            options[name] = whole_number(options[name], name.capitalize(), least)
+    params = options.pop("params", None) or {}
+    if not isinstance(params, dict) or not all(isinstance(p, dict) for p in params.values()):
+        raise InputError("params= holds a dict for each model: params={'xgboost': {'max_depth': 6}}.")
     specs = [ModelSpec(kind, dict(params.get(kind, {}))) for kind in kinds]
-    excluded = tuple(options.pop("exclude_images", ()) or ())
+    excluded = options.pop("exclude_images", None) or ()
+    excluded = (excluded,) if isinstance(excluded, str) else tuple(map(str, excluded))
     errors = [p for p in problems(session, level) if p.severity == "error"]
     if errors:
         raise TrainingError(errors[0].text)
@@ -251,7 +259,7 @@ def _commit(
     job.check()
     with session.writing():
         pass  # refuse before anything is written
-    run_files.save_run(run, session.project.path("runs", run.id))
+    run_files.save_run(run, session.project.path("runs", run.id), session.table.ids[now.positions])
     for item in sets:
         save_population(session.project, item)
     # A training with fewer models leaves no answer of an older one behind.
@@ -301,7 +309,7 @@ def _back_up_labels(session: Session, level: str) -> None:
     with session.lock:
         frame = label_table(session, level)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    suffix = "" if level == "main" else f"-{''.join(c if c.isalnum() else '_' for c in level)}"
+    suffix = "" if level == "main" else f"-{file_stem(level)}"
     target = session.project.path("backups", f"labels-{stamp}{suffix}.csv")
     write_atomically(target, frame.to_csv)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from ..data.images import Image
 from ..errors import InputError
+from .checks import rectangle
 
 __all__ = ["CHANNEL_COLORS", "ChannelView", "View"]
 
@@ -87,17 +90,21 @@ class View:
             raise InputError(
                 f"A view has no {min(changes.keys() - known)!r}. It has: {', '.join(sorted(known))}."
             )
-        new = replace(self, **changes)
+        try:
+            new = replace(self, **{name: _CHECKS[name](value) for name, value in changes.items()})
+        except (TypeError, ValueError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                f"The view cannot be set to {changes!r} ({error}). See the attributes of View."
+            ) from error
         if not 0 <= new.opacity <= 1:
             raise InputError(f"The opacity is {new.opacity}; give a number from 0 to 1.")
         if new.style not in ("fill", "border", "both"):
             raise InputError(f"Cells can be shown as fill, border or both, not {new.style!r}.")
         if new.zoom is not None and not 1e-4 < new.zoom < 1e4:
             raise InputError(f"The zoom is {new.zoom}; give screen pixels an image pixel, such as 1.")
-        if new.rectangle is not None:
-            y0, x0, y1, x1 = (float(v) for v in new.rectangle)
-            new = replace(new, rectangle=(min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1)))
-        return replace(new, hidden=frozenset(new.hidden), channels=tuple(new.channels))
+        return new
 
     def with_channel(self, name: str, **changes: Any) -> View:
         """With one channel shown differently."""
@@ -105,9 +112,9 @@ class View:
             raise InputError(
                 f"There is no channel {name!r}. Channels: {', '.join(c.name for c in self.channels)}."
             )
-        return replace(
-            self, channels=tuple(replace(c, **changes) if c.name == name else c for c in self.channels)
-        )
+        if not changes.keys() <= {"color", "low", "high", "visible"}:
+            raise InputError("A channel has a color, low, high and visible. Name one of them.")
+        return self.changed(channels=[replace(c, **changes) if c.name == name else c for c in self.channels])
 
     def with_image_channels(self, images: Iterable[Image]) -> View:
         """With a row for each channel that the images have and the view does not know yet."""
@@ -133,12 +140,54 @@ class View:
             known = {f.name for f in fields(cls)}
             values = {k: v for k, v in stored.items() if k in known}
             values["channels"] = tuple(ChannelView(**c) for c in values.get("channels", ()))
-            values["hidden"] = frozenset(values.get("hidden", ()))
-            if values.get("center") is not None:
-                values["center"] = (float(values["center"][0]), float(values["center"][1]))
             return cls().changed(**values)
-        except (TypeError, ValueError, KeyError, IndexError):
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError):
             return cls()  # how things were looked at is never worth refusing a project for
+
+
+def _point(value: Any) -> tuple[float, float]:
+    y, x = (float(v) for v in value)
+    if not (math.isfinite(y) and math.isfinite(x)):
+        raise ValueError("a position has to be finite")
+    return (y, x)
+
+
+def _channels(value: Any) -> tuple[ChannelView, ...]:
+    return tuple(
+        replace(
+            c,
+            name=str(c.name),
+            color=_color(c.color),
+            low=float(c.low),
+            high=float(c.high),
+            visible=bool(c.visible),
+        )
+        for c in value
+    )
+
+
+def _color(value: Any) -> str:
+    if not re.fullmatch("#[0-9A-Fa-f]{6}", str(value)):
+        raise InputError(f'{value!r} is not a colour. Write it as "#RRGGBB".')
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no name")
+    return value
+
+
+def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else check(value)
+
+
+#: What each field is made of, so that whatever is kept can be written to disk.
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "image": _or_none(_text), "center": _or_none(_point), "zoom": _or_none(float), "color_by": _or_none(_text),
+    "opacity": float, "style": _text, "hidden": lambda value: frozenset(map(_text, value)), "channels": _channels,
+    "rectangle": _or_none(rectangle), "blind": bool,
+}  # fmt: skip
 
 
 def _first_color(name: str, number: int, image: Image, rows: list[ChannelView]) -> str:

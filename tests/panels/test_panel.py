@@ -6,6 +6,7 @@ from pathlib import Path
 
 import bqplot
 import ipywidgets as w
+import numpy as np
 import pytest
 from ipywidgets.widgets import widget as widget_module
 
@@ -220,11 +221,17 @@ def test_a_label_that_contradicts_the_prediction_is_a_correction(session):
     assert set(source_of(session)[ids]) == {"rectangle"}
 
 
-def test_audit_cells_are_labelled_as_audit(session):
+def test_audit_cells_count_as_audited_only_while_blind(session):
     session.categories.add("A")
-    session.select(session.draw_audit(5))
+    ids = session.draw_audit(6)
+    session.set_view(blind=True)
+    session.select(ids[:3])
     actions.assign(session, "A")
-    assert set(source_of(session)) == {"audit"}
+    session.set_view(blind=False)
+    session.select(ids[3:])
+    actions.assign(session, "A")
+    assert set(source_of(session)[np.sort(ids[:3])]) == {"audit"}
+    assert "audit" not in set(source_of(session)[np.sort(ids[3:])])
 
 
 def test_toggle_turns_a_cell_and_turns_it_back(session):

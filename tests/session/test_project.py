@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from celltune_nb.errors import CellTuneError, FormatError, ProjectVersionError
+from celltune_nb.errors import CellTuneError, FormatError, ProjectError, ProjectVersionError, TrainingError
 from celltune_nb.session import Session
 from celltune_nb.session.files import write_atomically
+from celltune_nb.session.jobs import Jobs
 from celltune_nb.session.project import Project
+from tests.session.conftest import field
 
 
 def _edit(project: Path, **changes: object) -> None:
@@ -35,24 +37,91 @@ def test_a_damaged_project_file_is_named(project: Path, content: bytes) -> None:
         Session.open(project)
 
 
+def _file(project: Path, pattern: str) -> Path:
+    (found,) = project.glob(pattern)
+    return found
+
+
 @pytest.mark.parametrize(
-    "victim",
-    [
-        "images/0001.npy",
-        "masks/0002.npy",
-        "items.parquet",
-        "labels.sqlite",
-        "features/cells/schema.json",
-        "features/cells/ids.npy",
-    ],
+    "victim", ["images/0001-*.npy", "masks/0002-*.npy", "items-*.parquet", "labels.sqlite"]
 )
 @pytest.mark.parametrize("content", [b"", b"\x80\x04cos\nsystem\n", b"PAR1"])
 def test_damaged_files_are_named(project: Path, victim: str, content: bytes) -> None:
-    for beside in project.glob(f"{victim}-*"):
+    for beside in project.glob("labels.sqlite-*"):
         beside.unlink()
-    (project / victim).write_bytes(content)
-    with pytest.raises(CellTuneError, match=Path(victim).name.split(".")[0] + "|cells"):
+    path = _file(project, victim)
+    path.write_bytes(content)
+    with pytest.raises(CellTuneError, match=path.name.split("-")[0].split(".")[0]):
         Session.open(project)
+
+
+@pytest.mark.parametrize("victim", ["schema.json", "ids.npy", "matrix-*.npy"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x04cos\nsystem\n", b"{}"])
+def test_features_that_cannot_be_read_are_left_out_and_can_be_measured_again(
+    project: Path, victim: str, content: bytes
+) -> None:
+    _file(project, f"features/cells/{victim}").write_bytes(content)
+    with Session.open(project, jobs=Jobs(inline=True)) as session:
+        assert len(session.problems) == 1
+        with pytest.raises(TrainingError, match="Measure first"):
+            session.train()
+        session.measure(rings=False, neighbours=False)
+        assert len(session.features) == 300
+        session.problems.clear()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schema": 0},
+        {"images": ["a"]},
+        {"level": []},
+        {"items": {"file": "../x.parquet"}},
+        {"items": 3},
+        {"images": 7},
+    ],
+)
+def test_a_tampered_project_file_is_refused_in_words(project: Path, changes: dict[str, object]) -> None:
+    _edit(project, **changes)
+    with pytest.raises(CellTuneError):
+        Session.open(project)
+
+
+@pytest.mark.parametrize(
+    "view", ["[]", "3", '{"image": []}', '{"color_by": [1]}', '{"channels": [{"name": "A"}]}']
+)
+def test_a_tampered_view_is_left_out(project: Path, view: str) -> None:
+    (project / "view.json").write_text(view)
+    with Session.open(project) as session:
+        assert session.view.image == "field 0"
+
+
+def test_a_save_that_fails_leaves_the_project_as_it_was(session: Session) -> None:
+    image, mask, _ = field(7)
+    settings = session.folder / "project.json"
+    settings.unlink()
+    settings.mkdir()  # the file cannot be replaced now
+    (settings / "in the way").touch()
+    with pytest.raises(ProjectError, match=r"project\.json could not be written"):
+        session.add_image("late", image, mask, channels=["A", "B", "C"])
+    assert len(session.items) == 300
+    assert "late" not in session.images
+    (settings / "in the way").unlink()
+    settings.rmdir()
+    session.add_image("late", image, mask, channels=["A", "B", "C"])
+    folder = session.folder
+    session.close()
+    with Session.open(folder) as again:
+        assert len(again.items) == 400
+        assert len(list(folder.glob("items-*.parquet"))) == 1
+
+
+def test_a_journal_that_was_taken_away_is_noticed(session: Session) -> None:
+    (session.folder / "labels.sqlite").rename(session.folder / "elsewhere.sqlite")
+    with pytest.raises(ProjectError, match="moved, replaced or deleted"):
+        session.label([1], "A")
+    (session.folder / "elsewhere.sqlite").rename(session.folder / "labels.sqlite")
+    session.label([1], "A")
 
 
 def test_paths_out_of_the_folder_are_refused(project: Path) -> None:
@@ -66,7 +135,7 @@ def test_paths_out_of_the_folder_are_refused(project: Path) -> None:
 def test_a_pickled_array_is_never_loaded(project: Path) -> None:
     import numpy as np
 
-    with (project / "images" / "0001.npy").open("wb") as stream:
+    with _file(project, "images/0001-*.npy").open("wb") as stream:
         np.save(stream, np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(FormatError, match="damaged"):
         Session.open(project)

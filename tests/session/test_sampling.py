@@ -54,11 +54,11 @@ def test_what_cannot_be_sampled_is_said(session: Session) -> None:
         session.sample(5, by="margin")
     with pytest.raises(InputError, match="Choose one of"):
         session.sample(5, by="magic")
-    with pytest.raises(InputError, match="at least 1"):
+    with pytest.raises(InputError, match="from 1 up"):
         session.sample(0)
     with pytest.raises(InputError, match="no image"):
         session.sample(5, image="field 9")
-    with pytest.raises(InputError, match="rectangle is"):
+    with pytest.raises(InputError, match="no rectangle"):
         session.sample(5, rectangle=(0, 0, np.nan, 5))
 
 

@@ -149,7 +149,7 @@ def test_a_second_session_of_the_same_person_takes_over(session: Session) -> Non
     session.access_changed.connect(told.append)
     with Session.open(session.folder) as newer:
         newer.label([1], "A")
-        with pytest.raises(ReadOnlyError, match=r"taken over"):
+        with pytest.raises(ReadOnlyError, match="opened again elsewhere"):
             session.label([2], "A")
         assert session.read_only
         assert not newer.read_only
