@@ -20,9 +20,9 @@ _STYLES = {"fill": "Fill", "border": "Border", "both": "Both"}
 LISTED = 24
 
 _WORDS = {
-    "labels": "Labels", "Pred_AVG": "Predicted (Pred_AVG)", "Pred_ALL": "Models compared (Pred_ALL)",
-    "Round_diff": "Changed by last training (Round_diff)", "Pred_MDL1": "First model (Pred_MDL1)",
-    "Pred_MDL2": "Second model (Pred_MDL2)",
+    "labels": "Labels", "Pred_AVG": "Pred_AVG: mean", "Pred_ALL": "Pred_ALL: A or A/B",
+    "Round_diff": "Round_diff: changes", "Pred_MDL1": "Pred_MDL1: first",
+    "Pred_MDL2": "Pred_MDL2: second",
 }  # fmt: skip
 
 
