@@ -42,11 +42,7 @@ def everything(session: Session) -> pd.DataFrame:
 
 def export(session: Session, path: str | Path) -> Path:
     """See :meth:`celltune_nb.Session.export`."""
-    target = Path(path).expanduser()
-    kind = target.suffix.lower()
-    if kind not in (".csv", ".parquet"):
-        raise InputError(f"{target.name!r} ends neither in .csv nor in .parquet. Choose one of them.")
-    return _write(everything(session), target)
+    return _write(everything(session), _target(path))
 
 
 def label_table(session: Session, level: str) -> pd.DataFrame:
@@ -63,10 +59,16 @@ def label_table(session: Session, level: str) -> pd.DataFrame:
 
 def export_labels(session: Session, path: str | Path, level: str) -> Path:
     """See :meth:`celltune_nb.Session.export_labels`."""
+    return _write(label_table(session, level), _target(path))
+
+
+def _target(path: str | Path) -> Path:
+    if not isinstance(path, str | Path):
+        raise InputError(f"{path!r} is no path. Give the name of a .csv or .parquet file.")
     target = Path(path).expanduser()
     if target.suffix.lower() not in (".csv", ".parquet"):
         raise InputError(f"{target.name!r} ends neither in .csv nor in .parquet. Choose one of them.")
-    return _write(label_table(session, level), target)
+    return target
 
 
 def _write(frame: pd.DataFrame, target: Path) -> Path:
