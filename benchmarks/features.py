@@ -1,6 +1,6 @@
 """Measuring cells against ``skimage.measure.regionprops_table``, side by side in one run.
 
-    python benchmarks/measure_cells.py [--channels 8] [--sizes 512 1024 2048] [--jobs 2]
+    python benchmarks/features.py [--channels 8] [--sizes 512 1024 2048] [--jobs 2]
 
 Prints, for each size, the time of both and their ratio, for statistics + shape and with five
 percentiles (median included) on top; then what rings and neighbours add, the memory at the
