@@ -435,9 +435,10 @@ class Session:
         return self.table.ids[self.table.inside(self.image_number(image), as_rectangle(rectangle))]
 
     def image_number(self, name: str) -> int:
-        """The place of an image, as in ``table.images``."""
-        if name not in self.images:
-            raise InputError(f"There is no image {name!r}. Images: {', '.join(self.images) or 'none yet'}.")
+        """The place of an image, as in ``table.images``; also of one whose cells came with a table, without pixels."""
+        if name not in self.images and name not in self.table.names:
+            known = list(dict.fromkeys([*self.images, *self.table.names]))
+            raise InputError(f"There is no image {name!r}. Images: {', '.join(known) or 'none yet'}.")
         return self.table.names.index(name) if name in self.table.names else -2
 
     def describe(self, item: int) -> ItemSummary:
@@ -604,6 +605,10 @@ class Session:
         """Look at something else, or in another way; see :class:`~celltune_nb.session.view.View`."""
         if changes.get("image") is not None and changes["image"] not in self.images:
             self.image_number(changes["image"])
+            raise InputError(
+                f"The cells of image {changes['image']!r} came with a table; there are no pixels to show. "
+                "Add them with session.add_image()."
+            )
         if changes.get("color_by") is not None and changes["color_by"] not in self.populations:
             self.populations[changes["color_by"]]
         with self.lock:

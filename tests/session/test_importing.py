@@ -110,6 +110,12 @@ def test_a_table_alone_makes_items(empty: Session, tmp_path: Path) -> None:
     empty.label(hi, "hi")
     empty.label(np.setdiff1d(empty.items.index, hi)[:20], "lo")
     assert empty.train(("xgboost",), wait=True).state == "done"
+    # its images have no pixels, but its cells have places
+    assert len(empty.items_in("a", (0, 0, 0.5, 1))) == (table["y"][:30] < 0.5).sum()
+    assert empty.sample(3, image="b", rectangle=(0, 0, 1, 1), by="random").min() > 30
+    assert empty.suggest_rectangle("b").image == "b"
+    with pytest.raises(InputError, match="no pixels to show"):
+        empty.set_view(image="a")
 
 
 @pytest.mark.parametrize(
