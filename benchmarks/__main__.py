@@ -45,7 +45,7 @@ def run_one(job: str, size: str) -> list[dict[str, Any]]:
         [sys.executable, "-m", "benchmarks", "one", job, size], stdout=subprocess.PIPE, text=True, check=False
     )
     rows = [
-        json.loads(line.removeprefix(MARK)) for line in process.stdout.splitlines() if line.startswith(MARK)
+        json.loads(line.removeprefix(MARK)) for line in process.stdout.split("\n") if line.startswith(MARK)
     ]
     if process.returncode:
         print(f"{job} {size} ended with status {process.returncode}; what it had measured is kept.")
