@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .grid import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +60,8 @@ class ItemTable:
     groups: NDArray[np.object_] = field(default_factory=lambda: np.empty(0, object))
     kind: str = "cell"
     extra: pd.DataFrame | None = None
+    #: Of each image that was asked for rectangles; made on first use.
+    _grids: dict[int, Grid] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -108,6 +111,9 @@ class ItemTable:
         if wanted.ndim != 1 or wanted.dtype.kind not in "iu":
             raise InputError("Items are named by a list of whole numbers, as in session.items.index.")
         wanted = wanted.astype(np.int64)
+        n = len(self)
+        if n and self.ids[0] == 1 and self.ids[-1] == n and wanted.min() >= 1 and wanted.max() <= n:
+            return wanted - 1  # no id is missing: nothing has to be searched for
         places = np.searchsorted(self.ids, wanted)
         bad = (
             (places >= len(self)) | (self.ids[np.minimum(places, max(len(self) - 1, 0))] != wanted)
@@ -123,15 +129,35 @@ class ItemTable:
 
     def of_image(self, number: int) -> slice:
         """The rows of an image (its items stand together, by ascending cell id)."""
-        start, stop = np.searchsorted(self.images, [number, number + 1])
+        # Of the same type as the column: NumPy would convert all of it otherwise, each time.
+        start, stop = np.searchsorted(self.images, np.array([number, number + 1], self.images.dtype))
         return slice(int(start), int(stop))
 
     def inside(self, number: int, rectangle: tuple[float, float, float, float]) -> NDArray[np.int64]:
         """Row positions of an image's items whose centroid lies in a half-open rectangle (y0, x0, y1, x1)."""
         rows = self.of_image(number)
-        y, x = self.y[rows], self.x[rows]
-        y0, x0, y1, x1 = rectangle
-        return np.flatnonzero((y >= y0) & (y < y1) & (x >= x0) & (x < x1)) + rows.start
+        found = self._grid(number, rows).inside(rectangle)
+        found += rows.start
+        return found
+
+    def nearest(self, number: int, y: float, x: float, reach: float) -> int | None:
+        """Row position of the item of an image whose centroid is nearest to a point, at most *reach* pixels away."""
+        rows = self.of_image(number)
+        # A hair wider, so that a point exactly on the edge is seen.
+        y0, x0 = np.nextafter([y - reach, x - reach], -np.inf).tolist()
+        y1, x1 = np.nextafter([y + reach, x + reach], np.inf).tolist()
+        near = self._grid(number, rows).inside((y0, x0, y1, x1)) + rows.start
+        if not len(near):
+            return None
+        distance = np.hypot(self.y[near] - y, self.x[near] - x)
+        best = int(np.argmin(distance))
+        return int(near[best]) if distance[best] <= reach else None
+
+    def _grid(self, number: int, rows: slice) -> Grid:
+        grid = self._grids.get(number)
+        if grid is None:
+            grid = self._grids[number] = Grid(self.y[rows], self.x[rows])
+        return grid
 
     def group_codes(self) -> tuple[NDArray[np.int64], list[str]]:
         """The group of every item as a number (-1 for none), and the groups' names."""

@@ -72,11 +72,8 @@ def item_at(session: Session, image: str, y: float, x: float) -> int | None:
             return None
         cell = int(mask[row, column])
         return int(session.table.ids[rows.start + cell - 1]) if cell else None
-    if rows.start == rows.stop:
-        return None
-    distance = np.hypot(session.table.y[rows] - y, session.table.x[rows] - x)
-    nearest = int(np.argmin(distance))
-    return int(session.table.ids[rows.start + nearest]) if distance[nearest] <= REACH else None
+    place = session.table.nearest(number, y, x, REACH)
+    return None if place is None else int(session.table.ids[place])
 
 
 def describe(session: Session, item: int) -> ItemSummary:
