@@ -24,9 +24,10 @@ __all__ = ["Audit", "Audits", "Suggestion", "draw_audit", "sample", "suggest_rec
 
 #: What ``sample(by=…)`` knows.
 STRATEGIES = (
-    "random", "clusters", "quota_margin", "margin", "entropy", "disagreement", "rare", "diverse", "audit",
+    "random", "clusters", "quota_margin", "margin", "entropy", "disagreement", "rare", "diverse", "celltune",
+    "mistakes", "audit",
 )  # fmt: skip
-_NEED_MODEL = {"quota_margin", "margin", "entropy", "disagreement", "rare", "diverse"}
+_NEED_MODEL = {"quota_margin", "margin", "entropy", "disagreement", "rare", "diverse", "celltune", "mistakes"}
 
 
 @dataclass(frozen=True)

@@ -644,7 +644,7 @@ class Session:
         by : str, optional
             ``random`` (default inside a rectangle), ``clusters`` (default before the first model),
             ``quota_margin`` (default after it), ``margin``, ``entropy``, ``disagreement``, ``rare``,
-            ``diverse``, ``audit``.
+            ``diverse``, ``celltune`` (its budgets for review), ``mistakes``, ``audit``.
         seed : int, optional
             Drawn, and recorded, when None.
 

@@ -133,6 +133,67 @@ def test_rare_finds_the_rarest_category():
     assert "perhaps rare" in found.reason[0]
 
 
+def test_celltune_spends_its_budgets_on_disagreement_and_rare_categories():
+    candidates, _ = pool(4000, k=6, sure=2.0)
+    found = SAMPLERS["celltune"](candidates, 100, np.random.default_rng(0))
+    rows = (found.ids - 100) // 3
+    first, second = (p.argmax(1)[rows] for p in candidates.probabilities)
+    image = np.array(["on an image" in reason for reason in found.reason])
+    category = np.array(["cells called" in reason for reason in found.reason])
+    rare = np.array(["perhaps rare" in reason for reason in found.reason])
+    assert (image.sum(), category.sum(), rare.sum()) == (33, 44, 23)
+    assert (first != second)[image | category].all()
+    scarce = np.argsort(np.mean(candidates.probabilities, axis=0).mean(axis=0))[:2]
+    assert (np.isin(first, scarce) | np.isin(second, scarce))[rare].all()
+    a, b = first[np.flatnonzero(image)[0]], second[np.flatnonzero(image)[0]]
+    assert f"T{a} / T{b}" in found.reason[np.flatnonzero(image)[0]]
+
+
+def test_celltune_asks_more_of_the_image_and_category_where_the_models_disagree_more():
+    candidates, _ = pool(6000, k=4, sure=4.0)
+    first, second = candidates.probabilities
+    worse = (candidates.images == 2) & (np.random.default_rng(1).random(6000) < 0.6)
+    second[worse] = np.roll(first[worse], 1, axis=1)
+    found = SAMPLERS["celltune"](candidates, 200, np.random.default_rng(0))
+    image = np.array(["on an image" in reason for reason in found.reason])
+    on = candidates.images[(found.ids - 100) // 3][image]
+    assert (on == 2).mean() > 0.7
+
+
+def test_celltune_with_models_that_agree_offers_the_closest_calls():
+    candidates, _ = pool(1000, k=4)
+    candidates.probabilities[1][:] = candidates.probabilities[0]
+    found = SAMPLERS["celltune"](candidates, 40, np.random.default_rng(0))
+    close = ["close call" in reason for reason in found.reason]
+    assert sum(close) == 31  # all but the rare ones
+    best = set(SAMPLERS["margin"](candidates, 31, np.random.default_rng(0)).ids.tolist())
+    assert len(best & set(found.ids[close].tolist())) >= 25
+
+
+def test_celltune_says_how_probable_its_draws_were():
+    candidates, _ = pool(3000, k=4, sure=2.0)
+    first, second = (p.argmax(1) for p in candidates.probabilities)
+    scarce = np.mean(candidates.probabilities, axis=0).mean(axis=0).argmin()
+    reached = (first != second) | (first == scarce)
+    counts = []
+    for seed in range(60):
+        found = SAMPLERS["celltune"](candidates, 60, np.random.default_rng(seed))
+        assert reached[(found.ids - 100) // 3].all()
+        counts.append((1 / found.probability).sum())
+    # each drawn item stands for 1/probability of those that could have been drawn (Horvitz and Thompson)
+    assert np.mean(counts) == pytest.approx(reached.sum(), rel=0.1)
+
+
+def test_mistakes_are_the_least_probable_predictions():
+    candidates, y = pool(4000, k=6, sure=2.0)
+    found = SAMPLERS["mistakes"](candidates, 100, np.random.default_rng(0))
+    rows = (found.ids - 100) // 3
+    answer = np.mean(candidates.probabilities, axis=0).argmax(1)
+    assert (answer[rows] != y[rows]).mean() > 2 * (answer != y).mean()
+    p = np.mean(candidates.probabilities, axis=0)[rows[0]].max()
+    assert found.reason[0] == f"probably a mistake: called T{answer[rows[0]]} with {p:.2f} only"
+
+
 def test_diverse_items_are_further_apart_than_the_closest_calls():
     candidates, _ = pool(4000)
     distances = {}
@@ -146,13 +207,24 @@ def test_diverse_items_are_further_apart_than_the_closest_calls():
 def test_what_is_missing_is_said():
     empty, _ = pool(100, models=0, features=False)
     rng = np.random.default_rng(0)
-    for name in ("margin", "quota_margin", "entropy", "disagreement", "rare", "diverse"):
+    for name in (
+        "margin",
+        "quota_margin",
+        "entropy",
+        "disagreement",
+        "rare",
+        "diverse",
+        "celltune",
+        "mistakes",
+    ):
         with pytest.raises(NotReadyError, match="Train"):
             SAMPLERS[name](empty, 5, rng)
     with pytest.raises(NotReadyError, match="Measure"):
         clusters(empty, 5, rng)
     with pytest.raises(NotReadyError, match="two models"):
         SAMPLERS["disagreement"](pool(100, models=1)[0], 5, rng)
+    with pytest.raises(NotReadyError, match="two models"):
+        SAMPLERS["celltune"](pool(100, models=1)[0], 5, rng)
     with pytest.raises(InputError, match="at least 1"):
         SAMPLERS["random"](empty, 0, rng)
 

@@ -45,7 +45,7 @@ def test_the_default_asks_where_the_models_are_unsure_once_there_are_models(sess
     strategies = [r.strategy for r in session.journal.proposals()]
     assert strategies == ["clusters", "quota_margin"]
     assert not np.isin(ids, session.labels.to_pandas().index).any()
-    for by in ("margin", "entropy", "disagreement", "rare", "diverse"):
+    for by in ("margin", "entropy", "disagreement", "rare", "diverse", "celltune", "mistakes"):
         assert len(session.sample(7, by=by, seed=0)) == 7
 
 

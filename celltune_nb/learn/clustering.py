@@ -1,0 +1,71 @@
+"""Groups of similar rows: k-means, and rows spread far apart."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["distances", "kmeans", "spread"]
+
+Rows = NDArray[np.int64]
+
+
+def kmeans(
+    X: NDArray[np.float32], n: int, rng: np.random.Generator, iterations: int = 8
+) -> tuple[Rows, NDArray[np.int64]]:
+    """Rows nearest to each centre and how many rows each centre has; empty groups are left out."""
+    if n >= len(X):
+        return np.arange(len(X)), np.ones(len(X), np.int64)
+    square = np.einsum("ij,ij->i", X, X)
+    centres = X[spread(X, square, n, rng)]
+    label = np.zeros(len(X), np.int64)
+    for _ in range(iterations):
+        distance = distances(X, square, centres)
+        new = distance.argmin(axis=1)
+        if (new == label).all():
+            break
+        label = new
+        order = np.argsort(label, kind="stable")
+        present, start = np.unique(label[order], return_index=True)
+        sums = np.add.reduceat(X[order], start, axis=0)
+        centres[present] = sums / np.diff(np.append(start, len(X)))[:, None].astype(np.float32)
+    own = distances(X, square, centres)[np.arange(len(X)), label]
+    order = np.lexsort((own, label))
+    present, start, sizes = np.unique(label[order], return_index=True, return_counts=True)
+    return order[start], sizes
+
+
+def distances(
+    X: NDArray[np.float32], square: NDArray[np.float32], centres: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Squared distances, shape (rows, centres)."""
+    product = X @ centres.T
+    product *= -2
+    product += np.einsum("ij,ij->i", centres, centres)
+    product += square[:, None]
+    return product
+
+
+def spread(
+    X: NDArray[np.float32],
+    square: NDArray[np.float32],
+    n: int,
+    rng: np.random.Generator,
+    weight: NDArray[np.floating] | None = None,
+) -> Rows:
+    """k-means++ seeding: each next row with probability ∝ its squared distance to those chosen."""
+    draws = rng.random(n)
+    weight = np.ones(len(X)) if weight is None else np.asarray(weight, np.float64)
+    chosen = np.empty(n, np.int64)
+    distance = np.full(len(X), np.inf)
+    free = np.ones(len(X), bool)
+    for i in range(n):
+        mass = np.cumsum((weight if i == 0 else distance * weight) * free)
+        if mass[-1] <= 0:  # only copies of chosen rows are left
+            mass = np.cumsum(free)
+        row = min(int(np.searchsorted(mass, draws[i] * mass[-1], side="right")), len(X) - 1)
+        chosen[i] = row
+        free[row] = False
+        to_row = square - 2 * (X @ X[row]) + square[row]
+        np.minimum(distance, np.maximum(to_row, 0), out=distance)
+    return chosen
