@@ -6,7 +6,8 @@ and are never used twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,8 +44,10 @@ class ItemTable:
         Bounding box y0, x0, y1, x1, half-open; all zero where there is no mask.
     names : list of str
         Image names by number.
-    groups : ndarray of object, shape (n,)
-        The independent unit (donor, animal, well), None where none was given.
+    groups : ndarray of int32, shape (n,)
+        Number of the independent unit (donor, animal, well) of each item, -1 where none was given.
+    group_names : list of str
+        Groups by number, in the order of their first items.
     extra : DataFrame
         The user's own columns, row by row; never used as features.
     """
@@ -57,7 +60,8 @@ class ItemTable:
     border: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
     bbox: NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 4), np.int32))
     names: list[str] = field(default_factory=list)
-    groups: NDArray[np.object_] = field(default_factory=lambda: np.empty(0, object))
+    groups: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    group_names: list[str] = field(default_factory=list)
     kind: str = "cell"
     extra: pd.DataFrame | None = None
     #: Of each image that was asked for rectangles; made on first use.
@@ -69,14 +73,15 @@ class ItemTable:
     def extended(
         self, name: str, cells: NDArray[np.int64], y: NDArray[np.float64], x: NDArray[np.float64],
         *, bbox: NDArray[np.int32] | None = None, border: NDArray[np.float32] | None = None,
-        group: Any = None,
+        group: str | None = None,
     ) -> ItemTable:  # fmt: skip
         """A table with the cells of one more image, which get the next ids by ascending cell id."""
         n = len(cells)
         order = np.argsort(cells, kind="stable")
         first = int(self.ids[-1]) + 1 if len(self) else 1
-        groups = np.empty(n, object)
-        groups[:] = group
+        group_names = list(self.group_names)
+        if n and group is not None and group not in group_names:
+            group_names.append(group)
         names = self.names if name in self.names else [*self.names, name]
         extra = None
         if self.extra is not None:
@@ -92,7 +97,13 @@ class ItemTable:
             ),
             np.concatenate([self.bbox, np.zeros((n, 4), np.int32) if bbox is None else bbox[order]]),
             list(names),
-            np.concatenate([self.groups, groups]),
+            np.concatenate(
+                [
+                    self.groups,
+                    np.full(n, group_names.index(group) if n and group is not None else -1, np.int32),
+                ]
+            ),
+            group_names,
             self.kind,
             extra,
         )
@@ -159,37 +170,71 @@ class ItemTable:
             grid = self._grids[number] = Grid(self.y[rows], self.x[rows])
         return grid
 
-    def group_codes(self) -> tuple[NDArray[np.int64], list[str]]:
-        """The group of every item as a number (-1 for none), and the groups' names."""
+    def regrouped(self, rows: NDArray[np.int64], names: NDArray[np.object_]) -> ItemTable:
+        """A table in which some rows belong to other groups.
+
+        Parameters
+        ----------
+        rows : ndarray of int64, shape (m,)
+        names : ndarray of str or None, shape (m,)
+            The group of each; None takes it out of its group.
+        """
         import pandas as pd
 
-        codes, names = pd.factorize(self.groups)
-        return codes.astype(np.int64), [str(name) for name in names]
+        given, brought = pd.factorize(names)
+        every = np.array([*self.group_names, *brought], object)
+        numbers = self.groups.astype(np.int64)
+        numbers[rows] = np.where(given < 0, -1, given + len(self.group_names))
+        # Numbered anew: the same name may stand in both lists, and a group may have lost its last item.
+        has = np.flatnonzero(numbers >= 0)
+        found, kept = pd.factorize(pd.factorize(every)[0][numbers[has]])
+        groups = np.full(len(self), -1, np.int32)
+        groups[has] = found
+        return replace(self, groups=groups, group_names=[str(pd.unique(every)[k]) for k in kept])
 
-    def units(self) -> tuple[NDArray[np.int64], str]:
-        """The independent unit of every item as a code, and what it is: ``"group"`` or ``"image"``."""
-        codes, _ = self.group_codes()
-        if len(self) and codes.min() >= 0:
-            return codes, "group"
-        return self.images.astype(np.int64), "image"
+    @cached_property
+    def grouped(self) -> bool:
+        """Whether every item has a group."""
+        return bool(len(self) and self.groups.min() >= 0)
+
+    def units(self) -> tuple[NDArray[np.int32], str]:
+        """The independent unit of every item as a number, and what it is: ``"group"`` or ``"image"``."""
+        return (self.groups, "group") if self.grouped else (self.images, "image")
+
+    @cached_property
+    def several_units(self) -> bool:
+        """Whether there is more than one independent unit."""
+        units, _ = self.units()
+        return bool(len(self) and units.min() != units.max())
+
+    @property
+    def unit_names(self) -> list[str]:
+        """The independent units by number."""
+        return self.group_names if self.grouped else self.names
 
     def to_pandas(self) -> pd.DataFrame:
         """The items as a table indexed by item id."""
         import pandas as pd
 
-        names = np.array([*self.names, ""], object)
         frame = pd.DataFrame(
             {
-                "image": names[self.images],
+                "image": _words([*self.names, ""], self.images, missing=False),
                 "cellID": self.cells,
                 "y": self.y,
                 "x": self.x,
-                "group": self.groups,
-                "kind": self.kind,
+                "group": _words(self.group_names, self.groups) if self.group_names else None,
+                "kind": _words([self.kind], np.zeros(len(self), np.int32)),
             },
             index=pd.Index(self.ids, name="item"),
         )
         if self.extra is not None:
             for column in self.extra.columns:
-                frame[column] = self.extra[column].to_numpy()
+                frame[column] = self.extra[column].array
         return frame
+
+
+def _words(names: list[str], numbers: NDArray[np.int32], *, missing: bool = True) -> Any:
+    """A column of names by number, several times quicker than from a million strings; -1: missing, or the last name."""
+    import pandas as pd
+
+    return pd.Series(names).array.take(numbers, allow_fill=missing)

@@ -152,7 +152,7 @@ def label_counts(session: Session, by: str, level: str) -> pd.DataFrame:
     if by == "image":
         names, units = table.names, table.images.astype(np.int64)
     elif by == "group":
-        units, names = table.group_codes()
+        units, names = table.groups.astype(np.int64), table.group_names
         if len(units) and units.min() < 0:
             units, names = units + 1, ["–", *names]
     else:

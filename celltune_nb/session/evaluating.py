@@ -93,7 +93,6 @@ def _from_audit(
     names = [*known, *(c.name for c in categories if c.code in set(codes.tolist()) and c.name not in known)]
     truth = np.array([names.index(now[int(code)]) for code in codes], np.int64)
     units, unit = session.table.units()
-    group_names = session.table.group_codes()[1] if unit == "group" else session.table.names
     return evaluate_audit(
         {handle.name: handle.predict_proba(rows) for handle in handles},
         truth,
@@ -101,7 +100,7 @@ def _from_audit(
         categories=names,
         model_categories=known,
         ids=session.table.ids[positions],
-        groups=np.array([group_names[u] for u in units[positions]], object),
+        groups=np.array(session.table.unit_names, object)[units[positions]],
         unit=unit,
         seed=run.seed,
         feature_names=run.about.get("features", ()),

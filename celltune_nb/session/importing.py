@@ -294,12 +294,11 @@ def import_cells(
                 )
                 # A second table adds to the first; it does not empty the rows it has nothing to say about.
                 extra[name] = brought.combine_first(extra[name]) if name in extra else brought
-            groups = items.groups.copy()
+            session.table = replace(items, extra=extra if len(extra.columns) else None)
             if group is not None:
                 given = frame[group].astype(object)
                 named = given.where(given.isna(), given.astype(str)).where(given.notna(), None)
-                groups[places[hit]] = named.to_numpy(object)[hit]
-            session.table = replace(items, extra=extra if len(extra.columns) else None, groups=groups)
+                session.table = session.table.regrouped(places[hit], named.to_numpy(object)[hit])
             if values is not None and features:
                 source = _table_source(session, items.ids, list(map(str, features)), places[hit], values[hit])
                 session.features_by_name["table"] = session.project.save_features(source)

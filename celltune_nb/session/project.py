@@ -28,7 +28,8 @@ from ..data.features import FeatureSource
 from ..data.images import Image, as_planes
 from ..data.items import ItemTable
 from ..errors import FormatError, InputError, ProjectError, ProjectVersionError
-from .files import read_json, write_atomically, write_json
+from .files import read_json, write_json
+from .items_file import read_items, write_items
 
 __all__ = ["SCHEMA_VERSION", "Project"]
 
@@ -255,25 +256,9 @@ class Project:
 
     def save_items(self, items: ItemTable) -> None:
         """Write the items to a new file, which ``project.json`` names when :meth:`save` runs."""
-        import pandas as pd
-
-        frame = pd.DataFrame(
-            {
-                "id": items.ids, "image": items.images, "cell": items.cells, "y": items.y, "x": items.x,
-                "border": items.border, **{f"bbox{i}": items.bbox[:, i] for i in range(4)},
-                "group": pd.array([None if g is None else str(g) for g in items.groups], dtype="string"),
-            }
-        )  # fmt: skip
-        if items.extra is not None:
-            for column in items.extra.columns:
-                frame[f"own:{column}"] = items.extra[column].to_numpy()
-        frame.attrs = {}
-        for column in [c for c in frame.columns if frame[c].dtype.kind == "O"]:
-            # A column of numbers and words is words.
-            frame[column] = frame[column].map(str, na_action="ignore").astype("string")
         name = f"items-{uuid4().hex[:8]}.parquet"
         try:
-            write_atomically(self.path(name), lambda stream: frame.to_parquet(stream, index=False))
+            write_items(self.path(name), items)
         except OSError as error:
             raise ProjectError(
                 f"The items could not be written ({error.strerror}). Make room, then repeat."
@@ -282,24 +267,12 @@ class Project:
 
     def load_items(self) -> ItemTable:
         """Read the items."""
-        import pandas as pd
-
         about = self.settings.get("items")
         if not about:
             return ItemTable()
         path = self.path(Path(str(about["file"])).name)
         try:
-            frame = pd.read_parquet(path)
-            own = [c for c in frame.columns if c.startswith("own:")]
-            given = frame["group"].astype(object)
-            groups = given.where(given.notna(), None).to_numpy(object)
-            return ItemTable(
-                frame["id"].to_numpy(np.int64), frame["image"].to_numpy(np.int32), frame["cell"].to_numpy(np.int64),
-                frame["y"].to_numpy(np.float64), frame["x"].to_numpy(np.float64), frame["border"].to_numpy(np.float32),
-                frame[[f"bbox{i}" for i in range(4)]].to_numpy(np.int32), [str(n) for n in about["names"]],
-                groups, str(about["kind"]),
-                frame[own].rename(columns=lambda c: c.removeprefix("own:")) if own else None,
-            )  # fmt: skip
+            return read_items(path, [str(n) for n in about["names"]], str(about["kind"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FormatError(
                 f"{path} is damaged ({error}). Restore it from a copy of the project."

@@ -111,8 +111,7 @@ def snapshot(session: Session, level: str, exclude_images: Sequence[str] = ()) -
     number = {c.code: i for i, c in enumerate(classes)}
     y = np.array([number[int(c)] for c in codes[positions]], np.int64)
     units, unit = table.units()
-    names = table.group_codes()[1] if unit == "group" else table.names
-    groups = np.array([names[u] for u in units[positions]], object)
+    groups = np.array(table.unit_names, object)[units[positions]]
     return Snapshot(positions, y, groups, unit, classes, revision, source)
 
 
@@ -132,7 +131,7 @@ def problems(session: Session, level: str) -> list[Problem]:
         ]
     number = {c.code: i for i, c in enumerate(categories)}
     y = np.array([number[now.classes[int(i)].code] for i in now.y], np.int64)
-    groups = now.groups if len(np.unique(session.table.units()[0])) > 1 else None
+    groups = now.groups if session.table.several_units else None
     return problems(y, [c.name for c in categories], groups, unit=now.unit)
 
 

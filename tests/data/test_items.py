@@ -44,3 +44,16 @@ def test_positions_keep_the_order_given(table: ItemTable) -> None:
 def test_without_a_group_everywhere_the_image_is_the_unit(table: ItemTable) -> None:
     assert table.units()[1] == "group"
     assert table.extended("c", np.array([1]), np.zeros(1), np.zeros(1)).units()[1] == "image"
+
+
+def test_a_table_names_the_groups_of_some_rows(table: ItemTable) -> None:
+    again = table.regrouped(np.array([0, 2]), np.array(["d2", None], object))
+    assert again.to_pandas()["group"].tolist()[:2] == ["d2", "d1"]
+    assert again.to_pandas()["group"].isna().tolist() == [False, False, True]
+    assert again.units()[1] == "image"
+    assert table.to_pandas()["group"].tolist() == ["d1", "d1", "d2"]  # the former table is as it was
+    whole = again.regrouped(np.arange(3), np.array(["x", "x", "x"], object))
+    assert whole.group_names == ["x"]
+    assert whole.units()[1] == "group"
+    assert not whole.several_units
+    assert table.several_units
