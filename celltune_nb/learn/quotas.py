@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,7 +143,9 @@ def celltune(
     def said(row: int) -> str:
         return f"{pool.name(int(a[row]))} / {pool.name(int(b[row]))}"
 
-    by_image, by_category, by_rare = (round(part * n) for part in budgets)
+    # cut from the running sum, or rounding could give away one place more than there are
+    until = [round(n * sum(budgets[:i])) for i in range(4)]
+    by_image, by_category, by_rare = (b - a for a, b in pairwise(until))
     _, image = np.unique(pool.images[rows], return_inverse=True)
     image = image.reshape(-1)
     apart = np.bincount(image, differ) / np.maximum(np.bincount(image), 1)

@@ -149,6 +149,12 @@ def test_celltune_spends_its_budgets_on_disagreement_and_rare_categories():
     assert f"T{a} / T{b}" in found.reason[np.flatnonzero(image)[0]]
 
 
+@pytest.mark.parametrize("n", range(1, 40, 3))
+def test_celltune_gives_exactly_what_was_asked(n):
+    candidates, _ = pool(900, k=6, sure=1.0)
+    assert len(SAMPLERS["celltune"](candidates, n, np.random.default_rng(n))) == n
+
+
 def test_celltune_asks_more_of_the_image_and_category_where_the_models_disagree_more():
     candidates, _ = pool(6000, k=4, sure=4.0)
     first, second = candidates.probabilities
