@@ -62,9 +62,10 @@ class CellsWorkflow(Panel):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
+        # The image listens first: what changes is seen there before it is counted elsewhere.
+        self.image = ImagePanel(session, height="100%")
         self.channels = ChannelsPanel(session)
         self.populations = PopulationsPanel(session)
-        self.image = ImagePanel(session, height="100%")
         self.labelling = LabellingPanel(session)
         self.training = TrainingPanel(session)
         self.evaluation = EvaluationPanel(session)

@@ -23,7 +23,16 @@ image[..., 0] = np.arange(256)[:, None]
 image[..., 1] = np.arange(256)[None]
 image[..., 2] = 40
 pyramid = Pyramid(image)
-viewport = Viewport(lambda c, d: compose(image, c, dpr=d, pyramid=pyramid), latest=LatestWins, height=400)
+playing, marked = False, None
+def render(camera, dpr):
+    frame = compose(image, camera, dpr=dpr, pyramid=pyramid)
+    if playing:  # another picture each time: in turn all of it, and a part that is sent as tiles
+        turn = viewport._frames.count
+        frame[slice(None) if turn % 2 else slice(0, 9), :, 2] = turn % 251
+    if marked:
+        frame[marked] = 250
+    return frame
+viewport = Viewport(render, latest=LatestWins, height=400)
 viewport.fit((256, 256))
 viewport.show_scale_bar(0.5)
 viewport.draw_shapes([Shape.rectangle((99.5, 99.5, 149.5, 149.5), "#ffffff", width=2)])
@@ -41,6 +50,8 @@ viewport.on_hover(lambda y, x: setattr(viewport, "tooltip", "" if y is None else
 viewport.on_camera(lambda camera, final: hear("camera", camera.y, camera.x, camera.zoom) if final else None)
 # as fast as they are shown: each frame is asked for when the one before has arrived
 def play(goal):
+    global playing
+    playing = True
     def on():
         while viewport._frames.count < goal:
             viewport.refresh()
@@ -143,6 +154,17 @@ def test_first_paint_gestures_and_keys(opened, tmp_path):
     cx, cy = place(99.5, 120)
     wait_for_line(tab, cx - box["x"], cy - box["y"])
     tab.screenshot(path=tmp_path / "first.png")
+
+    # what changed in a frame comes on its own and lands in its place
+    around = [pixel(tab, x, y) for x, y in ((width / 2 - 33, 150), (width / 2 + 33, 150), (width / 2, 117))]
+    left = round(width / 2)
+    code(tab, f"marked = slice(120, 181), slice({left - 30}, {left + 31}); viewport.refresh()")
+    for x, y in ((left - 28, 122), (left + 28, 178), (left, 150)):
+        wait_for_pixel(tab, x, y, (250, 250, 250))
+    for (x, y), before in zip(((left - 33, 150), (left + 33, 150), (left, 117)), around, strict=True):
+        assert pixel(tab, x, y)[:3] == pytest.approx(before[:3], abs=12)
+    code(tab, "marked = None; viewport.refresh()")
+    wait_for_pixel(tab, left, 150, (round((150 - 200) / zoom + 127.5), 128, 40))
 
     tab.mouse.click(*place(60, 70), button="left")
     y, x, held = heard(tab, "click")[-1]

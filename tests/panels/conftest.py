@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gc
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import comm
 import ipywidgets
+import numpy as np
 import pytest
 from comm.base_comm import BaseComm
 from ipycanvas import canvas as ipycanvas_canvas
 from ipywidgets.widgets import widget as widget_module
+from PIL import Image
 
 
 @dataclass
@@ -39,6 +42,26 @@ class Wire:
             if comm_id == widget.model_id and what == "msg" and data.get("method") == "custom"
             for buffer in buffers
         ]
+
+    def picture(self, layer: ipywidgets.Widget) -> Any:
+        """The picture that a browser has put together from a pixel layer's frames: uint8 (H, W, 3)."""
+        picture = np.zeros((0, 0, 3), np.uint8)
+        sent = [
+            (data["content"], buffers[0])
+            for comm_id, what, data, buffers in self.sent
+            if comm_id == layer.model_id and what == "msg" and data.get("content", {}).get("type") == "frame"
+        ]
+        for content, data in sent:
+            decoded = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+            if "base" not in content:
+                picture = decoded.copy()
+                continue
+            side = content["tile"]
+            for i, (row, column) in enumerate(content["places"]):
+                y, x = (side * part for part in divmod(i, decoded.shape[1] // side))
+                there = picture[row * side : (row + 1) * side, column * side : (column + 1) * side]
+                there[:] = decoded[y : y + there.shape[0], x : x + there.shape[1]]
+        return picture
 
     def receive(self, widget: ipywidgets.Widget, content: dict[str, Any]) -> None:
         """Let a widget receive a custom message as if from the browser."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import threading
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from celltune_nb.errors import InputError
 from celltune_nb.panels.canvas import Shape, Viewport, scale_bar
+from celltune_nb.panels.canvas.pace import FAST, FINE, GRADES, SLOW, Pace
 from celltune_nb.panels.canvas.vectors import drawing
 from celltune_nb.render import Camera
 from celltune_nb.session.jobs import LatestWins
@@ -23,12 +22,16 @@ class Scene:
     def __init__(self, wire, **options):
         self.wire = wire
         self.rendered = []
+        self.pixels = []
         self.viewport = Viewport(self.render, latest=lambda work: LatestWins(work, inline=True), **options)
         self.layer = self.viewport.widget.children[0]
 
     def render(self, camera, dpr):
         self.rendered.append((camera, dpr))
-        return np.full((round(camera.height * dpr), round(camera.width * dpr), 3), 40, np.uint8)
+        frame = np.full((round(camera.height * dpr), round(camera.width * dpr), 3), 40, np.uint8)
+        for place, color in self.pixels:
+            frame[place] = color
+        return frame
 
     def say(self, kind, **content):
         self.wire.receive(self.layer, {"type": kind, **content})
@@ -39,8 +42,8 @@ class Scene:
     def frames(self):
         return self.wire.custom(self.layer, "frame")
 
-    def ack(self):
-        self.say("ack", frame=self.frames()[-1]["id"])
+    def ack(self, **content):
+        self.say("ack", frame=self.frames()[-1]["id"], **content)
 
     def drawn(self):
         """Names and arguments of the drawing commands that were sent."""
@@ -66,12 +69,11 @@ def test_nothing_is_rendered_before_it_is_seen(scene):
     assert scene.rendered == []
 
 
-def test_first_frame_has_the_size_of_the_view(scene, wire):
+def test_first_frame_has_the_size_of_the_view(scene):
     scene.show(301, 402, 1.5)
     (camera, dpr) = scene.rendered[-1]
     assert (camera.height, camera.width, dpr) == (301, 402, 1.5)
-    picture = Image.open(io.BytesIO(wire.buffers(scene.layer)[-1]))
-    assert picture.size == (603, 452)
+    assert scene.wire.picture(scene.layer).shape == (452, 603, 3)
     assert scene.frames()[-1]["camera"]["height"] == 301
 
 
@@ -93,6 +95,89 @@ def test_refresh_renders_the_same_camera_again(scene):
     scene.viewport.refresh()
     assert len(scene.rendered) == 2
     assert scene.rendered[0] == scene.rendered[1]
+
+
+def test_a_frame_that_looks_like_the_one_before_is_not_sent(scene):
+    scene.show()
+    scene.ack()
+    scene.viewport.refresh()
+    assert len(scene.rendered) == 2
+    assert len(scene.frames()) == 1
+
+
+def test_of_a_recoloured_cell_only_its_tiles_are_sent_and_look_as_in_the_whole_frame(scene):
+    scene.show(300, 400)
+    scene.ack()
+    # the right edge cuts the last column of tiles
+    scene.pixels = [(np.s_[40:50, 60:70], (250, 10, 30)), (np.s_[299, 399], (0, 0, 255))]
+    scene.viewport.refresh()
+    sent = scene.frames()[-1]
+    assert sent["base"] == scene.frames()[-2]["id"]
+    assert sent["places"] == [[1, 1], [1, 2], [9, 12]]
+    assert len(scene.wire.buffers(scene.layer)[-1]) < 2_000
+    together = scene.wire.picture(scene.layer)
+    # a page that was reloaded gets the same picture whole
+    scene.say("hello")
+    scene.show(300, 400, view="new")
+    assert "base" not in scene.frames()[-1]
+    np.testing.assert_array_equal(scene.wire.picture(scene.layer), together)
+
+
+def test_a_picture_that_changed_all_over_is_sent_whole(scene):
+    scene.show()
+    scene.ack()
+    scene.pixels = [(np.s_[:], (1, 2, 3))]
+    scene.viewport.refresh()
+    assert len(scene.frames()) == 2
+    assert "base" not in scene.frames()[-1]
+
+
+def test_a_page_that_lacks_what_tiles_belong_on_gets_the_whole_frame(scene):
+    scene.show()
+    scene.ack()
+    scene.pixels = [((5, 5), 255)]
+    scene.viewport.refresh()
+    scene.ack(lost=True)
+    assert "base" in scene.frames()[-2]
+    assert "base" not in scene.frames()[-1]
+
+
+def test_moving_frames_are_coarse_and_a_fine_one_follows_at_rest(scene):
+    scene.show()
+    scene.ack()
+    fine = len(scene.wire.buffers(scene.layer)[-1])
+    scene.say("camera", y=1, x=1, zoom=2, epoch=0, final=False)
+    assert len(scene.wire.buffers(scene.layer)[-1]) < fine
+    scene.ack()
+    assert len(scene.frames()) == 2
+    # the hand lets go where the last frame was made
+    scene.say("camera", y=1, x=1, zoom=2, epoch=0, final=True)
+    assert len(scene.frames()) == 3
+    assert len(scene.wire.buffers(scene.layer)[-1]) == fine
+    scene.ack()
+    assert len(scene.frames()) == 3
+
+
+def test_moving_frames_are_as_coarse_as_the_way_is_slow(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("celltune_nb.panels.canvas.pace.time.monotonic", lambda: now[0])
+    pace = Pace()
+
+    def frame(took, number):
+        pace.begun(number, pace.grade)
+        now[0] += took
+        pace.arrived(number)
+        return pace.grade
+
+    assert [frame(2 * SLOW, n) for n in range(3)] == [GRADES[2]] * 3
+    assert [frame(FAST / 2, n) for n in range(3)] == [GRADES[1], FINE, FINE]
+    assert frame((SLOW + FAST) / 2, 9) == FINE
+    # what was sent at rest, or was never answered, says nothing
+    pace.begun(1, GRADES[1])
+    now[0] += 9
+    pace.begun(2, GRADES[1])
+    pace.arrived(1)
+    assert pace.grade == FINE
 
 
 def test_fit_follows_the_size_until_the_person_moves(scene):

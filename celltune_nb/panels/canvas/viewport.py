@@ -22,12 +22,15 @@ __all__ = ["Viewport"]
 
 #: Device pixels of a frame at most; a larger screen gets a coarser picture instead of a slow one.
 MOST_PIXELS = 12_000_000
+#: How long (s) the rest of a change waits for the picture of it.
+FIRST = 0.05
 Mode = Literal["pan", "rectangle"]
 Modifiers = frozenset[str]
 
 
 class _Worker(Protocol):
     def request(self, *arguments: Any) -> None: ...
+    def settle(self, timeout: float) -> bool: ...
     def close(self) -> None: ...
 
 
@@ -50,8 +53,8 @@ class Viewport:
         ``render(camera, dpr)`` gives the frame: uint8 (round(camera.height × dpr), round(camera.width × dpr), 3).
         Called in the worker.
     latest : callable
-        Makes the worker: ``latest(work)`` gives an object with ``request()`` and ``close()`` that carries out
-        only the newest of many requests (``session.jobs.latest``).
+        Makes the worker: ``latest(work)`` gives an object with ``request()``, ``settle()`` and ``close()`` that carries
+        out only the newest of many requests (``session.jobs.latest``).
     height : int or str
         Height: CSS pixels, or any CSS length such as ``"70vh"``.  The width fills the container.
     label : str
@@ -139,10 +142,19 @@ class Viewport:
         self._tell_camera()
         self.refresh()
 
-    def refresh(self) -> None:
-        """Render again with the same camera: colours, contrast or opacity have changed."""
+    def refresh(self, *, first: bool = False) -> None:
+        """Render again with the same camera: colours, contrast or opacity have changed.
+
+        Parameters
+        ----------
+        first : bool
+            Return when the frame is on its way (or after a moment, should it take long), so that what the caller does next
+            does not slow it down.
+        """
         self._frames.due = True
         self._worker.request()
+        if first:
+            self._worker.settle(FIRST)
 
     # ------------------------------------------------------------------ behaviour
 
@@ -252,7 +264,12 @@ class Viewport:
         kind = content.get("type")
         held = frozenset(content.get("modifiers", ()))
         if kind == "ack":
-            if self._frames.acknowledged(content["frame"]) and (self._frames.due or self._surface.due):
+            if content.get("lost"):
+                self._frames.start_over()
+                self._worker.request()
+            elif self._frames.acknowledged(content["frame"]) and (
+                self._frames.wants(moving=self._moving) or self._surface.due
+            ):
                 self._worker.request()
         elif kind == "camera":
             self._moved(content)
@@ -343,10 +360,11 @@ class Viewport:
             if self._closed or not self._sizes:
                 return
             camera, dpr = self._camera, self._dpr
-            frame = self._frames.take()
-            vectors = self._surface.take(gesture=self._moving)
+            moving = self._moving
+            frame = self._frames.take(moving=moving)
+            vectors = self._surface.take(gesture=moving)
         if frame:
-            self._frames.deliver(camera, dpr)
+            self._frames.deliver(camera, dpr, moving=moving)
         if vectors:
             self._send({"type": "vectors", "camera": as_json(camera)})
             self._surface.draw(camera, dpr)

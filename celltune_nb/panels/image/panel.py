@@ -345,7 +345,8 @@ class ImagePanel(Panel):
 
     def _recolored(self) -> None:
         self.scene.recolor()
-        self.viewport.refresh()
+        # Whoever pressed the key looks at the cell: counts and buttons come after it.
+        self.viewport.refresh(first=True)
         self._show_line()
 
     # ------------------------------------------------------------------ what is shown

@@ -1,16 +1,17 @@
 // The pixel layer of a viewport: shows frames from the kernel, turns gestures into messages.
 //
-// Kernel → browser   frame {id, camera: [y, x, zoom, height, width]} + one JPEG buffer
+// Kernel → browser   frame {id, camera: {y, x, zoom, height, width}} + one JPEG buffer: the picture, or with
+//                    {base, tile, places: [[row, column], …]} a collage of the tiles that differ from frame `base`
 //                    camera {y, x, zoom, epoch}      the kernel moved the camera
 //                    vectors {camera}                the vector canvas is about to be redrawn for it
 //                    tooltip {text}, note {text}     shown at the cursor, at the top
 // Browser → kernel   hello, size, gone, ack, camera, click, double_click, rectangle, hover, key
 //
 // Image positions are (y, x) pixels, origin at the centre of pixel 0; canvas positions CSS pixels.
-// The browser moves the last bitmap at once and reports the camera; the kernel refines.
+// The browser moves the last picture at once and reports the camera; the kernel refines.
 
 const DRAG_STARTS = 4; // CSS pixels a press may wander and still be a click
-const REPORT_EVERY = 40; // ms between camera reports during a gesture
+const REPORT_EVERY = 30; // ms between camera reports during a gesture
 const HOVER_EVERY = 50; // ms between hover reports
 const WHEEL_RESTS = 160; // ms after the last wheel event until the gesture is over
 
@@ -47,13 +48,14 @@ class Page {
   constructor(model) {
     this.model = model;
     this.views = new Set();
-    this.bitmap = null;
-    this.frame = null; // camera of the bitmap: {y, x, zoom, height, width}
+    this.picture = document.createElement("canvas"); // the newest frame
+    this.frame = null; // camera of the picture: {y, x, zoom, height, width}
     this.camera = null; // camera on screen: {y, x, zoom}
     this.drawn = null; // camera of the vector canvas
     this.awaited = []; // cameras of vector drawings that are on their way
     this.epoch = 0;
-    this.newest = 0;
+    this.newest = 0; // id of the frame in the picture
+    this.shown = Promise.resolve();
     this.timer = null;
     this.reported = 0;
     model.on("msg:custom", (message, buffers) => this.receive(message, buffers));
@@ -114,21 +116,49 @@ class Page {
     else if (message.type === "note") this.views.forEach((view) => view.setNote(message.text));
   }
 
-  async show(message, buffer) {
+  // One after the other: tiles belong on the frame before them.
+  show(message, buffer) {
+    this.shown = this.shown.then(() => this.put(message, buffer));
+  }
+
+  async put(message, buffer) {
+    let lost = false;
     try {
       const bitmap = await createImageBitmap(new Blob([buffer], { type: "image/jpeg" }));
-      if (message.id < this.newest) return bitmap.close();
-      this.newest = message.id;
-      this.bitmap?.close();
-      this.bitmap = bitmap;
-      this.frame = message.camera;
-      this.camera ??= { y: this.frame.y, x: this.frame.x, zoom: this.frame.zoom };
-      this.redraw();
+      if (message.base === undefined) this.putFrame(bitmap);
+      else if (message.base === this.newest) this.putTiles(bitmap, message);
+      else lost = true;
+      bitmap.close();
+      if (!lost) {
+        this.newest = message.id;
+        this.frame = message.camera;
+        this.camera ??= { y: this.frame.y, x: this.frame.x, zoom: this.frame.zoom };
+        this.redraw();
+      }
     } catch (error) {
       console.error("celltune_nb: a frame could not be shown", error);
-    } finally {
-      this.model.send({ type: "ack", frame: message.id });
     }
+    // The newest camera goes first, so that the next frame is made for it.
+    if (this.timer !== null) this.report(false, true);
+    this.model.send({ type: "ack", frame: message.id, lost });
+  }
+
+  putFrame(bitmap) {
+    const { picture } = this;
+    if (picture.width !== bitmap.width || picture.height !== bitmap.height) {
+      picture.width = bitmap.width;
+      picture.height = bitmap.height;
+    }
+    picture.getContext("2d", { alpha: false }).drawImage(bitmap, 0, 0);
+  }
+
+  putTiles(bitmap, { tile, places }) {
+    const context = this.picture.getContext("2d", { alpha: false });
+    const across = bitmap.width / tile;
+    places.forEach(([row, column], i) => {
+      const [x, y] = [(i % across) * tile, Math.floor(i / across) * tile];
+      context.drawImage(bitmap, x, y, tile, tile, column * tile, row * tile, tile, tile);
+    });
   }
 
   redraw() {
@@ -142,23 +172,21 @@ class Page {
     this.report(final);
   }
 
-  report(final) {
-    const send = (last) => {
-      clearTimeout(this.timer);
-      this.timer = null;
-      this.reported = performance.now();
-      this.model.send({ type: "camera", ...this.camera, epoch: this.epoch, final: last });
-    };
-    if (final) send(true);
-    else if (this.timer === null) {
-      this.timer = setTimeout(() => send(false), Math.max(0, this.reported + REPORT_EVERY - performance.now()));
+  report(final, now = final) {
+    const wait = now ? 0 : this.reported + REPORT_EVERY - performance.now();
+    if (wait > 0) {
+      this.timer ??= setTimeout(() => this.report(false, true), wait);
+      return;
     }
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.reported = performance.now();
+    this.model.send({ type: "camera", ...this.camera, epoch: this.epoch, final });
   }
 
   close() {
     clearTimeout(this.timer);
-    this.bitmap?.close();
-    this.bitmap = null;
+    this.picture.width = this.picture.height = 0;
   }
 }
 
@@ -244,29 +272,27 @@ class View {
 
   schedule() {
     if (this.pending) return;
-    // A hidden page gets no animation frames; its bitmap is drawn when it is seen again.
+    // A hidden page gets no animation frames; its picture is drawn when it is seen again.
     this.pending = requestAnimationFrame(() => this.draw());
   }
 
   draw() {
     cancelAnimationFrame(this.pending);
     this.pending = null;
-    const { bitmap, frame, camera } = this.page;
+    const { picture, frame, camera } = this.page;
     const context = this.canvas.getContext("2d", { alpha: false });
     const { dpr } = this.size;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = "rgb(30, 32, 38)"; // BACKGROUND of celltune_nb/render/compose.py
     context.fillRect(0, 0, this.canvas.width, this.canvas.height);
-    if (bitmap && camera && this.size.width) {
+    if (frame && camera && this.size.width) {
       const { left, top, scale } = this.placement(frame);
-      // Unmoved, device pixel falls on device pixel; otherwise smoothing hides that it is an older picture.
+      // Unmoved, device pixel falls on device pixel; otherwise smoothing hides that it is an older or coarser picture.
       const still = Math.abs(scale - 1) < 1e-9;
-      context.imageSmoothingEnabled = !still;
-      const x = still ? Math.round(left * dpr) : left * dpr;
-      const y = still ? Math.round(top * dpr) : top * dpr;
-      const exact = still && bitmap.width === Math.round(frame.width * dpr);
-      if (exact) context.drawImage(bitmap, x, y);
-      else context.drawImage(bitmap, x, y, frame.width * scale * dpr, frame.height * scale * dpr);
+      const exact = still && picture.width === Math.round(frame.width * dpr);
+      context.imageSmoothingEnabled = !exact;
+      if (exact) context.drawImage(picture, Math.round(left * dpr), Math.round(top * dpr));
+      else context.drawImage(picture, left * dpr, top * dpr, frame.width * scale * dpr, frame.height * scale * dpr);
     }
     this.placeVectors();
   }
