@@ -1,7 +1,8 @@
 """Whether "0.8 sure" means right in 80 of 100: reliability, calibration error, temperature.
 
 One temperature fitted on about 200 audit items takes the expected calibration error of boosters
-trained on few labels from .13 to .02.  Source: Guo et al., ICML 2017.
+trained on few labels from .09 to .02 (``docs/decisions/0009-intervals-and-calibration.md``).
+Source: Guo et al., ICML 2017.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from .splits import folds
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["apply_temperature", "cross_fitted", "ece", "reliability", "temperature"]
+__all__ = ["apply_temperature", "chance", "cross_fitted", "ece", "reliability", "temperature"]
 
 Floats = NDArray[np.floating]
 RANGE = (np.log(0.05), np.log(20.0))  # of the log temperature
@@ -144,3 +145,19 @@ def ece(table: pd.DataFrame) -> float:
         return float("nan")
     gap = (table["confidence"] - table["accuracy"]).abs()
     return float((gap * table["weight"]).sum())
+
+
+def chance(probabilities: Floats, weights: Floats | None = None, bins: int = 10) -> float:
+    """The expected calibration error that perfectly calibrated models would show on these items.
+
+    Few items in a bin are never right exactly as often as stated: with 200 items that alone is some
+    .03, so a measured error of .04 does not mean that the probabilities are off.
+    """
+    if not len(probabilities):
+        return float("nan")
+    confidence = np.asarray(probabilities, np.float64).max(axis=1)
+    w = np.ones(len(confidence)) if weights is None else np.asarray(weights, np.float64)
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    variance = np.bincount(place, w**2 * confidence * (1 - confidence), minlength=bins)
+    # the mean of |gap| when the gap of a bin is normal around 0
+    return float(np.sqrt(2 / np.pi) * np.sqrt(variance).sum() / w.sum())

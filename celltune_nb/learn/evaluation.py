@@ -10,25 +10,24 @@ about new groups, but the labels were chosen, so the figures are of the labels a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, NotReadyError
-from .calibration import cross_fitted, ece, reliability, temperature
+from .calibration import chance, cross_fitted, ece, reliability, temperature
 from .comparing import Agreement, Churn, agreement, churn
 from .curves import learning_curve
 from .folding import out_of_fold
-from .intervals import bootstrap
+from .intervals import intervals
 from .leaks import leak_alarm
 from .metrics import TINY, confusion_counts, per_category, scores
 from .models import ModelSpec
+from .prevalence import Census, prevalence, raw_prevalence
+from .verdict import Evaluation
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .training import TrainingData
 
 __all__ = [
@@ -46,103 +45,6 @@ __all__ = [
 FEW = 10  # items of a category below which its figures are little more than chance
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Figures of the mean of the models (``Pred_AVG``) and where they come from.
-
-    Attributes
-    ----------
-    accuracy, macro_f1, log_loss : float
-        Of the mean probabilities; log loss in nats.
-    interval : dict
-        "accuracy", "macro_f1", "log_loss" → (low, high), 95 %.
-    split : str
-        What the figures speak from, and how the intervals were made.
-    kind : {"audit", "out-of-fold"}
-    n : int
-        Items judged.
-    categories : tuple of str
-    per_category : DataFrame
-        Index category; precision, recall, f1, support (items), prevalence (weighted share), low and
-        high (of the F1), and ``precision_low``, ``precision_high`` … of the other three.
-    confusion : DataFrame
-        Rows are the truth, columns the prediction; counts, or for an audit weights that sum to `n`.
-    calibration : DataFrame
-        bin (upper edge), confidence, accuracy, n, weight.
-    ece : float
-        Expected calibration error.
-    calibration_after, ece_after
-        The same with the temperature, cross-fitted.
-    temperature : float
-        Fitted on all judged items: for use on other items.
-    models : dict
-        Model → accuracy, macro_f1, log_loss of each model alone.
-    agreement : DataFrame
-        Answers of the first model (rows) against the second (columns); empty with one model.
-    agreement_rate : float
-    agreement_by_category : DataFrame
-        Index category; `row`, `column`.
-    ids, truth, predicted : arrays, shape (n,)
-        The judged items and the codes of both answers.
-    probabilities : float32 array, shape (n, k)
-        Mean of the models.
-    weights : float64 array, shape (n,)
-        Items each one stands for; 1 out of fold.
-    warnings : list of str
-    """
-
-    accuracy: float
-    macro_f1: float
-    log_loss: float
-    interval: dict[str, tuple[float, float]]
-    split: str
-    kind: str
-    n: int
-    categories: tuple[str, ...]
-    per_category: pd.DataFrame
-    confusion: pd.DataFrame
-    calibration: pd.DataFrame
-    ece: float
-    calibration_after: pd.DataFrame
-    ece_after: float
-    temperature: float
-    models: dict[str, dict[str, float]]
-    agreement: pd.DataFrame
-    agreement_rate: float
-    agreement_by_category: pd.DataFrame
-    ids: NDArray[np.int64]
-    truth: NDArray[np.int64]
-    predicted: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
-    weights: NDArray[np.float64]
-    warnings: list[str] = field(default_factory=list)
-
-    def __repr__(self) -> str:
-        low, high = self.interval["accuracy"]
-        return (
-            f"Evaluation(accuracy {self.accuracy:.3f} [{low:.3f}, {high:.3f}], macro-F1 {self.macro_f1:.3f}; "
-            f"{self.split})"
-        )
-
-    def items(self, truth: str | None = None, predicted: str | None = None) -> NDArray[np.int64]:
-        """Ids of the items behind a cell of the confusion matrix (None: a whole row or column).
-
-        Raises
-        ------
-        InputError
-            There is no such category.
-        """
-        chosen = np.ones(self.n, bool)
-        for name, codes in ((truth, self.truth), (predicted, self.predicted)):
-            if name is not None:
-                if name not in self.categories:
-                    raise InputError(
-                        f"There is no category {name!r} here. Choose from: {', '.join(self.categories)}."
-                    )
-                chosen &= codes == self.categories.index(name)
-        return self.ids[chosen]
-
-
 def evaluate_out_of_fold(
     data: TrainingData,
     specs: Sequence[ModelSpec | str],
@@ -153,6 +55,7 @@ def evaluate_out_of_fold(
     seed: int = 0,
     n_jobs: int | None = None,
     weights: str = "none",
+    census: Census | None = None,
     progress: Callable[[float, str], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Evaluation:
@@ -173,6 +76,8 @@ def evaluate_out_of_fold(
     n_jobs : int, optional
     weights : {"none", "balanced"}
         As in the training.
+    census : Census, optional
+        For the raw counts; chosen labels cannot correct them.
     progress : callable, optional
         Called with the fraction done and a text.
     stop : callable, optional
@@ -218,6 +123,7 @@ def evaluate_out_of_fold(
         lead=found.folds.sentence,
         unit=data.unit,
         seed=seed,
+        census=census,
         warnings=warnings + leak_alarm(data.feature_names),
     )
 
@@ -233,6 +139,7 @@ def evaluate_audit(
     groups: NDArray[Any] | None = None,
     unit: str = "group",
     seed: int = 0,
+    census: Census | None = None,
     feature_names: Sequence[str] = (),
 ) -> Evaluation:
     """Judge models on the audit sample, weighted so that it speaks for all items.
@@ -251,10 +158,12 @@ def evaluate_audit(
         What the m columns are; by default `categories`.
     ids : int64 array, shape (n,), optional
     groups : array, shape (n,), optional
-        Resampled for the intervals where there are five or more.
+        Where there are five or more, the intervals look at the spread between them.
     unit : str
         What a group is called.
     seed : int
+    census : Census, optional
+        What is predicted for all items, in the order of `categories`: for counts that the audit corrects.
     feature_names : sequence of str
         For the leak alarm.
 
@@ -281,6 +190,7 @@ def evaluate_audit(
     names = next(iter(wide.values()))[1]
     weights = 1 / inclusion
     lead = f"Audit sample of {len(codes)} items, weighted by how they were drawn to speak for all"
+    exists = np.array([name in known and name in categories for name in names])
     return _evaluation(
         {name: p for name, (p, _) in wide.items()},
         codes,
@@ -292,6 +202,8 @@ def evaluate_audit(
         lead=lead,
         unit=unit,
         seed=seed,
+        exists=exists,
+        census=None if census is None else census.padded(len(names)),
         warnings=leak_alarm(feature_names),
     )
 
@@ -322,6 +234,8 @@ def _evaluation(
     unit: str,
     seed: int,
     warnings: list[str],
+    exists: NDArray[np.bool_] | None = None,
+    census: Census | None = None,
 ) -> Evaluation:
     import pandas as pd
 
@@ -346,7 +260,7 @@ def _evaluation(
     scale = None if weights is None else weights * (n / weights.sum())
     confusion = confusion_counts(truth, predicted, k, scale)
     loss = -np.log(np.maximum(mean[np.arange(n), truth], TINY).astype(np.float64))
-    limits = bootstrap(truth, predicted, loss, k, groups=groups, weights=scale, seed=seed, unit=unit)
+    limits = intervals(truth, predicted, loss, k, groups=groups, weights=scale, known=exists, unit=unit)
     figures = scores(mean, truth, scale)
     index = pd.Index(list(categories), name="category")
     table = pd.DataFrame(per_category(confusion), index=index)
@@ -354,6 +268,12 @@ def _evaluation(
     table["low"], table["high"] = limits.category["f1"].T
     for name in ("precision", "recall", "prevalence"):
         table[f"{name}_low"], table[f"{name}_high"] = limits.category[name].T
+    if weights is None:
+        counts = raw_prevalence(categories, census)
+    else:
+        counts = prevalence(truth, predicted, weights, categories, census)
+        table["prevalence"] = counts["corrected"]
+        table["prevalence_low"], table["prevalence_high"] = counts["low"], counts["high"]
     after = cross_fitted(mean, truth, groups, scale, seed=seed)
     before_table, after_table = reliability(mean, truth, scale), reliability(after, truth, scale)
     pair = [p.argmax(axis=1) for p in every[:2]]
@@ -364,14 +284,21 @@ def _evaluation(
             *warnings,
             f"Fewer than {FEW} judged items: {', '.join(few)}. Their figures are little more than chance.",
         ]
+    if exists is not None and (unseen := np.flatnonzero(exists & (table["support"] == 0).to_numpy())).size:
+        absent = ", ".join(categories[int(c)] for c in unseen)
+        text = f"No judged item is of {absent}: macro-F1 leaves out what it cannot know, and its interval allows for "
+        warnings = [*warnings, text + "any F1 there. A larger audit narrows it."]
     return Evaluation(
-        **figures,
+        figures["accuracy"],
+        figures["macro_f1"],
+        figures["log_loss"],
         interval=limits.overall,
         split=f"{lead}; {limits.sentence}.",
         kind=kind,
         n=n,
         categories=tuple(categories),
         per_category=table,
+        prevalence=counts,
         confusion=pd.DataFrame(
             confusion, index=pd.Index(index, name="truth"), columns=pd.Index(index, name="predicted")
         ),
@@ -379,6 +306,7 @@ def _evaluation(
         ece=ece(before_table),
         calibration_after=after_table,
         ece_after=ece(after_table),
+        ece_chance=chance(after, scale),
         temperature=temperature(mean, truth, scale),
         models={name: scores(p, truth, scale) for name, p in zip(probabilities, every, strict=True)},
         agreement=compared.table if len(every) > 1 else compared.table.iloc[:0, :0],

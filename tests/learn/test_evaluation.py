@@ -45,7 +45,7 @@ def test_out_of_fold_is_about_as_good_as_on_new_cells(judged, trained):
     assert judged.interval["macro_f1"][0] <= judged.macro_f1 <= judged.interval["macro_f1"][1]
     assert judged.kind == "out-of-fold"
     assert judged.split == (
-        "Out-of-fold predictions, 5 folds by image (6 images); 95 % intervals by bootstrap over 6 images."
+        "Out-of-fold predictions, 5 folds by image (6 images); 95 % intervals from the spread between 6 images."
     )
     assert any("Label an audit sample" in w for w in judged.warnings)
 
@@ -69,7 +69,7 @@ def test_groups_that_look_different_are_not_glossed_over():
     kind = evaluate_out_of_fold(one, ["xgboost"], rounds={"xgboost": 30})
     assert honest.accuracy < kind.accuracy - 0.05
     assert "4 folds by group" in honest.split
-    assert "over 400 items (fewer than 5 groups)" in honest.split
+    assert "between 400 items: they speak for these groups, too few (4) to speak for new ones" in honest.split
     assert "random folds, because all labels come from one group: too kind to new groups" in kind.split
     assert any("on new groups the models will do worse" in w for w in kind.warnings)
 
