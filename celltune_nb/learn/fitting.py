@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,66 +17,34 @@ from . import boosting
 from .machine import cuda_available
 from .models import Cancelled, ModelHandle, ModelSpec, without_infinities
 from .splits import Split, holdout
+from .together import together
+from .watching import Choosing, Refitting, Step
 
 if TYPE_CHECKING:
     from .training import TrainingData
 
 __all__ = ["Fitting", "Step"]
 
-GAIN, GAIN_PART = 5e-4, 0.005  # nats, and part of the log loss, that count as progress
-ROUNDS_AT_LEAST = 10  # a handful of held-out labels must not end a fit at its first round
 ROUNDS_UNCHECKED = 30  # where there are too few labels to hold any out
 GPU_ABOVE = 20_000  # labels; below, the transfer costs more than the device brings
 
 
-@dataclass(frozen=True)
-class Step:
-    """One learning round of one model.
+@dataclass
+class _Fitted:
+    """What one model leaves behind."""
 
-    Attributes
-    ----------
-    model : str
-    model_index, n_models : int
-        `model_index` counts from 0.
-    step, total_steps : int
-        Round (from 1) and rounds at most in this phase.
-    values : dict
-        Log loss "train" and "valid"; empty while refitting.
-    remaining_s : float
-        Estimated seconds until the whole training ends.
-    phase : {"choose", "refit"}
-        Choosing the number of rounds on held-out labels, or refitting on all of them.
-    accuracy, macro_f1 : dict
-        As `values`.
-    fraction : float
-        Of the whole training, in [0, 1]; never falls.
-    """
-
-    model: str
-    model_index: int
-    n_models: int
-    step: int
-    total_steps: int
-    values: dict[str, float]
-    remaining_s: float
-    phase: str = "choose"
-    accuracy: dict[str, float] = field(default_factory=dict)
-    macro_f1: dict[str, float] = field(default_factory=dict)
-    fraction: float = 0.0
-
-
-class _Watch(Protocol):
-    """Follows the rounds of one fit."""
-
-    def restart(self) -> None:
-        """Forget the rounds so far: the fit begins again."""
-
-    def __call__(self, number: int, figures: dict[str, dict[str, float]]) -> bool:
-        """Take note of a round; True ends the fit."""
+    handle: ModelHandle
+    rows: list[dict[str, Any]]
+    metrics: dict[str, float]
+    notes: list[str] = field(default_factory=list)
 
 
 class Fitting:
-    """State of one training: what was chosen, what was said, how long it will take."""
+    """State of one training: what was chosen, what was said, how long it will take.
+
+    Models are fitted side by side where `threads` has more than one entry; what they report is passed on
+    by the thread that called :meth:`run`, so that no caller has to know of the others.
+    """
 
     def __init__(
         self,
@@ -84,7 +54,7 @@ class Fitting:
         seed: int,
         rounds: int,
         patience: int,
-        n_jobs: int,
+        threads: list[int],
         balanced: bool,
         fraction: float,
         device: str,
@@ -93,14 +63,18 @@ class Fitting:
         ask: Callable[[], str | None] | None,
     ) -> None:
         self.data, self.models = data, models
-        self.seed, self.rounds, self.patience, self.n_jobs = seed, rounds, patience, n_jobs
+        self.seed, self.rounds, self.patience, self.threads = seed, rounds, patience, threads
         self.device, self.on_step, self.ask = device, on_step, ask
         self.history: list[dict[str, Any]] = []
         self.metrics: dict[str, dict[str, float]] = {}
         self.notes: list[str] = []
-        self.stopped = False
+        self.wish: str | None = None  # "stop" or "cancel", once it was said
         self.fraction = 0.0
-        self.spent: list[float] = []  # seconds each finished model took
+        # of each model: what part of it is done, seconds left; None before it has begun
+        self._part = [0.0] * len(models)
+        self._left: list[float | None] = [None] * len(models)
+        self._typical = 0.0  # seconds a model takes, by the latest report
+        self._said: deque[Step] = deque()
 
         if choose:
             self.split = holdout(data.y, data.groups, fraction, seed, unit=data.unit)
@@ -118,19 +92,47 @@ class Fitting:
         # never weighted: one label of a rare category would decide the number of rounds
         self.valid = (X[valid], codes[valid], None) if len(valid) else None
 
-    def fit_one(self, index: int) -> ModelHandle:
-        """Choose the rounds of one model, then refit it on all labels."""
-        model = self.models[index]
-        begun = perf_counter()
+    @property
+    def stopped(self) -> bool:
+        """Whether Stop was asked for."""
+        return self.wish == "stop"
+
+    def run(self) -> list[ModelHandle]:
+        """Fit the models.
+
+        Returns
+        -------
+        list of ModelHandle
+            In the order of the models, whichever was done first; after Stop only those that had begun.
+        """
+        calls = [partial(self._fit_one, index) for index in range(len(self.models))]
+        made = together(calls, len(self.threads), listen=self._pass_on, give_up=self._give_up)
+        done = [fitted for fitted in made if fitted is not None]
+        for fitted in done:
+            self.history += fitted.rows
+            self.metrics[fitted.handle.name] = fitted.metrics
+            self.notes = list(dict.fromkeys(self.notes + fitted.notes))
+        return [fitted.handle for fitted in done]
+
+    def _give_up(self) -> None:
+        self.wish = "cancel"
+
+    def _fit_one(self, index: int) -> _Fitted | None:
+        """Choose the rounds of one model, then refit it on all labels; None when Stop came first."""
+        if self.wish == "cancel":
+            raise Cancelled
+        if self.stopped:
+            return None
+        model, begun, notes = self.models[index], perf_counter(), list[str]()
         params = dict(model.params)
         if self.valid is None:
             best, chosen = None, self.unchecked
-            self.metrics[model.name] = dict.fromkeys(("accuracy", "macro_f1", "log_loss"), float("nan"))
+            figures = dict.fromkeys(("accuracy", "macro_f1", "log_loss"), float("nan"))
         else:
-            best = _Choosing(self, index, begun)
-            fitted = self._fit(model, params, self.train, self.valid, self.rounds, best)
+            best = Choosing(self, index, begun)
+            fitted = self._fit(index, params, self.train, self.valid, self.rounds, best, notes)
             if model.kind == "lightgbm" and not self.stopped and self._collapsed(best):
-                self.notes.append(
+                notes.append(
                     f"{model.name} learned nothing with its usual settings and was fitted again more cautiously."
                 )
                 params = {
@@ -139,40 +141,36 @@ class Fitting:
                     "min_child_samples": 1,
                     "min_sum_hessian_in_leaf": 1e-3,
                 }
-                self.history = [row for row in self.history if row["model"] != model.name]
-                best = _Choosing(self, index, begun)
-                fitted = self._fit(model, params, self.train, self.valid, self.rounds, best)
-            chosen = best.round
-            self.history.extend(best.rows)
-            self.metrics[model.name] = best.figures
+                best = Choosing(self, index, begun)
+                fitted = self._fit(index, params, self.train, self.valid, self.rounds, best, notes)
+            chosen, figures = best.round, best.figures
             if self.stopped:
-                return self._handle(model, params, fitted.first(chosen))
-        refit = _Refitting(self, index, begun, chosen, best.seconds if best else 0.0)
-        final = self._fit(model, params, self.all, None, chosen, refit)
-        self.spent.append(perf_counter() - begun)
+                return self._made(model, params, fitted.first(chosen), best, figures, notes)
+        refit = Refitting(self, index, begun, chosen)
+        final = self._fit(index, params, self.all, None, chosen, refit, notes)
         if self.stopped and best is not None and final.rounds < chosen:
             # half a refit is worse than the finished model of the first phase
             final = fitted.first(chosen)
-        return self._handle(model, params, final)
+        return self._made(model, params, final, best, figures, notes)
 
     def _fit(
-        self, model: ModelSpec, params: dict[str, Any], train: Any, valid: Any, rounds: int, watch: Any
-    ) -> Any:
-        device = self.device
+        self, index: int, params: dict[str, Any], train: Any, valid: Any, rounds: int, watch: Any, notes: list[str]
+    ) -> Any:  # fmt: skip
+        model, device = self.models[index], self.device
         if device == "auto":
             use = model.kind == "xgboost" and len(self.data.y) > GPU_ABOVE and cuda_available()
             device = "cuda" if use else "cpu"
         if device == "cuda" and model.kind == "lightgbm":
             device = "cpu"  # the published wheels are built without CUDA
-            self._say("LightGBM runs on the CPU: its published builds have no CUDA.")
+            notes.append("LightGBM runs on the CPU: its published builds have no CUDA.")
         elif device == "cuda" and not cuda_available():
             device = "cpu"
-            self._say("No CUDA device answers: the models were trained on the CPU.")
+            notes.append("No CUDA device answers: the models were trained on the CPU.")
         settings = {
             "rounds": rounds,
             "params": params,
             "seed": self.seed,
-            "n_jobs": self.n_jobs,
+            "n_jobs": self.threads[index % len(self.threads)],
             "on_round": watch,
         }
         k = len(self.present)
@@ -180,15 +178,11 @@ class Fitting:
             try:
                 return boosting.fit(model.kind, train, valid, k, device="cuda", **settings)
             except TrainingError as error:
-                self._say(f"{model.name} could not use the GPU and was trained on the CPU. {error}")
+                notes.append(f"{model.name} could not use the GPU and was trained on the CPU. {error}")
                 watch.restart()
         return boosting.fit(model.kind, train, valid, k, device="cpu", **settings)
 
-    def _say(self, sentence: str) -> None:
-        if sentence not in self.notes:
-            self.notes.append(sentence)
-
-    def _collapsed(self, best: _Choosing) -> bool:
+    def _collapsed(self, best: Choosing) -> bool:
         """Whether the model is no better than always guessing the categories' shares."""
         assert self.valid is not None
         counts = np.bincount(self.train[1], minlength=len(self.present)).astype(float)
@@ -196,8 +190,11 @@ class Fitting:
         guess = float(-np.log(share[self.valid[1]]).mean())
         return best.figures["log_loss"] > 0.98 * guess and len(self.data.y) >= 10 * len(self.present)
 
-    def _handle(self, model: ModelSpec, params: dict[str, Any], fitted: boosting.Fitted) -> ModelHandle:
-        return ModelHandle(
+    def _made(
+        self, model: ModelSpec, params: dict[str, Any], fitted: boosting.Fitted, best: Choosing | None,
+        figures: dict[str, float], notes: list[str],
+    ) -> _Fitted:  # fmt: skip
+        handle = ModelHandle(
             fitted,
             name=model.name,
             kind=model.kind,
@@ -208,94 +205,42 @@ class Fitting:
             label_revision=self.data.label_revision,
             params=params,
         )
+        return _Fitted(handle, best.rows if best is not None else [], figures, notes)
 
-    def report(self, step: Step, begun: float, left_here: float) -> bool:
-        """Tell the caller about a round; returns whether to end the fit.
+    def report(self, step: Step, begun: float, left: float) -> bool:
+        """Take note of a round of one model; returns whether to end its fit.
 
-        `left_here` is the estimate for this model alone, in seconds.
+        Parameters
+        ----------
+        step : Step
+        begun : float
+            When the model was begun (`perf_counter`).
+        left : float
+            Seconds left for this model alone.
         """
-        typical = float(np.mean(self.spent)) if self.spent else (perf_counter() - begun) + left_here
-        remaining = left_here + typical * (step.n_models - step.model_index - 1)
         here = perf_counter() - begun
-        part = here / max(here + left_here, 1e-9)
-        self.fraction = max(self.fraction, min(1.0, (step.model_index + part) / step.n_models))
-        if self.on_step is not None:
-            self.on_step(replace(step, remaining_s=remaining, fraction=self.fraction))
-        answer = self.ask() if self.ask is not None else None
-        if answer == "cancel":
+        self._part[step.model_index] = here / max(here + left, 1e-9)
+        self._left[step.model_index] = left
+        self._typical = here + left
+        self._said.append(step)
+        if len(self.threads) == 1:
+            self._pass_on()
+        if self.wish == "cancel":
             raise Cancelled
-        if answer == "stop":
-            self.stopped = True
         return self.stopped
 
-
-class _Choosing:
-    """Watches the first phase of one model: keeps its history and its best round."""
-
-    def __init__(self, work: Fitting, index: int, begun: float) -> None:
-        self.work, self.index, self.begun = work, index, begun
-        self.restart()
-
-    def restart(self) -> None:
-        self.rows: list[dict[str, Any]] = []
-        self.round, self.figures = 1, {}
-        self.lowest = np.inf
-        self.mark, self.mark_round = np.inf, 0  # the last log loss that counted as progress
-        self.started = perf_counter()
-        self.seconds = 0.0  # per round
-
-    round: int
-    figures: dict[str, float]
-
-    def __call__(self, number: int, figures: dict[str, dict[str, float]]) -> bool:
-        work, name = self.work, self.work.models[self.index].name
-        for split, values in figures.items():
-            for metric, value in values.items():
-                self.rows.append(
-                    {"model": name, "step": number, "split": split, "metric": metric, "value": float(value)}
-                )
-        loss = figures["valid"]["log_loss"]
-        if number <= ROUNDS_AT_LEAST or loss < self.lowest:
-            self.lowest, self.round, self.figures = loss, number, dict(figures["valid"])
-        if loss < self.mark * (1 - GAIN_PART) - GAIN:
-            self.mark, self.mark_round = loss, number
-        self.seconds = (perf_counter() - self.started) / number
-        done = work.patience > 0 and number - self.mark_round >= work.patience
-        last = work.rounds if work.patience <= 0 else min(work.rounds, self.mark_round + work.patience)
-        growth = len(work.all[1]) / len(work.train[1])
-        left = max(0, last - number) * self.seconds + self.round * self.seconds * growth
-        step = Step(
-            name,
-            self.index,
-            len(work.models),
-            number,
-            work.rounds,
-            {split: values["log_loss"] for split, values in figures.items()},
-            0.0,
-            "choose",
-            {split: values["accuracy"] for split, values in figures.items()},
-            {split: values["macro_f1"] for split, values in figures.items()},
-        )
-        return work.report(step, self.begun, left) or done
-
-
-class _Refitting:
-    """Watches the second phase of one model."""
-
-    def __init__(self, work: Fitting, index: int, begun: float, rounds: int, seconds: float) -> None:
-        self.work, self.index, self.begun, self.rounds, self.seconds = work, index, begun, rounds, seconds
-        self.restart()
-
-    def restart(self) -> None:
-        self.started = perf_counter()
-
-    def __call__(self, number: int, figures: dict[str, dict[str, float]]) -> bool:  # noqa: ARG002
-        work = self.work
-        seconds = (perf_counter() - self.started) / number
-        step = Step(
-            work.models[self.index].name, self.index, len(work.models), number, self.rounds, {}, 0.0, "refit"
-        )
-        return work.report(step, self.begun, (self.rounds - number) * seconds)
+    def _pass_on(self) -> None:
+        """Tell the caller what was reported since, and ask what he wants."""
+        while self._said:
+            step = self._said.popleft()
+            begun = [left for left in self._left if left is not None]
+            waiting = (len(self._left) - len(begun)) * self._typical
+            remaining = max(*begun, (sum(begun) + waiting) / len(self.threads))
+            self.fraction = max(self.fraction, min(1.0, sum(self._part) / len(self._part)))
+            if self.on_step is not None:
+                self.on_step(replace(step, remaining_s=remaining, fraction=self.fraction))
+        if self.wish != "cancel" and self.ask is not None:
+            self.wish = self.ask() or self.wish
 
 
 def _balanced(codes: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TrainingError
+from .machine import side_by_side
 from .models import Cancelled, ModelSpec
 from .problems import problems
 from .splits import Folds, folds
+from .together import together
 from .training import fit_models, named
 
 if TYPE_CHECKING:
@@ -68,35 +71,48 @@ def out_of_fold(
     y = np.asarray(data.y)
     cut = folds(y, data.groups, k, seed, unit=data.unit)
     out = {model.name: np.zeros((len(y), len(data.categories)), np.float32) for model in models}
-    unseen: list[NDArray[np.int64]] = []
+    given_up: list[bool] = []
+    finished: list[int] = []
 
     def ask() -> str | None:
-        return "cancel" if stop is not None and stop() else None
+        if len(threads) == 1 and stop is not None and stop():
+            given_up.append(True)
+        return "cancel" if given_up else None
 
-    for i, (train, test) in enumerate(cut.pairs):
-        unseen.append(np.setdiff1d(y[test], y[train]))
+    def fit(i: int, model: ModelSpec) -> None:
+        train, test = cut.pairs[i]
         part = replace(data, X=data.X[train], y=y[train], groups=np.asarray(data.groups)[train])
-        for j, model in enumerate(models):
-            if ask():
-                raise Cancelled
-            if progress is not None:
-                done = (i * len(models) + j) / (len(cut.pairs) * len(models))
-                progress(done, f"fold {i + 1} of {len(cut.pairs)}: {model.name}")
-            if len(np.unique(part.y)) < 2:
-                out[model.name][test, part.y[0]] = 1.0
-                continue
+        if ask():
+            raise Cancelled
+        if len(np.unique(part.y)) < 2:
+            out[model.name][test, part.y[0]] = 1.0
+        else:
             fixed = None if rounds is None else rounds.get(model.name)
             result = fit_models(
                 part,
                 [model],
                 seed=seed,
                 rounds=fixed,
-                n_jobs=n_jobs,
+                n_jobs=threads[0],
                 weights=weights,
                 stop=ask,
                 choose=fixed is None,
             )
-            out[model.name][test] = result.handles[0].predict_proba(data.X[test], n_jobs=n_jobs)
+            out[model.name][test] = result.handles[0].predict_proba(data.X[test], n_jobs=threads[0])
+        finished.append(i)
+
+    def listen() -> None:
+        if stop is not None and stop():
+            raise Cancelled
+        if progress is not None:
+            done = len(finished)
+            i, j = divmod(min(done, len(calls) - 1), len(models))
+            progress(done / len(calls), f"fold {i + 1} of {len(cut.pairs)}: {models[j].name}")
+
+    calls = [partial(fit, i, model) for i in range(len(cut.pairs)) for model in models]
+    threads = side_by_side(len(calls), len(y), n_jobs)
+    together(calls, len(threads), listen=listen, give_up=lambda: given_up.append(True))
+    unseen = [np.setdiff1d(y[test], y[train]) for train, test in cut.pairs]
     if progress is not None:
         progress(1.0, "judging")
     return OutOfFold(out, cut, np.unique(np.concatenate(unseen)).astype(np.int64))

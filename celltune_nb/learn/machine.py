@@ -10,7 +10,7 @@ import os
 import sys
 from functools import lru_cache
 
-__all__ = ["cpu_count", "cuda_available", "threads_for", "warm_up"]
+__all__ = ["cpu_count", "cuda_available", "side_by_side", "threads_for", "warm_up"]
 
 ONE_THREAD_BELOW = 5_000  # labels; below this, a second thread costs more than it brings
 
@@ -55,6 +55,32 @@ def threads_for(n_labels: int | None = None, n_jobs: int | None = None) -> int:
     if n_labels is not None and n_labels < ONE_THREAD_BELOW:
         return 1
     return cores - 1 if cores > 2 else cores
+
+
+def side_by_side(models: int, n_labels: int, n_jobs: int | None = None) -> list[int]:
+    """Threads of each of the models that are fitted at the same time.
+
+    A second thread inside a model brings 1.2 to 1.8 times its speed and only on many labels; a second model
+    beside the first brings twice the speed on any number of them.
+
+    Parameters
+    ----------
+    models : int
+        Models to fit, at least 1.
+    n_labels : int
+    n_jobs : int, optional
+        Threads altogether; None: as :func:`threads_for`.
+
+    Returns
+    -------
+    list of int
+        One entry: the models are fitted one after the other.
+    """
+    cores = threads_for(None, n_jobs)
+    together = min(models, cores)
+    if n_jobs is None and n_labels < ONE_THREAD_BELOW:
+        return [1] * together
+    return [cores // together + (i < cores % together) for i in range(together)]
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, TrainingError
 from .fitting import Fitting, Step
-from .machine import threads_for
+from .machine import side_by_side, threads_for
 from .models import Cancelled, ModelHandle, ModelSpec
 from .problems import Problem, problems
 from .splits import Split
@@ -116,6 +116,9 @@ def fit_models(
 ) -> TrainingResult:
     """Fit each model: choose its rounds on held-out groups, then refit on all labels with that number.
 
+    The models are fitted side by side where more than one core is usable.  Each learns as it would alone, so
+    that the order in which they finish changes nothing.
+
     Parameters
     ----------
     data : TrainingData
@@ -127,7 +130,9 @@ def fit_models(
     patience : int, optional
         Rounds without progress before a model is done, by default 15; 0 always runs all `rounds`.
     n_jobs : int, optional
-        Threads; None: one below 5,000 labels, then every usable core, less one where there are more than two.
+        Threads altogether; None: every usable core, less one where there are more than two.  They are first
+        shared among the models, which are fitted side by side; what is left speeds up each of them on
+        5,000 labels and more.  1: one model after the other.
     weights : {"none", "balanced"}
         "balanced" gives every category the same total weight.
     holdout_fraction : float
@@ -137,9 +142,9 @@ def fit_models(
     choose : bool
         False: no labels are held out; every model learns from all of them for exactly `rounds` rounds.
     on_step : callable, optional
-        Called after every round.
+        Called for every round, always from the calling thread.
     stop : callable, optional
-        Polled after every round.  "stop" keeps the best so far (a model that was still choosing its
+        Polled after every round, always from the calling thread.  "stop" keeps the best so far (a model that was still choosing its
         rounds has learned from the labels that were not held out); "cancel" raises.
 
     Returns
@@ -174,13 +179,16 @@ def fit_models(
     models = named([ModelSpec(spec) if isinstance(spec, str) else spec for spec in specs])
     if not models:
         raise InputError("No model was asked for. Name at least one, for example 'xgboost'.")
+    # two models at a time may not both fit into the memory of one device
+    alone = [threads_for(len(data.y), n_jobs)]
+    threads = alone if device == "cuda" else side_by_side(len(models), len(data.y), n_jobs)
     work = Fitting(
         data,
         models,
         seed=seed,
         rounds=rounds or ROUNDS,
         patience=PATIENCE if patience is None else patience,
-        n_jobs=threads_for(len(data.y), n_jobs),
+        threads=threads,
         balanced=weights == "balanced",
         fraction=holdout_fraction,
         device=device,
@@ -188,11 +196,7 @@ def fit_models(
         on_step=on_step,
         ask=stop,
     )
-    handles = []
-    for index in range(len(models)):
-        handles.append(work.fit_one(index))
-        if work.stopped:
-            break
+    handles = work.run()
     return TrainingResult(
         handles,
         work.history,

@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 
-from celltune_nb.learn.machine import cpu_count, cuda_available, threads_for
+from celltune_nb.learn.machine import cpu_count, cuda_available, side_by_side, threads_for
 
 
 def load(monkeypatch, average):
@@ -25,6 +25,15 @@ def test_the_number_of_threads_does_not_follow_the_load(monkeypatch):
     load(monkeypatch, 10.0 * (os.cpu_count() or 1))
     assert threads_for(50_000) == quiet
     assert threads_for(50_000, 2) == 2
+
+
+def test_threads_go_to_models_first_and_into_them_only_on_many_labels():
+    cores = threads_for()
+    assert side_by_side(2, 200) == [1] * min(2, cores)
+    assert side_by_side(2, 200, 1) == side_by_side(1, 200) == [1]
+    assert side_by_side(2, 50_000, 5) == [3, 2]
+    assert side_by_side(1, 200, 4) == [4]
+    assert sum(side_by_side(2, 50_000)) == cores
 
 
 def test_the_gpu_question_loads_no_framework():

@@ -1,3 +1,4 @@
+import threading
 import time
 
 import numpy as np
@@ -72,16 +73,95 @@ def test_the_same_seed_gives_the_same_models(data):
     assert a.history == b.history
 
 
-def test_steps_tell_progress_that_never_falls(data):
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_steps_tell_progress_that_never_falls(data, n_jobs):
     steps = []
-    fit_models(data, ["xgboost", "catboost"], on_step=steps.append)
+    fit_models(data, ["xgboost", "catboost"], on_step=steps.append, n_jobs=n_jobs)
     assert [s.fraction for s in steps] == sorted(s.fraction for s in steps)
     assert steps[-1].fraction == 1
     assert steps[-1].remaining_s == 0
     assert all(s.remaining_s >= 0 for s in steps)
     assert {s.phase for s in steps} == {"choose", "refit"}
     assert all(set(s.values) == {"train", "valid"} for s in steps if s.phase == "choose")
-    assert [s.model_index for s in steps] == sorted(s.model_index for s in steps)
+    for name in ("xgboost", "catboost"):
+        own = [s.step for s in steps if s.model == name and s.phase == "choose"]
+        assert own == list(range(1, len(own) + 1))
+    if n_jobs == 1:
+        assert [s.model_index for s in steps] == sorted(s.model_index for s in steps)
+
+
+def test_models_side_by_side_are_those_fitted_one_after_the_other(data):
+    for weights in ("none", "balanced"):
+        one, two = (
+            fit_models(data, KINDS, rounds=40, weights=weights, n_jobs=n_jobs, patience=patience)
+            for n_jobs, patience in ((1, 8), (2, 8))
+        )
+        assert [h.name for h in two.handles] == KINDS
+        for x, y in zip(one.handles, two.handles, strict=True):
+            np.testing.assert_array_equal(x.predict_proba(data.X), y.predict_proba(data.X))
+        assert two.history == one.history
+        assert two.metrics == one.metrics
+        assert list(two.metrics) == KINDS
+        assert two.rounds == one.rounds
+
+
+def test_side_by_side_what_is_said_and_asked_stays_in_the_callers_thread(data):
+    threads, models = set(), set()
+
+    def on_step(step):
+        threads.add(threading.get_ident())
+        models.add(step.model)
+
+    def stop():
+        threads.add(threading.get_ident())
+
+    fit_models(data, ["xgboost", "catboost"], on_step=on_step, stop=stop, n_jobs=2)
+    assert models == {"xgboost", "catboost"}
+    assert threads == {threading.get_ident()}
+
+
+def test_stop_side_by_side_keeps_what_had_begun():
+    data = training_data(600)
+    seen, asked = [], []
+
+    def stop():
+        if {s.model for s in seen} == {"xgboost", "catboost"}:
+            asked.append(time.perf_counter())
+            return "stop"
+        return None
+
+    result = fit_models(
+        data, ["xgboost", "catboost", "lightgbm"], rounds=5000, patience=0, on_step=seen.append, stop=stop, n_jobs=2
+    )  # fmt: skip
+    assert time.perf_counter() - asked[0] < 2  # the machine may be shared
+    assert result.stopped
+    assert [h.name for h in result.handles] == ["xgboost", "catboost"]
+    assert list(result.metrics) == ["xgboost", "catboost"]
+    for handle in result.handles:
+        assert 1 <= handle.rounds < 5000
+        steps = [r["step"] for r in result.history if r["model"] == handle.name]
+        assert steps == sorted(steps)
+
+
+def test_cancel_side_by_side_ends_both():
+    data = training_data(600)
+    before = threading.active_count()
+    with pytest.raises(Cancelled):
+        fit_models(data, ["xgboost", "catboost"], rounds=100_000, patience=0, stop=lambda: "cancel", n_jobs=2)
+    assert threading.active_count() == before
+
+
+def test_an_error_of_one_model_ends_the_other():
+    data = training_data(600)
+    models = [ModelSpec("xgboost"), ModelSpec("catboost", {"depth": 99})]
+    with pytest.raises(TrainingError, match="CatBoost could not train"):
+        fit_models(data, models, rounds=100_000, patience=0, n_jobs=2)
+
+    def broken(step):
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        fit_models(data, ["xgboost", "catboost"], rounds=100_000, patience=0, on_step=broken, n_jobs=2)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -92,7 +172,7 @@ def test_stop_keeps_what_was_learned_so_far(data, kind):
         asked.append(time.process_time())
         return "stop" if len(asked) == 8 else None
 
-    result = fit_models(data, [kind, "xgboost"], stop=stop)
+    result = fit_models(data, [kind, "xgboost"], stop=stop, n_jobs=1)
     late = time.process_time() - asked[-1]  # the machine may be shared: its own work counts
     assert result.stopped
     assert late < 0.3

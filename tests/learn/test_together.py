@@ -1,0 +1,46 @@
+import threading
+import time
+
+import pytest
+
+from celltune_nb.errors import Cancelled
+from celltune_nb.learn.together import together
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_results_come_in_the_order_of_the_calls(threads):
+    listened = []
+    pauses = [0.05, 0.0, 0.03]
+    calls = [lambda i=i, s=s: (time.sleep(s), i)[1] for i, s in enumerate(pauses)]
+    made = together(calls, threads, listen=lambda: listened.append(threading.get_ident()), give_up=list)
+    assert made == [0, 1, 2]
+    assert set(listened) == {threading.get_ident()}
+    assert len(listened) >= 2
+
+
+def test_two_calls_take_the_time_of_one():
+    begin = time.perf_counter()
+    together([lambda: time.sleep(0.2)] * 2, 2, listen=list, give_up=list)
+    assert time.perf_counter() - begin < 0.35
+
+
+def test_the_error_is_told_not_what_it_ended():
+    over = threading.Event()
+
+    def waits():
+        if over.wait(5):
+            raise Cancelled
+        return "never"
+
+    def fails():
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        together([waits, fails], 2, listen=list, give_up=over.set)
+    over.clear()
+
+    def impatient():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        together([waits, waits], 2, listen=impatient, give_up=over.set)
