@@ -105,6 +105,9 @@ class Fitting:
         list of ModelHandle
             In the order of the models, whichever was done first; after Stop only those that had begun.
         """
+        for model in self.models:
+            # here, not in the threads: two that import at once can see each other's half-loaded modules
+            boosting.load(model.kind)
         calls = [partial(self._fit_one, index) for index in range(len(self.models))]
         made = together(calls, len(self.threads), listen=self._pass_on, give_up=self._give_up)
         done = [fitted for fitted in made if fitted is not None]

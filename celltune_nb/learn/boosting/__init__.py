@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ...errors import InputError, TrainingError
 
-__all__ = ["DEFAULTS", "EXTENSIONS", "KINDS", "Fitted", "OnRound", "Rows", "fit", "read"]
+__all__ = ["DEFAULTS", "EXTENSIONS", "KINDS", "Fitted", "OnRound", "Rows", "fit", "load", "read"]
 
 Float32 = NDArray[np.float32]
 Rows = tuple[Float32, NDArray[np.integer], NDArray[np.float32] | None]  # X, codes, weights
@@ -80,7 +80,14 @@ class Fitted(Protocol):
         """Size of the model, in bytes."""
 
 
-def _module(kind: str) -> Any:
+def load(kind: str) -> Any:
+    """Import a kind's module, and its library with it.
+
+    Raises
+    ------
+    TrainingError
+        The library is not installed.
+    """
     if kind not in KINDS:
         raise InputError(f"There is no model kind {kind!r}. Choose from: {', '.join(KINDS)}.")
     try:
@@ -124,7 +131,7 @@ def fit(
     TrainingError
         The library refused the data or a parameter.
     """
-    module = _module(kind)
+    module = load(kind)
     settings = {**DEFAULTS[kind], **(params or {})}
     raised: list[BaseException] = []
 
@@ -168,7 +175,7 @@ def read(kind: str, path: Path, k: int, rounds: int, n_features: int) -> Fitted:
     ValueError
         The file is damaged, or its classes, rounds or features differ from what was asked.
     """
-    module = _module(kind)
+    module = load(kind)
     try:
         fitted: Fitted = module.read(path, k, rounds, n_features)
     except module.LibraryError as error:
