@@ -1,17 +1,16 @@
-"""Images of a project: memory-mapped arrays with their mask, channels and group."""
+"""Images of a project: arrays in files, with their mask, channels and group."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from .chunks import Chunked
 
 __all__ = ["Image", "as_planes", "check_image", "check_mask"]
 
@@ -24,8 +23,9 @@ class Image:
     ----------
     name : str
     array : array
-        (C, Y, X) of any number type, or (Y, X, 3) uint8 when :attr:`is_rgb`; memory-mapped.
-    mask : ndarray of uint32, shape (Y, X), or None
+        (C, Y, X) of any number type, or (Y, X, 3) uint8 when :attr:`is_rgb`; memory-mapped, or read from its
+        file when it is sliced (:mod:`celltune_nb.data.chunks`).
+    mask : array of uint32, shape (Y, X), or None
         0 is background; value k is the image's k-th cell, that is ``cells[k - 1]`` in the user's own numbering.
     channels : list of str
     pixel_size : float or None
@@ -36,12 +36,17 @@ class Image:
 
     name: str
     array: Any
-    mask: NDArray[np.uint32] | None
+    mask: Any
     channels: list[str]
     pixel_size: float | None = None
     group: str | None = None
     #: Measured display limits by channel: (low, high) of auto-contrast.
     contrast: dict[str, tuple[float, float]] = field(default_factory=dict)
+    #: Files outside the project that the pixels and the mask are read from; None for a copy in the project.
+    source: Path | None = None
+    mask_source: Path | None = None
+    #: Gives reduced copies that the file of the image (``False``) or of the mask (``True``) brings itself.
+    levels: Callable[[bool], Sequence[Any]] = lambda of_mask: ()
 
     @property
     def is_rgb(self) -> bool:
@@ -55,9 +60,12 @@ class Image:
         return (int(shape[0]), int(shape[1])) if self.is_rgb else (int(shape[1]), int(shape[2]))
 
     def plane(self, channel: str) -> Any:
-        """One channel as an array (Y, X)."""
+        """One channel as an array (Y, X); of a file that is read chunk by chunk, nothing is read yet."""
         number = self.channels.index(channel)
-        return self.array[..., number] if self.is_rgb else self.array[number]
+        array = getattr(self.array, "opened", self.array)
+        if isinstance(array, Chunked):
+            return array.plane(number, 2 if self.is_rgb else 0)
+        return array[..., number] if self.is_rgb else array[number]
 
 
 def check_image(name: str, image: Any, channels: Sequence[str] | None) -> tuple[Any, list[str]]:

@@ -34,20 +34,18 @@ def warm_up() -> None:
     """
     import numpy as np
 
-    camera = Camera(3.5, 3.5, 0.5, 4, 4)
-    mask = np.zeros((8, 8), np.int32)
+    mask = np.zeros((256, 256), np.int32)
     mask[2:5, 2:5] = 1
     table = color_table(np.array([0, 1]), ["#aaaaaa", "#ff0000"])
-    for kind in (np.uint16, np.float32):
-        image = np.zeros((1, 8, 8), kind)
-        # A whole plane and a part of one have different memory layouts, hence different code.
-        for view in (camera, Camera(3.5, 3.5, 2.0, 8, 8)):
+    # A whole plane and a part of one have different memory layouts, hence different code.
+    for view in (Camera(127.5, 127.5, 0.5, 128, 128), Camera(60.5, 60.5, 2.0, 8, 8)):
+        for kind in (np.uint16, np.float32):
+            image = np.zeros((1, 256, 256), kind)
             for pyramid in (None, Pyramid(image)):
                 compose(image, view, [Channel(0, "#ffffff", 0, 1)], pyramid=pyramid)
-            frame = compose(
-                np.zeros((8, 8, 3), np.uint8), view, pyramid=Pyramid(np.zeros((8, 8, 3), np.uint8))
-            )
-            for labels in (mask, mask.astype(np.uint16)):
-                overlay_mask(frame, labels, view, table, style="both")
+        rgb = np.zeros((256, 256, 3), np.uint8)
+        frame = compose(rgb, view, pyramid=Pyramid(rgb))
+        for labels in (mask, mask.astype(np.uint16)):
+            overlay_mask(frame, labels, view, table, style="both")
     polygons(mask, (2, 2, 5, 5), 1)
     jpeg(frame)

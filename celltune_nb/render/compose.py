@@ -15,6 +15,7 @@ from celltune_nb.render.sample import channel_count, image_shape, is_rgb, sample
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from celltune_nb.data.chunks import Patience
     from celltune_nb.render.pyramid import Pyramid
 
 __all__ = ["BACKGROUND", "Channel", "ChannelLike", "blend", "compose", "parse_color"]
@@ -102,6 +103,7 @@ def compose(
     channels: Sequence[ChannelLike] = (),
     dpr: float = 1.0,
     pyramid: Pyramid | None = None,
+    patience: Patience | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Draw what a camera sees of an image.
 
@@ -120,6 +122,8 @@ def compose(
         Device pixels per CSS pixel.
     pyramid : Pyramid, optional
         Reduced copies of ``array``.
+    patience : Patience, optional
+        How long to wait for pixels that are still to be decoded; without it, the frame is complete.
 
     Returns
     -------
@@ -136,7 +140,7 @@ def compose(
     if len(window.rows) < window.shape[0] or len(window.columns) < window.shape[1]:
         frame[:] = BACKGROUND
     if is_rgb(array):
-        frame[window.inside] = sample_rgb(array, window, pyramid)
+        frame[window.inside] = sample_rgb(array, window, pyramid, patience)
         return frame
     count = channel_count(array)
     for channel in channels:
@@ -144,6 +148,6 @@ def compose(
             raise InputError(
                 f"Channel {channel.index} does not exist: the image has {count}. Choose 0 to {count - 1}."
             )
-    planes = sample_planes(array, window, [c.index for c in channels], pyramid)
+    planes = sample_planes(array, window, [c.index for c in channels], pyramid, patience)
     frame[window.inside] = blend(planes, channels)
     return frame

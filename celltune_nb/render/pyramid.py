@@ -1,29 +1,180 @@
-"""Reduced copies of images and masks for zoomed-out views."""
+"""Reduced copies of images and masks for zoomed-out views, made block by block."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from celltune_nb.render.sample import _Channel, as_level, image_shape, is_rgb
+from celltune_nb.data.chunks import Chunked, Patience, read_part
+from celltune_nb.render.sample import as_level, image_shape, is_rgb, part_key, region
 
-__all__ = ["Pyramid"]
+if TYPE_CHECKING:
+    from celltune_nb.render.camera import Window
 
-#: Source rows reduced at a time: bounds the memory of building over a disk-backed array.
-STRIP = 512
+__all__ = ["Pyramid", "Reduced", "Store"]
+
+#: The coarsest level: one pixel for 512 × 512, which is what the camera's least zoom needs.
+LAST = 9
+#: Source pixels along a side of a block, about; always a multiple of 2 ** LAST.
+BLOCK = 1024
+#: Of the budget, what one level of one channel may take in memory, or on disk where the source is quick to read.
+SHARE = 1 / 8
+#: A file's own reduced copies are enough when the coarsest is not larger than this, pixels.
+COARSE = 2048
+#: Missing blocks of a mapped array that a frame makes itself; with more, it reads the array with a stride.
+FEW = 24
+
+Part = tuple[npt.NDArray[Any], Any, Any]
+
+
+class Store(Protocol):
+    """Where the levels of a channel are kept between sessions."""
+
+    def load(self, channel: int, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:
+        """Complete levels, flat, or None when there are none that are true."""
+
+    def create(self, channel: int, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:
+        """Room for them, writable, or None when they have to stay in memory."""
+
+    def finish(self, channel: int) -> None:
+        """What was created is complete now."""
+
+
+class Reduced:
+    """The levels of one channel: means (a mask: every second pixel) of 2 × 2 pixels, again and again.
+
+    Each block of the source makes its part of all levels, whenever it is wanted first; several threads may
+    ask at once.
+
+    Parameters
+    ----------
+    base : array-like
+        What is reduced; it stands at level ``offset`` itself.
+    channel : int
+    labels : bool
+    offset : int
+    room : float
+        Bytes of a level at most; finer ones that take more are left out.
+
+    Attributes
+    ----------
+    size : int
+        Elements of all levels.
+    held : int
+        Bytes of them in memory; 0 when they are on disk.
+    levels : dict
+        Level to array; valid where :attr:`filled`.
+    filled : ndarray of bool
+        By block.
+    """
+
+    def __init__(
+        self, base: Any, channel: int, *, labels: bool = False, offset: int = 0, room: float = math.inf
+    ) -> None:
+        self.base, self.channel, self.labels, self.offset = base, channel, labels, offset
+        self.rgb = not labels and is_rgb(base)
+        self.shape = image_shape(base)
+        kind = np.dtype(base.dtype)
+        if labels:
+            self.dtype = kind if kind.itemsize in (2, 4) and kind.isnative else np.dtype(np.uint32)
+        else:
+            self.dtype = kind if self.rgb else as_level(np.empty(0, kind)).dtype
+        chunks = base.chunks[-2:] if isinstance(base, Chunked) and not self.rgb else None
+        if isinstance(base, Chunked) and self.rgb:
+            chunks = base.chunks[:2]
+        self.block = tuple(_block(*pair) for pair in zip(chunks or (BLOCK, BLOCK), self.shape, strict=True))
+        # A chunk that lies in two blocks is decoded twice, unless the cache keeps it.
+        self.aligned = chunks is None or all(b % c == 0 for b, c in zip(self.block, chunks, strict=True))
+        self.filled = np.zeros([-(-n // b) for n, b in zip(self.shape, self.block, strict=True)], bool)
+        self._sizes = {0: self.shape}
+        for level in range(1, LAST + 1):
+            if level > 1 and max(self._sizes[level - 1]) <= 64:
+                break
+            self._sizes[level] = tuple(-(-n // 2) for n in self._sizes[level - 1])  # type: ignore[assignment]
+        pixel = 3 if self.rgb else self.dtype.itemsize
+        self._stored = [n for n, size in self._sizes.items() if n and math.prod(size) * pixel <= room]
+        self.size = sum(math.prod(self._sizes[n]) for n in self._stored) * (3 if self.rgb else 1)
+        self.levels: dict[int, npt.NDArray[Any]] = {}
+        self.held = 0
+
+    def lay(self, flat: npt.NDArray[Any] | None = None, *, complete: bool = False) -> None:
+        """Put the levels into a flat array of :attr:`size` elements, or into memory."""
+        if flat is None:
+            flat = np.zeros(self.size, self.dtype)
+            self.held = flat.nbytes
+        at = 0
+        for level in self._stored:
+            shape = (*self._sizes[level], 3) if self.rgb else self._sizes[level]
+            count = math.prod(shape)
+            self.levels[self.offset + level] = flat[at : at + count].reshape(shape)
+            at += count
+        if complete:
+            self.filled[:] = True
+
+    def blocks(self, level: int, rows: slice, columns: slice) -> list[tuple[int, int]]:
+        """The blocks not made yet that a part of a level needs, from its middle outwards."""
+        spans = []
+        for part, block in zip((rows, columns), self.block, strict=True):
+            size = block >> (level - self.offset)
+            spans.append(range(part.start // size, (part.stop - 1) // size + 1))
+        middle = [(span.start + span.stop - 1) / 2 for span in spans]
+        found = [(i, j) for i, j in product(*spans) if not self.filled[i, j]]
+        return sorted(found, key=lambda b: abs(b[0] - middle[0]) + abs(b[1] - middle[1]))
+
+    def missing(self) -> Iterator[tuple[int, int]]:
+        """All blocks not made yet, in order."""
+        for i, j in product(*(range(n) for n in self.filled.shape)):
+            if not self.filled[i, j]:
+                yield i, j
+
+    def make(self, i: int, j: int) -> None:
+        """Reduce a block to its part of every level."""
+        y, x = i * self.block[0], j * self.block[1]
+        ys = slice(y, min(y + self.block[0], self.shape[0]))
+        xs = slice(x, min(x + self.block[1], self.shape[1]))
+        part, _ = read_part(self.base, part_key(self.base, self.channel, ys, xs), keep=not self.aligned)
+        if not self.rgb:
+            part = part.astype(self.dtype, copy=False) if self.labels else as_level(part)
+        for level in range(1, len(self._sizes)):
+            part = self._halve(part)
+            kept = self.levels.get(self.offset + level)
+            if kept is not None:
+                top, left = y >> level, x >> level
+                kept[top : top + part.shape[0], left : left + part.shape[1]] = part
+        self.filled[i, j] = True
+
+    def _halve(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        from celltune_nb.render import kernels
+
+        if self.labels:
+            return part[::2, ::2]
+        out = np.empty((-(-part.shape[0] // 2), -(-part.shape[1] // 2), *part.shape[2:]), part.dtype)
+        part = np.ascontiguousarray(part).view()
+        part.flags.writeable = False
+        kernel = (
+            kernels.halve_rgb
+            if self.rgb
+            else kernels.halve_whole
+            if part.dtype.kind == "u"
+            else kernels.halve
+        )
+        kernel(part, out)
+        return out
 
 
 class Pyramid:
-    """Stride-2 levels of one image or mask, built when first looked at.
+    """The reduced copies of one image or mask, made when first looked at.
 
-    Level ``l`` has one pixel per ``2**l × 2**l`` source pixels: their mean for images, the top left one
-    for labels.  A level too large to keep (more than an eighth of the budget per channel) is never
-    stored; views between it and the source then read the source with a stride.  The least recently
-    used channels are dropped when the budget is spent.
+    Level ``l`` has one pixel per ``2**l × 2**l`` source pixels.  Views between the source and the finest level
+    kept read the source with a stride.  The least recently used channels are dropped when the budget
+    is spent.
 
     Parameters
     ----------
@@ -31,103 +182,159 @@ class Pyramid:
         Image (Y, X), (C, Y, X), RGB (Y, X, 3) uint8, or mask (Y, X); anything that slices.
     labels : bool
         Whether ``array`` is a mask.
+    own : sequence of array-like
+        Reduced copies that exist already.
+    store : Store, optional
+        Keeps levels on disk; without it, they are in memory.
     max_bytes : int
         Memory budget for all levels together.
+    ask : callable, optional
+        ``ask(channel)`` is told when levels are wanted that are not complete, so that they are made in the
+        background; without it, a frame makes what it needs.
     """
 
-    def __init__(self, array: Any, *, labels: bool = False, max_bytes: int = 512 << 20) -> None:
-        self._array = array
+    def __init__(
+        self, array: Any, *, labels: bool = False, own: Sequence[Any] = (), store: Store | None = None,
+        max_bytes: int = 512 << 20, ask: Callable[[int], object] | None = None,
+    ) -> None:  # fmt: skip
+        self._array = getattr(array, "opened", array)
         self._labels = labels
-        self._rgb = not labels and is_rgb(array)
         self._shape = image_shape(array)
+        self._own = [(0, self._array), *_own_levels(self._shape, own)]
+        self._store = store
         self._max_bytes = max_bytes
-        self._levels: OrderedDict[int, dict[int, npt.NDArray[Any]]] = OrderedDict()
+        self._ask = ask
+        self._channels: OrderedDict[int, Reduced] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
-        """Memory held by all levels, in bytes."""
-        return sum(level.nbytes for levels in list(self._levels.values()) for level in levels.values())
+        """Bytes of all levels that are in memory."""
+        return sum(reduced.held for reduced in list(self._channels.values()))
 
-    def plane(self, channel: int, level: int) -> tuple[Any, int]:
-        """The stored level nearest to (not coarser than) the one asked for.
+    def reduced(self, channel: int) -> Reduced | None:
+        """The levels of a channel as far as they are made; None when the file brings all that is needed."""
+        offset, base = self._own[-1]
+        if min(self._shape) < 2 or (offset and max(image_shape(base)) <= COARSE):
+            return None
+        with self._lock:
+            found = self._channels.get(channel)
+            if found is None:
+                found = self._channels[channel] = self._begin(base, channel, offset)
+                while self.nbytes > self._max_bytes and len(self._channels) > 1:
+                    self._channels.popitem(last=False)
+            self._channels.move_to_end(channel)
+            return found
+
+    def _begin(self, base: Any, channel: int, offset: int) -> Reduced:
+        room = self._max_bytes * SHARE
+        if self._store is not None:
+            on_disk = math.inf if isinstance(base, Chunked) else room
+            found = Reduced(base, channel, labels=self._labels, offset=offset, room=on_disk)
+            flat = self._store.load(channel, found.size, found.dtype)
+            complete = flat is not None
+            if flat is None:
+                flat = self._store.create(channel, found.size, found.dtype)
+            if flat is not None:
+                found.lay(flat, complete=complete)
+                return found
+        found = Reduced(base, channel, labels=self._labels, offset=offset, room=room)
+        found.lay()
+        return found
+
+    def build(self, channel: int, step: Callable[[float], object]) -> None:
+        """Make what is missing of a channel's levels.
 
         Parameters
         ----------
-        channel : int
-            Channel index; 0 for RGB images and masks.
-        level : int
-            Level wanted; 0 is the source.
+        step : callable
+            ``step(fraction)`` is called after each block; what it raises ends the work.
+        """
+        reduced = self.reduced(channel)
+        if reduced is None:
+            return
+        for i, j in reduced.missing():
+            reduced.make(i, j)
+            step(reduced.filled.mean())
+        if self._store is not None:
+            self._store.finish(channel)
+
+    # ------------------------------------------------------------------ for a frame
+
+    def look(self, channel: int, window: Window, patience: Patience | None = None) -> Part:
+        """What a window sees of a channel.
 
         Returns
         -------
-        plane : array-like
-            (Y, X), or (Y, X, 3) for RGB, at that level.
-        level : int
-            Its level.  0 when only the source is fine enough.
+        part : ndarray
+            Pixels, (h, w) or (h, w, 3); what patience left out is 0, or as coarse as it is known.
+        rows, columns : ndarray of int
+            For each row and column of the window, its place in them.
         """
-        if level <= 0 or min(self._shape) < 2:
-            return self._source(channel), 0
-        # Building holds the lock: two frames must not reduce the same channel side by side.
-        with self._lock:
-            levels = self._levels.get(channel)
-            if levels is None:
-                levels = self._levels[channel] = self._build(channel)
-                self._trim(keep=channel)
-            self._levels.move_to_end(channel)
-        usable = [stored for stored in levels if stored <= level]
-        if not usable:
-            return self._source(channel), 0
-        best = max(usable)
-        return levels[best], best
+        wanted = window.level
+        level, plane = max((pair for pair in self._own if pair[0] <= wanted), key=lambda pair: pair[0])
+        reduced = self.reduced(channel) if wanted > self._own[-1][0] else None
+        usable = [n for n in reduced.levels if n <= wanted] if reduced is not None else []
+        if reduced is not None and usable:
+            part = self._from_levels(reduced, max(usable), window, patience)
+            if part is not None:
+                return part
+        ys, xs, rows, columns = region(image_shape(plane), window, level)
+        pixels, missing = read_part(plane, part_key(plane, channel, ys, xs), patience)
+        if missing:
+            pixels = pixels if self._labels or pixels.ndim == 3 else as_level(pixels)
+            self._stand_in(pixels, missing, level, (ys, xs), channel)
+        return pixels, rows, columns
 
-    def _source(self, channel: int) -> Any:
-        return self._array if len(self._array.shape) == 2 or self._rgb else _Channel(self._array, channel)
-
-    def _build(self, channel: int) -> dict[int, npt.NDArray[Any]]:
-        source = self._source(channel)
-        pixel = 3 if self._rgb else 4
-        limit = self._max_bytes // 8
-        first = 1
-        while (self._shape[0] >> first) * (self._shape[1] >> first) * pixel > limit:
-            first += 1
-        strip = max(STRIP, 1 << first)
-        strip -= strip % (1 << first)
-        parts = []
-        for top in range(0, self._shape[0], strip):
-            part = np.asarray(source[top : min(top + strip, self._shape[0]), 0 : self._shape[1]])
-            for _ in range(first):
-                part = self._reduce(part)
-            parts.append(part)
-        levels = {first: np.concatenate(parts)}
-        # A mean of uint16 is kept as uint16; float levels stay float32.
-        last = first
-        while max(levels[last].shape[:2]) > 64:
-            levels[last + 1] = self._reduce(levels[last])
-            last += 1
-        return levels
-
-    def _reduce(self, part: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        from celltune_nb.render import kernels
-
-        if self._labels:
-            return np.ascontiguousarray(part[::2, ::2])
-        size = ((part.shape[0] + 1) // 2, (part.shape[1] + 1) // 2)
-        if self._rgb:
-            part = np.ascontiguousarray(part)
-            out: npt.NDArray[Any] = np.empty((*size, 3), np.uint8)
-            kernel = kernels.halve_rgb
-        else:
-            part = np.ascontiguousarray(as_level(part))
-            out = np.empty(size, part.dtype)
-            kernel = kernels.halve
-        part = part.view()
-        part.flags.writeable = False
-        kernel(part, out)
-        return out
-
-    def _trim(self, keep: int) -> None:
-        for channel in list(self._levels):
-            if self.nbytes <= self._max_bytes or channel == keep:
+    def _from_levels(
+        self, reduced: Reduced, level: int, window: Window, patience: Patience | None
+    ) -> Part | None:
+        """From the levels made here, after making what is wanted of them; None when that would take too long."""
+        kept = reduced.levels[level]
+        ys, xs, rows, columns = region(kept.shape[:2], window, level)
+        todo = reduced.blocks(level, ys, xs)
+        if todo and self._ask is not None:
+            self._ask(reduced.channel)
+            if len(todo) > FEW and not isinstance(reduced.base, Chunked):
+                return None
+        for i, j in todo:
+            if patience is not None and patience.spent():
+                patience.lacking = True
                 break
-            del self._levels[channel]
+            reduced.make(i, j)
+        return kept[ys, xs], rows, columns
+
+    def _stand_in(
+        self, part: npt.NDArray[Any], missing: Sequence[tuple[slice, ...]], level: int, key: tuple[slice, slice], channel: int
+    ) -> None:  # fmt: skip
+        """Fill what is missing from the next coarser level, as far as that is made."""
+        with self._lock:
+            reduced = self._channels.get(channel)
+        coarser = [n for n in reduced.levels if n > level] if reduced is not None else []
+        if reduced is None or not coarser:
+            return
+        known, shift = reduced.levels[min(coarser)], min(coarser) - level
+        for box in missing:
+            places = []
+            for side in (0, 1):
+                own = key[side]
+                index = own.start + np.arange(box[side].start, box[side].stop) * (own.step or 1)
+                places.append(np.minimum(index >> shift, known.shape[side] - 1))
+            part[box[0], box[1]] = known[np.ix_(*places)]
+
+
+def _block(chunk: int, size: int) -> int:
+    """Length of a block along one axis: whole chunks where they fit into a multiple of 2 ** LAST."""
+    unit = 1 << LAST
+    return min(max(BLOCK, -(-chunk // unit) * unit), -(-size // unit) * unit)
+
+
+def _own_levels(shape: tuple[int, int], arrays: Sequence[Any]) -> list[tuple[int, Any]]:
+    """The levels among a file's reduced copies: those that are smaller by a power of two."""
+    found: dict[int, Any] = {}
+    for array in arrays:
+        size = image_shape(array)
+        level = round(math.log2(max(1.0, max(shape) / max(1, *size))))
+        if level and all(abs(full / 2**level - part) <= 1 for full, part in zip(shape, size, strict=True)):
+            found.setdefault(level, array)
+    return sorted(found.items())

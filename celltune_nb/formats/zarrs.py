@@ -1,0 +1,219 @@
+"""Zarr arrays and OME-Zarr images (0.4 and 0.5), Zarr versions 2 and 3, in a folder.
+
+The metadata is read and checked here before any library sees it: only numbers, and only codecs that cannot
+run code.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.chunks import ChunkCache, Chunked
+from ..errors import FormatError
+from .images import ImageFile, checked_shape
+from .tiff import MICROMETRES
+
+__all__ = ["is_zarr", "metadata_files", "open_zarr"]
+
+#: Codecs of both versions that turn bytes into numbers and nothing else.
+CODECS = frozenset(
+    ["blosc", "zlib", "gzip", "zstd", "lz4", "bz2", "lzma", "delta", "shuffle", "fixedscaleoffset", "astype",
+     "packbits", "crc32", "crc32c", "adler32", "fletcher32", "bytes", "transpose", "sharding_indexed"]
+)  # fmt: skip
+NUMBERS = frozenset(
+    [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+    ]
+)
+FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+#: Chunks are read together until they are about this large along rows and columns, pixels.
+LEAST_CHUNK = 256
+MOST_LEVELS = 32
+_UNITS = {**MICROMETRES, "micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "centimeter": 1e4}
+
+
+def is_zarr(folder: Path) -> bool:
+    """Whether a folder holds a Zarr array or group."""
+    return any((folder / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
+
+
+def metadata_files(folder: Path) -> tuple[Path, ...]:
+    """The metadata of a group and of the arrays in it."""
+    own = [folder / name for name in FILES]
+    below = [one / name for one in sorted(folder.iterdir()) if one.is_dir() for name in FILES]
+    return tuple(path for path in (*own, *below) if path.is_file())
+
+
+def open_zarr(path: Path, cache: ChunkCache) -> ImageFile:
+    """Open a Zarr folder; see :func:`celltune_nb.formats.images.open_image`."""
+    about, attributes = _metadata(path)
+    if "shape" in about:
+        return ImageFile(path, _array(path, path, cache), parts=metadata_files(path))
+    found = attributes.get("ome", attributes)
+    if "multiscales" not in found and "bioformats2raw.layout" in found and is_zarr(path / "0"):
+        inner = open_zarr(path / "0", cache)
+        return ImageFile(path, inner.array, inner.levels, inner.channels, inner.pixel_size, inner.parts)
+    if "plate" in found:
+        raise FormatError(
+            f"{path.name} is a plate of many images. Give the folder of one of them, such as A/1/0."
+        )
+    if "multiscales" not in found:
+        arrays = [one for one in sorted(path.iterdir()) if one.is_dir() and "shape" in _maybe(one)]
+        if len(arrays) != 1:
+            names = ", ".join(one.name for one in arrays[:8]) or "none"
+            raise FormatError(
+                f"{path.name} is a group with these arrays: {names}. Give the folder of one of them."
+            )
+        return ImageFile(path, _array(path, arrays[0], cache), parts=metadata_files(path))
+    scale = found["multiscales"][0]
+    axes = [(a if isinstance(a, dict) else {"name": a}) for a in scale.get("axes", [])]
+    order = [str(a.get("name")).lower() for a in axes]
+    folders = []
+    for dataset in scale["datasets"][:MOST_LEVELS]:
+        inner_path = (path / str(dataset["path"])).resolve()
+        if not inner_path.is_relative_to(path.resolve()):
+            raise FormatError(f"{path.name} names an array outside of its folder. Export it again.")
+        folders.append(inner_path)
+    levels = [_array(path, one, cache, order) for one in folders]
+    labels = [c.get("label") for c in (found.get("omero") or {}).get("channels", [])]
+    count = levels[0].shape[0] if levels[0].ndim == 3 else 1
+    fits = (
+        len(labels) == count and all(isinstance(n, str) and n for n in labels) and len(set(labels)) == count
+    )
+    return ImageFile(
+        path,
+        levels[0],
+        tuple(levels[1:]),
+        labels if fits else None,
+        _pixel_size(scale, axes),
+        metadata_files(path),
+    )
+
+
+def _maybe(folder: Path) -> dict[str, Any]:
+    return _metadata(folder)[0] if is_zarr(folder) else {}
+
+
+def _metadata(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The description of an array or group, and its attributes."""
+    if (folder / "zarr.json").is_file():
+        about = json.loads((folder / "zarr.json").read_text("utf-8"))
+        return about, about.get("attributes") or {}
+    name = ".zarray" if (folder / ".zarray").is_file() else ".zgroup"
+    if not (folder / name).is_file():
+        raise FormatError(f"{folder} holds no Zarr array. It may have been copied in part: copy it again.")
+    about = json.loads((folder / name).read_text("utf-8"))
+    attributes = folder / ".zattrs"
+    return about, json.loads(attributes.read_text("utf-8")) if attributes.is_file() else {}
+
+
+def _checked(path: Path, about: dict[str, Any]) -> None:
+    """Refuse types and codecs that are not plain numbers."""
+    if about.get("zarr_format") == 3:
+        kind = about["data_type"]
+        codecs = [about["codecs"]]
+        if kind not in NUMBERS:
+            raise FormatError(
+                f"{path.name} holds {_short(kind)}, not numbers. An image holds integers or floats."
+            )
+    else:
+        kind = about["dtype"]
+        codecs = [[about.get("compressor")], about.get("filters") or []]
+        if not isinstance(kind, str) or np.dtype(kind).kind not in "buif":
+            raise FormatError(
+                f"{path.name} holds {_short(kind)}, not numbers. An image holds integers or floats."
+            )
+    while codecs:
+        for codec in codecs.pop():
+            if codec is None:
+                continue
+            name = str(codec.get("name", codec.get("id"))).removeprefix("numcodecs.")
+            if name not in CODECS:
+                raise FormatError(
+                    f"{path.name} uses the codec {_short(name)}, which is not read here. Save it again with zstd, blosc or gzip."
+                )
+            for key in ("codecs", "index_codecs"):
+                codecs.append((codec.get("configuration") or {}).get(key) or [])
+    if any(not isinstance(n, int) or n < 0 for n in about["shape"]):
+        raise FormatError(f"{path.name} has the shape {_short(about['shape'])}. Export it again.")
+
+
+def _short(thing: Any) -> str:
+    return repr(thing)[:60]
+
+
+def _array(path: Path, folder: Path, cache: ChunkCache, axes: list[str] | None = None) -> Chunked:
+    import zarr
+
+    about, _ = _metadata(folder)
+    _checked(path, about)
+    stored = zarr.open_array(zarr.storage.LocalStore(folder, read_only=True), mode="r")
+    keep = _kept_axes(path, stored.shape, axes)
+    shape = tuple(int(stored.shape[i]) for i in keep)
+    checked_shape(path, shape, stored.dtype)
+    if not any(one.is_file() and one.name not in FILES for one in folder.rglob("*")):
+        raise FormatError(f"{path.name} has no pixels, only their description. Copy the whole folder.")
+    chunks = [int(stored.chunks[i]) for i in keep]
+    first = (
+        0 if len(keep) == 3 and shape[2] == 3 and stored.dtype == np.uint8 and shape[0] > 3 else len(keep) - 2
+    )
+    for i in (first, first + 1):
+        chunks[i] *= max(1, -(-LEAST_CHUNK // chunks[i]))
+        chunks[i] = min(chunks[i], shape[i])
+    whole = tuple(chunks)
+
+    def load(index: tuple[int, ...]) -> NDArray[Any]:
+        key: list[Any] = [0] * stored.ndim
+        for i, place, size in zip(keep, index, whole, strict=True):
+            key[i] = slice(place * size, (place + 1) * size)
+        return np.asarray(stored[tuple(key)])
+
+    return Chunked(shape, whole, stored.dtype, load, cache, path.name)
+
+
+def _kept_axes(path: Path, shape: tuple[int, ...], axes: list[str] | None) -> list[int]:
+    """The axes of a plane and its channels; those of length 1 are left out."""
+    last = len(shape) - 2
+    if axes and len(axes) == len(shape) and axes[-2:] != ["y", "x"]:
+        raise FormatError(f"{path.name} has the axes {', '.join(axes)}. Export it with y and x last.")
+    if len(shape) == 3 and not axes:
+        return [0, 1, 2]
+    keep = [i for i, n in enumerate(shape) if n != 1 or i >= last]
+    if len(keep) > 3 or last < 0:
+        names = axes or list("tczyx"[-len(shape) :])
+        words = ", ".join(f"{n} {name}" for n, name in zip(shape, names, strict=False))
+        raise FormatError(f"{path.name} has {words}. Give one image with its channels: (C, Y, X) or (Y, X).")
+    return keep
+
+
+def _pixel_size(scale: dict[str, Any], axes: list[dict[str, Any]]) -> float | None:
+    """µm a pixel along x, where the axis has a unit of length."""
+    unit = axes[-1].get("unit") if axes else None
+    if unit not in _UNITS:
+        return None
+    size = _UNITS[unit]
+    steps = [
+        *scale["datasets"][0].get("coordinateTransformations", []),
+        *scale.get("coordinateTransformations", []),
+    ]
+    for step in steps:
+        if step.get("type") == "scale":
+            size *= float(step["scale"][-1])
+    return size if math.isfinite(size) and 1e-3 <= size <= 1e3 else None
