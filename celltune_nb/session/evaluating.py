@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.categories import UNKNOWN
-from ..errors import NotReadyError
+from ..errors import CellTuneError, NotReadyError
 from .runs import Run, load_models, trained_on
 from .training import snapshot
 
 if TYPE_CHECKING:
-    from ..learn.evaluation import Evaluation
+    from ..data.features import FeatureSource
+    from ..learn.verdict import Evaluation
     from .session import Session
 
-__all__ = ["ENOUGH_AUDITED", "evaluate"]
+__all__ = ["ENOUGH_AUDITED", "evaluate", "outdated"]
 
 #: Audit labels from which on the audit sample speaks.
 ENOUGH_AUDITED = 50
 
 Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The audit as far as it can judge a run.
+
+    Attributes
+    ----------
+    positions, codes, chance : arrays, shape (n,)
+        Rows, category codes, and the probability of having been drawn and labelled.
+    taught : int
+        Audit cells left out because the run learned from them.
+    passed : int
+        Audit cells that were skipped, or labelled with the predictions in sight.
+    """
+
+    positions: NDArray[np.int64]
+    codes: NDArray[np.int16]
+    chance: NDArray[np.float64]
+    taught: int
+    passed: int
 
 
 def evaluate(
@@ -32,79 +56,179 @@ def evaluate(
     run = run or session.finished_run(level)
     if run.state not in ("done", "stopped"):
         raise NotReadyError(f"That training is {run.state}. Wait until it is done, or evaluate another.")
-    judged = _audited(session, run.level)
-    # A cell that was labelled, learned from, unlabelled and then drawn cannot judge what it taught.
-    fresh = ~np.isin(session.table.ids[judged[0]], trained_on(run))
-    judged = (judged[0][fresh], judged[1][fresh], judged[2][fresh])
-    if len(judged[0]) >= ENOUGH_AUDITED:
-        found = _from_audit(session, run, *judged)
-        if not fresh.all():
+    with session.lock:
+        revision = session.book.revision
+    judged = _judged(session, run)
+    n = len(judged.positions)
+    if n >= ENOUGH_AUDITED:
+        found = _from_audit(session, run, judged)
+    else:
+        found = _out_of_fold(session, run, progress, stop)
+        if n:
             found.warnings.append(
-                f"{int((~fresh).sum())} audit cells taught this training before and are left out."
+                f"The audit sample has {n} label{'s' if n > 1 else ''}; from {ENOUGH_AUDITED} on the figures speak from it."
             )
-        return found
-    found = _out_of_fold(session, run, progress, stop)
-    if n := len(judged[0]):
-        found.warnings.append(
-            f"The audit sample has {n} label{'s' if n > 1 else ''}; from {ENOUGH_AUDITED} on the figures speak from it."
+    found = replace(found, run=run.id, level=run.level, revision=revision, when=time.time())
+    try:
+        run.keep(found, write=not session.read_only)
+    except OSError as error:
+        session.problems.append(
+            f"The evaluation could not be kept ({error.strerror}). Make room on the disk."
         )
     return found
 
 
-def _audited(
-    session: Session, level: str
-) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float64]]:
-    """Positions, category codes and inclusion probabilities of the labelled audit items.
+def outdated(session: Session, found: Evaluation) -> str:
+    """See :meth:`celltune_nb.Session.outdated`."""
+    try:
+        if session.finished_run(found.level).id != found.run:
+            return "From before the last training."
+        with session.lock:
+            revision = session.book.revision
+            names = {c.code: c.name for c in session.book.level(found.level).categories}
+        if revision == found.revision:
+            return ""
+        judged = _judged(session, session.finished_run(found.level))
+        if len(judged.positions) >= ENOUGH_AUDITED:
+            positions, truth = judged.positions, [names[int(code)] for code in judged.codes]
+        else:
+            run = session.finished_run(found.level)
+            now = snapshot(session, found.level, run.about.get("exclude_images", ()))
+            positions, truth = now.positions, [now.classes[int(y)].name for y in now.y]
+    except CellTuneError:
+        return "From before the last changes."
+    before = dict(zip(found.ids.tolist(), (found.categories[int(t)] for t in found.truth), strict=True))
+    same = before == dict(zip(session.table.ids[positions].tolist(), truth, strict=True))
+    return "" if same else "From before the last labels."
 
-    Items of a category that is kept out of training have no right answer among the models' and are left out,
-    and so are items that were labelled with the predictions in sight.
+
+def _judged(session: Session, run: Run) -> _Judged:
+    """What the audit has to say about a run.
+
+    Items of a category that is kept out of training have no right answer among the models' and are left out;
+    so is a cell that was labelled, learned from, unlabelled and then drawn: it cannot judge what it taught.
     """
-    audit = session.audits.of(level)
+    level = run.level
+    audits = session.audits
     with session.lock:
+        draws = audits.draws(level)
+        ids = np.concatenate([np.empty(0, np.int64), *draws])
         state = session.book.level(level)
-        codes = state.codes_of(audit.ids)
+        codes = state.codes_of(ids)
         usable = [c.code for c in state.categories if c.name != UNKNOWN and not c.exclude_from_training]
-        blind = session.book.sources(level, audit.ids) == "audit"
-    use = np.isin(codes, usable) & blind & (audit.inclusion > 0)
-    return session.positions(audit.ids[use]), codes[use], audit.inclusion[use]
+        blind = session.book.sources(level, ids) == "audit"
+    labelled = ids[blind]
+    use = np.isin(codes, usable) & blind
+    fresh = use & ~np.isin(ids, trained_on(run)) if use.any() else use
+    measured = fresh & (session.table.positions(ids) < _measured(session, run))
+    chance = audits.judging(level, labelled, ids[measured])
+    return _Judged(
+        session.table.positions(ids[measured]), codes[measured], chance, int(use.sum() - fresh.sum()),
+        sum(_passed(np.isin(drawn, labelled)) for drawn in draws),
+    )  # fmt: skip
 
 
-def _from_audit(
-    session: Session,
-    run: Run,
-    positions: NDArray[np.int64],
-    codes: NDArray[np.int16],
-    inclusion: NDArray[np.float64],
-) -> Evaluation:
+def _passed(labelled: NDArray[np.bool_]) -> int:
+    """How many of a draw were not labelled although later ones were."""
+    return int((~labelled[: np.flatnonzero(labelled)[-1]]).sum()) if labelled.any() else 0
+
+
+def _measured(session: Session, run: Run) -> int:
+    source = session.features_by_name.get(run.about.get("source", ""))
+    return len(session.table) if source is None else len(source)
+
+
+def _from_audit(session: Session, run: Run, judged: _Judged) -> Evaluation:
     from ..learn.evaluation import evaluate_audit
 
     source = session.features_by_name.get(run.about.get("source", ""))
     handles = load_models(run)
     if source is None or not handles or source.schema_hash != handles[0].schema_hash:
         raise NotReadyError("The features have changed since that training. Train again: session.train().")
-    measured = positions < len(source)
-    positions, codes, inclusion = positions[measured], codes[measured], inclusion[measured]
-    rows = source.rows(positions)
+    rows = source.rows(judged.positions)
     with session.lock:
         categories = session.book.level(run.level).categories
     # The models know their categories by the names of that day; codes tell which ones they are now.
-    now = {code: c.name for code, c in categories.by_code.items()}
-    known = [now.get(int(code), name) for name, code in run.about["codes"].items()]
-    names = [*known, *(c.name for c in categories if c.code in set(codes.tolist()) and c.name not in known)]
-    truth = np.array([names.index(now[int(code)]) for code in codes], np.int64)
+    now = {c.code: c.name for c in categories}
+    known = [now.get(code, name) for name, code in run.about["codes"].items()]
+    gone = [name for name, code in run.about["codes"].items() if code not in now]
+    names = [name for name in known if name not in gone]
+    names += [c.name for c in categories if c.code in set(judged.codes.tolist()) and c.name not in names]
+    truth = np.array([names.index(now[int(code)]) for code in judged.codes], np.int64)
     units, unit = session.table.units()
-    return evaluate_audit(
+    census, beyond = _census(session, run, handles, source, [*names, *gone])
+    found = evaluate_audit(
         {handle.name: handle.predict_proba(rows) for handle in handles},
         truth,
-        inclusion,
+        judged.chance,
         categories=names,
         model_categories=known,
-        ids=session.table.ids[positions],
-        groups=np.array(session.table.unit_names, object)[units[positions]],
+        ids=session.table.ids[judged.positions],
+        groups=np.array(session.table.unit_names, object)[units[judged.positions]],
         unit=unit,
         seed=run.seed,
+        census=census,
         feature_names=run.about.get("features", ()),
     )
+    if judged.taught:
+        found.warnings.append(f"{judged.taught} audit cells taught this training before and are left out.")
+    if judged.passed:
+        found.warnings.append(
+            f"{judged.passed} audit cells were skipped, or labelled with predictions in sight. If they are the doubtful "
+            "ones, these figures are too kind: label them blind."
+        )
+    if beyond:
+        found.warnings.append(
+            f"{beyond:,} cells could not come into the audit when it was drawn, and the figures do not speak for them. "
+            "Draw more, from all."
+        )
+    return found
+
+
+def _census(
+    session: Session, run: Run, handles: list[Any], source: FeatureSource, names: list[str]
+) -> tuple[Any, int]:
+    """What is predicted for all cells, by number in *names*; and how many cells nobody could draw or has labelled."""
+    from ..learn.prevalence import Census
+
+    answers = _answers(session, run, handles, source)
+    n = len(answers)
+    with session.lock:
+        state = session.book.level(run.level)
+        now = {c.code: c.name for c in state.categories}
+        labels = state.codes_of(session.table.ids[:n])
+    place = {code: names.index(now.get(code, name)) for name, code in run.about["codes"].items()}
+    number = np.array(list(place.values()), np.int64)[answers]
+    drawable = session.audits.inclusion(run.level)[:n] > 0
+    predicted = answers >= 0
+    in_names = np.full(max([*now, int(labels.max(initial=0))]) + 1, -1, np.int64)
+    for code, name in now.items():
+        in_names[code] = names.index(name) if name in names else -1
+    known = in_names[labels]
+    known[drawable] = -1
+    k = len(names)
+
+    def count(rows: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.bincount(codes[rows], minlength=k).astype(np.float64)
+
+    census = Census(count(predicted, number), count(predicted & drawable, number), count(known >= 0, known))
+    return census, int((predicted & ~drawable & (labels == 0)).sum())
+
+
+def _answers(session: Session, run: Run, handles: list[Any], source: FeatureSource) -> NDArray[np.int64]:
+    """The run's answer for every measured item, by place among its categories; -1 where there is none."""
+    codes = list(run.about["codes"].values())
+    name = f"{run.level}/Pred_AVG"
+    if session.finished_run(run.level) is run and name in session.populations:
+        stored = session.populations[name].codes
+        place = np.full(max(int(stored.max(initial=0)), *codes) + 1, -1, np.int64)
+        place[codes] = np.arange(len(codes))
+        return np.asarray(place[stored])
+    out = np.empty(len(source), np.int64)
+    for part, rows in source.blocks():
+        mean = np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32)
+        out[part] = np.where(np.isnan(rows).all(axis=1), -1, mean.argmax(axis=1))
+    return out
 
 
 def _out_of_fold(
@@ -123,6 +247,18 @@ def _out_of_fold(
         rounds=run.about.get("rounds"),
         seed=run.seed,
         weights=run.about.get("options", {}).get("weights", "none"),
+        census=_counts(session, run, [c.code for c in now.classes]),
         progress=progress,
         stop=stop,
     )
+
+
+def _counts(session: Session, run: Run, codes: list[int]) -> Any:
+    """What the run predicts for all cells, by category code; None where that is no longer kept."""
+    from ..learn.prevalence import Census
+
+    name = f"{run.level}/Pred_AVG"
+    if session.finished_run(run.level) is not run or name not in session.populations:
+        return None
+    tally = np.bincount(session.populations[name].codes, minlength=max(codes) + 1)[codes].astype(np.float64)
+    return Census(tally, np.zeros(len(codes)), np.zeros(len(codes)))

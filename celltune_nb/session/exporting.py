@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from .evaluations import calibrate
 from .files import write_atomically
 
 if TYPE_CHECKING:
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["everything", "export", "export_labels", "label_table"]
 
 
-def everything(session: Session) -> pd.DataFrame:
+def everything(session: Session, *, calibrated: bool = False) -> pd.DataFrame:
     """Items with labels, predictions and probabilities, one row an item, indexed by item id.
 
-    Columns of another level than the active one are named ``level/column``.
+    Columns of another level than the active one are named ``level/column``; *calibrated* adds
+    ``<category>__Calibrated`` beside ``<category>__Probability``.
     """
     frame = session.items
     for level in session.levels.names:
@@ -37,12 +39,17 @@ def everything(session: Session) -> pd.DataFrame:
             probabilities = found.probabilities().reindex(frame.index)
             for category in probabilities.columns:
                 frame[f"{prefix}{category}__Probability"] = probabilities[category].to_numpy()
+            if calibrated:
+                truer = calibrate(session.finished_run(found.level), probabilities.to_numpy(np.float32))
+                for category, column in zip(probabilities.columns, truer.T, strict=True):
+                    frame[f"{prefix}{category}__Calibrated"] = column
     return frame
 
 
-def export(session: Session, path: str | Path) -> Path:
+def export(session: Session, path: str | Path, *, calibrated: bool = False) -> Path:
     """See :meth:`celltune_nb.Session.export`."""
-    return _write(everything(session), _target(path))
+    target = _target(path)
+    return _write(everything(session, calibrated=calibrated), target)
 
 
 def label_table(session: Session, level: str) -> pd.DataFrame:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..learn.models import ModelHandle
+    from ..learn.verdict import Evaluation
 
 __all__ = ["Run", "load_models", "load_runs", "new_run_id", "save_run", "trained_on"]
 
@@ -67,6 +68,7 @@ class Run:
     _state: str = "queued"
     _error: str | None = None
     _seconds: float = 0.0
+    _evaluation: Evaluation | None = None
 
     def __repr__(self) -> str:
         return f"Run({self.id}: {self.state}, {', '.join(self.model_names)})"
@@ -115,6 +117,41 @@ class Run:
         if not self.rows:
             load_history(self)
         return pd.DataFrame(list(self.rows), columns=list(HISTORY_COLUMNS))
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """What :meth:`celltune_nb.Session.evaluate` found last, also before a restart; None when nothing yet.
+
+        Raises
+        ------
+        FormatError
+            When it is damaged on disk; the run itself is unharmed then.
+        """
+        if self._evaluation is None and self.folder is not None:
+            from .evaluations import load_evaluation
+
+            self._evaluation = load_evaluation(self.folder)
+        return self._evaluation
+
+    @property
+    def temperature(self) -> float | None:
+        """What makes this run's probabilities true, fitted on its audit; None before one has judged it."""
+        found = self.evaluation
+        return None if found is None or found.kind != "audit" else found.temperature
+
+    def keep(self, found: Evaluation, *, write: bool) -> None:
+        """Take an evaluation as the run's own; *write* it into the run's folder too.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written; it is kept in memory all the same.
+        """
+        from .evaluations import save_evaluation
+
+        self._evaluation = found
+        if write and self.folder is not None:
+            save_evaluation(found, self.folder)
 
     def wait(self, timeout: float | None = None) -> Run:
         """Wait until it is over; progress goes on being shown.

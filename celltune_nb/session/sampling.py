@@ -79,7 +79,7 @@ class Audits:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._drawn: dict[str, tuple[NDArray[np.int64], int]] = {}
+        self._drawn: dict[str, list[NDArray[np.int64]]] = {}
 
     def of(self, level: str) -> Audit:
         """The audit sample of a level as it is now; empty before the first draw."""
@@ -110,7 +110,7 @@ class Audits:
         """Write a draw: the probabilities first, then the row that makes it count."""
         session = self._session
         with session.writing():
-            ids, draws = self._ids(level)
+            _, draws = self._ids(level)
             session.project.write_array(
                 self._file(level, draws + 1),
                 inclusion.shape,
@@ -118,14 +118,46 @@ class Audits:
                 lambda out: np.copyto(out, inclusion),
             )
             session.journal.propose(record)
-            self._drawn[level] = (np.concatenate([ids, _draw_order(record.ids, record.seed)]), draws + 1)
+            self._drawn[level] = [*self.draws(level), _draw_order(record.ids, record.seed)]
+
+    def draws(self, level: str) -> list[NDArray[np.int64]]:
+        """The ids of each draw, in the order in which they are to be labelled."""
+        if level not in self._drawn:
+            rows = self._session.journal.proposals("audit", level)
+            self._drawn[level] = [_draw_order(row.ids, row.seed) for row in rows]
+        return self._drawn[level]
+
+    def judging(self, level: str, blind: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Probability with which each of *ids* came to be drawn and labelled.
+
+        As :meth:`inclusion` where every draw is labelled to the end.  Of a draw that is labelled in part,
+        which favours other items than the draw before it, only that part counts.
+
+        Parameters
+        ----------
+        blind : ndarray of int64
+            The items that were labelled blind.
+        ids : ndarray of int64
+        """
+        session = self._session
+        with session.lock:
+            draws = self.draws(level)
+        places = session.table.positions(ids)
+        before, missed = np.zeros(len(ids)), np.ones(len(ids))
+        for number, drawn in enumerate(draws, 1):
+            stored = session.project.read_array(self._file(level, number))
+            there = places < len(stored)  # items added since could not be drawn
+            after = np.zeros(len(ids))
+            after[there] = stored[places[there]]
+            left = 1 - before
+            now = np.where(left > 0, 1 - (1 - after) / np.where(left > 0, left, 1), 0.0)
+            missed *= 1 - np.clip(now, 0, 1) * np.isin(drawn, blind).mean()
+            before = np.maximum(after, before)
+        return np.asarray(1 - missed)
 
     def _ids(self, level: str) -> tuple[NDArray[np.int64], int]:
-        if level not in self._drawn:
-            rows = list(self._session.journal.proposals("audit", level))
-            ids = np.concatenate([np.empty(0, np.int64), *(_draw_order(row.ids, row.seed) for row in rows)])
-            self._drawn[level] = (ids, len(rows))
-        return self._drawn[level]
+        draws = self.draws(level)
+        return np.concatenate([np.empty(0, np.int64), *draws]), len(draws)
 
     @staticmethod
     def _file(level: str, draw: int) -> str:
@@ -222,7 +254,7 @@ def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArra
             ),
         )  # fmt: skip
     session.changed_items("audit")
-    return drawn.ids
+    return session.audits.draws(level)[-1]
 
 
 def has_model(session: Session, level: str) -> bool:

@@ -719,9 +719,18 @@ class Session:
         """Handles of the newest finished training of the active level: ``.name .device .memory .release()``."""
         return training.models(self, self._level)
 
-    def predict(self, ids: Any = None, *, run: Run | None = None, level: str | None = None) -> pd.DataFrame:
-        """Mean probability of every category for some items (default: all), one row an item."""
-        return training.predict(self, ids, run, level or self._level)
+    def predict(
+        self, ids: Any = None, *, run: Run | None = None, level: str | None = None, calibrated: bool = False
+    ) -> pd.DataFrame:
+        """Mean probability of every category for some items (default: all), one row an item.
+
+        Parameters
+        ----------
+        calibrated : bool
+            At the temperature that the run's audit asks for, so that .8 is right in 80 of 100; needs an
+            evaluation that speaks from an audit.
+        """
+        return training.predict(self, ids, run, level or self._level, calibrated)
 
     def evaluate(
         self, run: Run | None = None, *, level: str | None = None,
@@ -745,11 +754,21 @@ class Session:
         """
         return evaluating.evaluate(self, run, level or self._level, progress, stop)
 
+    def outdated(self, evaluation: Evaluation) -> str:
+        """Why an evaluation speaks of a former state: newer labels or a newer training; empty when it does not.
+
+        An evaluation is kept with its run, ``run.evaluation``, also after a restart.
+        """
+        return evaluating.outdated(self, evaluation)
+
     # ------------------------------------------------------------------ taking data out
 
-    def export(self, path: str | Path) -> Path:
-        """Write items, labels, predictions and probabilities as one table, ``.csv`` or ``.parquet``."""
-        return exporting.export(self, path)
+    def export(self, path: str | Path, *, calibrated: bool = False) -> Path:
+        """Write items, labels, predictions and probabilities as one table, ``.csv`` or ``.parquet``.
+
+        *calibrated* adds the probabilities at the temperature that the audit asks for.
+        """
+        return exporting.export(self, path, calibrated=calibrated)
 
     def export_labels(self, path: str | Path, *, level: str | None = None) -> Path:
         """Write a label file ``image,cellID,class`` that :meth:`import_labels` reads."""

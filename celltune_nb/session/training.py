@@ -16,6 +16,7 @@ from ..data.predictions import predicted, round_diff
 from ..errors import InputError, NotReadyError, TrainingError
 from . import runs as run_files
 from .checks import whole_number
+from .evaluations import calibrate
 from .exporting import label_table
 from .files import file_stem, write_atomically
 from .jobs import Job
@@ -321,7 +322,7 @@ def models(session: Session, level: str) -> list[Any]:
         return []
 
 
-def predict(session: Session, ids: Any, run: Run | None, level: str) -> pd.DataFrame:
+def predict(session: Session, ids: Any, run: Run | None, level: str, calibrated: bool) -> pd.DataFrame:
     """See :meth:`celltune_nb.Session.predict`."""
     import pandas as pd
 
@@ -334,7 +335,8 @@ def predict(session: Session, ids: Any, run: Run | None, level: str) -> pd.DataF
     if len(positions) and positions.max() >= len(source):
         raise NotReadyError("Some of these items are not measured yet. Measure first: session.measure().")
     rows = source.rows(positions)
-    mean = np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32)
+    mean = np.asarray(np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32))
+    mean = calibrate(run, mean) if calibrated else mean
     return pd.DataFrame(
         mean, index=pd.Index(session.table.ids[positions], name="item"), columns=list(handles[0].categories)
     )

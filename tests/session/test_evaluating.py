@@ -8,7 +8,7 @@ import pytest
 from celltune_nb.errors import Cancelled, NotReadyError
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
-from tests.session.conftest import label_some
+from tests.session.conftest import field, label_some
 
 
 def _answer(session: Session, ids: np.ndarray, source: str = "audit") -> None:
@@ -95,3 +95,51 @@ def test_audit_cells_labelled_with_predictions_in_sight_do_not_count(session: Se
     _answer(session, ids[:55], source="click")
     assert session.audit.labelled == 0
     assert session.evaluate().kind == "out-of-fold"
+
+
+def test_a_top_up_that_is_labelled_in_part_counts_in_part(session: Session) -> None:
+    """Its first half stands for itself; with the weights of the whole the doubtful cells would count too little."""
+    label_some(session)
+    session.train(rounds=5, wait=True)
+    first = session.draw_audit(60, seed=1)
+    whole = session.audits.judging("main", first, first)
+    np.testing.assert_allclose(whole, session.audit.inclusion)
+    second = session.draw_audit(80, seed=2)
+    every = np.concatenate([first, session.audit.ids[60:]])
+    both = session.audits.judging("main", every, every)
+    np.testing.assert_allclose(both, session.audit.inclusion)
+    half = every[:100]
+    part = session.audits.judging("main", half, half)
+    before = session.audits.judging("main", first, half)
+    np.testing.assert_allclose(1 - part, (1 - before) * (1 - (1 - (1 - both[:100]) / (1 - before)) / 2))
+    _answer(session, half)
+    assert session.evaluate().n == 100
+    assert len(second) == 80
+
+
+def test_audit_cells_that_were_skipped_are_told(session: Session) -> None:
+    label_some(session)
+    session.train(rounds=5, wait=True)
+    session.draw_audit(80, seed=3)
+    ids = session.audit.ids
+    _answer(session, np.delete(ids, [4, 9, 20])[:60])
+    assert any(text.startswith("3 audit cells were skipped") for text in session.evaluate().warnings)
+    _answer(session, ids[[4, 9, 20]])
+    assert not any("skipped" in text for text in session.evaluate().warnings)
+
+
+def test_cells_that_came_after_the_audit_are_told(session: Session) -> None:
+    label_some(session)
+    session.train(rounds=5, wait=True)
+    _answer(session, session.draw_audit(60, seed=3))
+    image, mask, _ = field(9)
+    session.add_image("later", image, mask, channels=["A", "B", "C"], group="donor 0")
+    session.measure(rings=False, neighbours=False)
+    session.train(rounds=5, wait=True)
+    assert any(
+        text.startswith("100 cells could not come into the audit") for text in session.evaluate().warnings
+    )
+    _answer(session, session.draw_audit(30, seed=4))
+    found = session.evaluate()
+    assert not any("could not come" in text for text in found.warnings)
+    assert found.prevalence["count"].sum() == pytest.approx(400)
