@@ -1,6 +1,6 @@
 """Long work in the background: the only module that starts threads.
 
-* :class:`Job` – one piece of long work, with progress, Stop and Cancel, done by the one worker.
+* :class:`Jobs` – the workers of a session, for long work (:class:`~celltune_nb.session.job.Job`).
 * :class:`LatestWins` – drawing: of many requests only the newest is carried out.
 * :class:`Repeat` – a call every few seconds (the lease's heartbeat).
 
@@ -9,187 +9,69 @@ The work itself imports what it needs with ordinary ``import`` before it touches
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any, Literal
+from typing import Any
 
-from ..errors import Cancelled, CellTuneError
+from ..errors import CellTuneError
+from ..learn.machine import cpu_count
+from .job import Job, Progress
 
 __all__ = ["Job", "Jobs", "LatestWins", "Progress", "Repeat"]
 
 _log = logging.getLogger("celltune_nb")
 
-State = Literal["queued", "running", "done", "stopped", "cancelled", "failed"]
 
-#: Least time between two progress messages, seconds: more only queue up in the browser.
-PROGRESS_EVERY = 0.1
+class _Worker:
+    """A thread that does one job after the other."""
 
-
-class Progress:
-    """How far a job is.
-
-    Attributes
-    ----------
-    fraction : float
-        0 to 1.
-    text : str
-        What it does now.
-    remaining : float or None
-        Seconds left, None while that cannot be told.
-    """
-
-    def __init__(self, fraction: float = 0.0, text: str = "", remaining: float | None = None) -> None:
-        self.fraction, self.text, self.remaining = fraction, text, remaining
-
-    def __repr__(self) -> str:
-        left = "" if self.remaining is None else f", {self.remaining:.0f} s left"
-        return f"{self.fraction:.0%} {self.text}{left}"
-
-
-class Job:
-    """One piece of long work.
-
-    Parameters
-    ----------
-    work : callable
-        ``work(job)``; its result is kept in :attr:`result`.  It calls :meth:`report` and polls
-        :attr:`wish` at least a few times a second.
-    name : str
-    changed : callable, optional
-        Called as ``changed(job)`` after each change of state and, at most ten times a second, of progress.
-    """
-
-    def __init__(
-        self, work: Callable[[Job], Any], name: str, changed: Callable[[Job], None] | None = None
-    ) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.state: State = "queued"
-        self.progress = Progress(text="waiting")
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self._began: float | None = None
-        self._took: float | None = None
-        self._work = work
-        self._changed = changed
-        self._wish: Literal["stop", "cancel"] | None = None
-        self._finished = threading.Event()
-        self._told = 0.0
+        self.current: Job | None = None
+        self.queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
 
-    def __repr__(self) -> str:
-        return f"Job({self.name!r}: {self.state}, {self.progress!r})"
+    def put(self, job: Job) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._loop, name=self.name, daemon=True)
+                self._thread.start()
+        self.queue.put(job)
 
-    @property
-    def wish(self) -> Literal["stop", "cancel"] | None:
-        """What the person asked of the running work: ``"stop"``, ``"cancel"`` or None."""
-        return self._wish
-
-    @property
-    def seconds(self) -> float:
-        """How long it took, or has taken so far."""
-        if self._took is not None:
-            return self._took
-        return 0.0 if self._began is None else time.monotonic() - self._began
-
-    @property
-    def finished(self) -> bool:
-        """Whether it is over, in whatever way."""
-        return self._finished.is_set()
-
-    def stop(self) -> None:
-        """Ask it to end soon and keep the best so far."""
-        if not self.finished and self._wish is None:
-            self._wish = "stop"
-
-    def cancel(self) -> None:
-        """Ask it to end soon and discard everything."""
-        if not self.finished:
-            self._wish = "cancel"
-
-    def check(self) -> None:
-        """Leave the work when it was cancelled.
-
-        Raises
-        ------
-        Cancelled
-        """
-        if self._wish == "cancel":
-            raise Cancelled
-
-    def report(self, fraction: float, text: str = "", remaining: float | None = None) -> None:
-        """Say how far it is; cheap, and passed on at most ten times a second."""
-        self.progress = Progress(min(max(float(fraction), 0.0), 1.0), text, remaining)
-        now = time.monotonic()
-        if now - self._told >= PROGRESS_EVERY:
-            self._told = now
-            self._tell()
-
-    def wait(self, timeout: float | None = None) -> Job:
-        """Wait until it is over; raises what it raised.
-
-        Raises
-        ------
-        CellTuneError
-            What made the job fail, or :class:`TimeoutError` after *timeout* seconds.
-        """
-        # Short waits, so that Ctrl-C and the notebook's stop button are heard.
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._finished.wait(0.05):
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"{self.name!r} is still {self.state} after {timeout:g} s. Wait longer, or stop it."
-                )
-        if self.error is not None and self.state == "failed":
-            raise self.error
-        return self
-
-    def __await__(self) -> Generator[Any, None, Job]:
-        """``await job``: as :meth:`wait`, while the kernel answers other messages."""
-        while not self.finished:
-            yield from asyncio.sleep(0.05).__await__()
-        return self.wait()
-
-    def _run(self) -> None:
-        if self._wish == "cancel":
-            self._finish("cancelled")
-            return
-        self._began = time.monotonic()
-        self.state = "running"
-        self._tell()
+    def do(self, job: Job) -> None:
+        self.current = job
         try:
-            self.result = self._work(self)
-        except Cancelled as error:
-            self.error = error
-            state: State = "cancelled"
-        except BaseException as error:  # noqa: BLE001 - kept for the person who waits
-            # Kept and shown, never lost in a thread; an unforeseen one is logged with its traceback.
-            self.error = error
-            state = "failed"
-            if not isinstance(error, CellTuneError):
-                _log.exception("%s failed", self.name)
-        else:
-            state = "stopped" if self._wish == "stop" else "done"
-        self._took = time.monotonic() - self._began
-        self._finish(state)
+            job._run()
+        finally:
+            self.current = None
 
-    def _finish(self, state: State) -> None:
-        self.state = state
-        self._finished.set()
-        self._tell()
-
-    def _tell(self) -> None:
-        if self._changed is not None:
+    def close(self, timeout: float) -> None:
+        while True:
             try:
-                self._changed(self)
-            except Exception:  # noqa: BLE001 - a thread must outlive one bad call
-                _log.exception("a listener to %s failed", self.name)
+                waiting = self.queue.get_nowait()
+            except Empty:
+                break
+            if waiting is not None:
+                waiting.cancel()
+                waiting._run()
+        if self.current is not None:
+            self.current.cancel()
+        self.queue.put(None)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def _loop(self) -> None:
+        while (job := self.queue.get()) is not None:
+            self.do(job)
 
 
 class Jobs:
-    """The worker of a session.
+    """The workers of a session: one for long work, one for what is done aside, and two threads that decode pixels.
 
     Parameters
     ----------
@@ -199,11 +81,15 @@ class Jobs:
 
     def __init__(self, *, inline: bool = False) -> None:
         self.inline = inline
-        self.current: Job | None = None
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._main, self._aside = _Worker("celltune-worker"), _Worker("celltune-aside")
+        self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
         self._closed = False
+
+    @property
+    def current(self) -> Job | None:
+        """The long work that is being done now."""
+        return self._main.current
 
     def submit(
         self, work: Callable[[Job], Any], name: str, changed: Callable[[Job], None] | None = None
@@ -215,49 +101,48 @@ class Jobs:
 
     def start(self, job: Job) -> None:
         """Queue a job that was made before."""
+        self._put(job, self._main)
+
+    def aside(self, work: Callable[[Job], Any], name: str) -> Job:
+        """Queue work that nobody waits for: a training does not stand behind it."""
+        job = Job(work, name)
+        self._put(job, self._aside)
+        return job
+
+    def _put(self, job: Job, worker: _Worker) -> None:
         if self._closed:
             raise CellTuneError("The session is closed. Open the project again, then repeat the action.")
         if self.inline:
-            self._do(job)
-            return
+            worker.do(job)
+        else:
+            worker.put(job)
+
+    def map(self, function: Callable[[Any], Any], things: Iterable[Any]) -> Iterable[Any]:
+        """``map``, on two threads where there are two processors: for work that lets go of the interpreter."""
         with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._loop, name="celltune-worker", daemon=True)
-                self._thread.start()
-        self._queue.put(job)
+            if self._pool is None and not self.inline and not self._closed and cpu_count() > 1:
+                self._pool = ThreadPoolExecutor(2, thread_name_prefix="celltune-decode")
+            pool = self._pool
+        if pool is None:
+            return map(function, things)
+        try:
+            return pool.map(function, things)
+        except RuntimeError:  # closed in between
+            return map(function, things)
 
     def latest(self, work: Callable[..., object]) -> LatestWins:
         """A drawing thread that carries out only the newest request."""
         return LatestWins(work, inline=self.inline)
 
     def close(self, timeout: float = 10.0) -> None:
-        """Cancel what runs and what waits, and end the worker."""
-        self._closed = True
-        while True:
-            try:
-                waiting = self._queue.get_nowait()
-            except Empty:
-                break
-            if waiting is not None:
-                waiting.cancel()
-                waiting._run()
-        if self.current is not None:
-            self.current.cancel()
-        self._queue.put(None)
-        thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(timeout)
-
-    def _loop(self) -> None:
-        while (job := self._queue.get()) is not None:
-            self._do(job)
-
-    def _do(self, job: Job) -> None:
-        self.current = job
-        try:
-            job._run()
-        finally:
-            self.current = None
+        """Cancel what runs and what waits, and end the workers."""
+        with self._lock:
+            self._closed = True
+            pool, self._pool = self._pool, None
+        for worker in (self._main, self._aside):
+            worker.close(timeout)
+        if pool is not None:
+            pool.shutdown(wait=False)
 
 
 class LatestWins:

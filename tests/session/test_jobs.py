@@ -141,3 +141,24 @@ def test_a_repetition_ends_when_it_says_so_and_when_closed() -> None:
     time.sleep(0.05)
     assert len(calls) == 3
     repeat.close()
+
+
+def test_work_aside_does_not_wait_for_long_work_nor_it_for_that():
+    jobs = Jobs()
+    gate = threading.Event()
+    long = jobs.submit(lambda job: gate.wait(5), "long")
+    aside = jobs.aside(lambda job: 7, "aside")
+    assert aside.wait(5).result == 7
+    assert long.state == "running"
+    held = jobs.aside(lambda job: [job.check() or time.sleep(0.01) for _ in range(1000)], "held")
+    gate.set()
+    assert long.wait(5).state == "done"
+    jobs.close()
+    assert held.state == "cancelled"
+
+
+def test_map_runs_side_by_side_and_after_the_end_one_by_one():
+    jobs = Jobs()
+    assert list(jobs.map(lambda n: n * n, range(50))) == [n * n for n in range(50)]
+    jobs.close()
+    assert list(jobs.map(str, [1, 2])) == ["1", "2"]
