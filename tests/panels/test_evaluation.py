@@ -13,6 +13,7 @@ import pytest
 import celltune_nb as ct
 from celltune_nb.errors import NotReadyError
 from celltune_nb.panels.evaluation import EvaluationPanel
+from celltune_nb.panels.evaluation.counts import counts_sentence
 from celltune_nb.panels.evaluation.matrix import content, short
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
@@ -248,6 +249,83 @@ def test_opened_again_it_shows_what_was_found(panel, session):
     third = EvaluationPanel(session)
     assert "From before the last labels." in head(third)
     third.close()
+
+
+def test_a_restart_shows_what_was_found_and_a_damaged_file_is_told(project, tmp_path):
+    folder = shutil.copytree(project, tmp_path / "project")
+    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
+        panel = EvaluationPanel(session)
+        panel.evaluate()
+        accuracy = panel.evaluation.accuracy
+        panel.close()
+    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
+        panel = EvaluationPanel(session)
+        assert f"Accuracy {accuracy:.1%}" in head(panel)
+        assert "Up to date." in head(panel)
+        panel.close()
+    for path in folder.glob("runs/*/evaluation.json"):
+        path.write_text("{")
+    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
+        panel = EvaluationPanel(session)
+        assert panel.evaluation is None
+        assert "evaluation of run" in panel.message
+        assert "is damaged" in panel.message
+        panel.evaluate()
+        assert f"Accuracy {accuracy:.1%}" in head(panel)
+        panel.close()
+
+
+def audit(session, n: int) -> None:
+    """Label an audit sample as it is."""
+    ids = session.draw_audit(n, seed=1)
+    for name in "AB":
+        chosen = np.intersect1d(
+            ids, [*small.cells(session, "left", name), *small.cells(session, "right", name)]
+        )
+        session.label(chosen, name, source="audit")
+
+
+def test_counts_stand_beside_what_the_audit_makes_of_them(panel, session):
+    panel.evaluate()
+    assert "Counts" not in words(panel._table.value)  # chosen labels cannot correct them
+    audit(session, 80)
+    assert "From before the last labels." in head(panel)
+    panel.evaluate()
+    found = panel.evaluation
+    assert found.kind == "audit"
+    shown = words(panel._table.value)
+    assert "Counts: " in shown
+    for name in "AB":
+        row = found.prevalence.loc[name]
+        low, high = (f"{float(f'{200 * row[side]:.0f}'):,.0f}" for side in ("low", "high"))
+        assert f"{name} {row['raw_count']:.0f} {row['count']:.0f} {low} – {high}" in shown
+    assert "calibrated=True" in words(panel._calibration_words.value) or "at their word" in words(
+        panel._calibration_words.value
+    )
+
+
+def test_labels_an_audit_did_not_speak_from_leave_it_up_to_date(panel, session):
+    audit(session, 80)
+    panel.evaluate()
+    session.label(session.sample(1, by="random", seed=2), "A")
+    assert "Up to date." in head(panel)
+    session.label(session.audit.ids[:1], None)
+    assert "From before the last labels." in head(panel)
+    session.undo()
+    assert "Up to date." in head(panel)
+
+
+def test_the_count_that_is_most_wrong_is_named():
+    import pandas as pd
+
+    table = pd.DataFrame(
+        {"raw": [0.6, 0.3, 0.1], "corrected": [0.64, 0.33, 0.03], "low": [0.58, 0.31, 0.02],
+         "high": [0.7, 0.36, 0.05], "raw_count": [6000, 3000, 1000]},
+        index=["T", "B", "NK"],
+    )  # fmt: skip
+    assert counts_sentence(table) == "Counts: 1,000 cells are called NK; by the audit there are 200 to 500."
+    table["low"], table["high"] = 0.0, 1.0
+    assert counts_sentence(table) == "Counts: the audit does not contradict any of them."
 
 
 def test_it_works_in_the_background_and_stops(project, tmp_path):

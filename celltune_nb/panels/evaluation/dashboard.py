@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
+import numpy as np
 
-from celltune_nb.errors import CellTuneError, NotReadyError
+from celltune_nb.errors import CellTuneError, FormatError, NotReadyError
 from celltune_nb.panels import theme
 from celltune_nb.panels.panel import Panel
 from celltune_nb.panels.theme import tag
@@ -19,6 +18,7 @@ from celltune_nb.session.jobs import Job
 from . import figures
 from .audit import AuditPanel
 from .comparison import ONE_MODEL, Comparison, compare
+from .counts import counts
 from .headline import head
 from .matrix import Matrix, confusion
 from .walk import Walk
@@ -37,20 +37,6 @@ _VIEWS = (
 )
 #: From this many categories on a matrix takes the whole width.
 MANY = 14
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """An evaluation and the state it speaks of: level, run and label revision."""
-
-    evaluation: Evaluation
-    level: str
-    run: str
-    revision: int
-
-
-#: The newest evaluation of a session; a cell that is run again shows it again.
-_SHOWN: weakref.WeakKeyDictionary[Session, Shown] = weakref.WeakKeyDictionary()
 
 
 class EvaluationPanel(Panel):
@@ -145,12 +131,10 @@ class EvaluationPanel(Panel):
             return
         session, level = self.session, self.session.level
         run = session.finished_run(level)
-        revision = session.labels.revision
 
-        def work(job: Job) -> Shown:
-            found = session.evaluate(run, level=level, progress=job.report, stop=lambda: job.wish is not None)
+        def work(job: Job) -> None:
+            session.evaluate(run, level=level, progress=job.report, stop=lambda: job.wish is not None)
             job.check()
-            return Shown(found, level, run.id, revision)
 
         self._job = Job(work, "evaluation", self._job_changed)
         session.jobs.start(self._job)
@@ -230,7 +214,7 @@ class EvaluationPanel(Panel):
             return
         with self.setting():
             if job.state == "done":
-                self._try(self._take, (job.result,))
+                self._try(self._take, ())
             elif job.state == "failed":
                 error = job.error
                 self.say(
@@ -240,9 +224,8 @@ class EvaluationPanel(Panel):
                 )  # fmt: skip
             self._draw_head()
 
-    def _take(self, shown: Shown) -> None:
+    def _take(self) -> None:
         first = self.evaluation is None
-        _SHOWN[self.session] = shown
         self._restore()
         self.walk.clear()
         self._draw()
@@ -250,20 +233,29 @@ class EvaluationPanel(Panel):
             self.show("categories")
 
     def _restore(self) -> None:
-        """Show what was found last on this session, also by a panel that was closed since."""
-        shown = _SHOWN.get(self.session)
+        """Show what was found last on this level, also before a restart."""
         self.evaluation, self.outdated = None, ""
-        if shown is None or shown.level != self.session.level:
-            return
-        self.evaluation = shown.evaluation
-        newest = self._newest()
-        if newest is None or newest.id != shown.run:
-            self.outdated = "From before the last training."
-        elif shown.revision != self.session.labels.revision:
-            self.outdated = "From before the last labels."
+        for run in reversed(self.session.runs):
+            if run.level != self.session.level or run.state not in ("done", "stopped"):
+                continue
+            try:
+                self.evaluation = run.evaluation
+            except FormatError as error:
+                self.say(str(error), "warning")
+            if self.evaluation is not None:
+                self.outdated = self.session.outdated(self.evaluation)
+                return
 
     def _labels(self, event: LabelsChanged) -> None:
-        if self.evaluation is not None and event.level == self.session.level and not self.outdated:
+        found = self.evaluation
+        if found is None or event.level != self.session.level:
+            return
+        if found.kind == "audit":
+            drawn = self.session.audits.draws(event.level)
+            if event.ids is None or any(np.isin(event.ids, ids).any() for ids in drawn):
+                self.outdated = self.session.outdated(found)
+                self._draw_head()
+        elif not self.outdated:
             self.outdated = "From before the last labels."
             self._draw_head()
 
@@ -313,7 +305,11 @@ class EvaluationPanel(Panel):
         if found is None:
             self.show("models")
         self._table.value = (
-            "" if found is None else figures.categories_table(found, colors) + _words(figures.weakest(found))
+            ""
+            if found is None
+            else figures.categories_table(found, colors)
+            + _words(figures.weakest(found))
+            + counts(found, colors)
         )
         with self._confusion.hold_sync():
             self._confusion.picked = []

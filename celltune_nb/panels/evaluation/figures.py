@@ -116,8 +116,9 @@ def calibration_words(evaluation: Evaluation) -> str:
     sentence = (
         f"Stated probability and truth lie {points:.1f} points apart on average (ECE {evaluation.ece:.3f})"
     )
-    if points < 2:
-        return f"{sentence}: they can be taken at their word."
+    chance = f"{100 * evaluation.ece_chance:.1f} would be chance on {evaluation.n:,} cells"
+    if points < 2 or evaluation.ece <= 1.2 * evaluation.ece_chance:
+        return f"{sentence}; {chance}: they can be taken at their word."
     if abs(gap) < 0.5 * evaluation.ece:
         sentence += ", now too high, now too low."
     elif gap > 0:
@@ -125,7 +126,11 @@ def calibration_words(evaluation: Evaluation) -> str:
     else:
         sentence += ": the models are right more often than they say."
     if evaluation.ece_after < 0.8 * evaluation.ece:
-        sentence += f" A temperature of {evaluation.temperature:.2f} would bring it to {100 * evaluation.ece_after:.1f}."
+        sentence += f" A temperature of {evaluation.temperature:.2f} brings it to {100 * evaluation.ece_after:.1f}; {chance}."
+        if evaluation.kind == "audit":
+            sentence += (
+                " session.predict(calibrated=True) and session.export(path, calibrated=True) apply it."
+            )
     return sentence
 
 
