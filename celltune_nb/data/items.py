@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .columns import words
 from .grid import Grid
 
 if TYPE_CHECKING:
@@ -218,12 +219,12 @@ class ItemTable:
 
         frame = pd.DataFrame(
             {
-                "image": _words([*self.names, ""], self.images, missing=False),
+                "image": words([*self.names, ""], self.images),
                 "cellID": self.cells,
                 "y": self.y,
                 "x": self.x,
-                "group": _words(self.group_names, self.groups) if self.group_names else None,
-                "kind": _words([self.kind], np.zeros(len(self), np.int32)),
+                "group": words(self.group_names, self.groups, missing=True) if self.group_names else None,
+                "kind": words([self.kind], np.zeros(len(self), np.int32)),
             },
             index=pd.Index(self.ids, name="item"),
         )
@@ -231,10 +232,3 @@ class ItemTable:
             for column in self.extra.columns:
                 frame[column] = self.extra[column].array
         return frame
-
-
-def _words(names: list[str], numbers: NDArray[np.int32], *, missing: bool = True) -> Any:
-    """A column of names by number, several times quicker than from a million strings; -1: missing, or the last name."""
-    import pandas as pd
-
-    return pd.Series(names).array.take(numbers, allow_fill=missing)

@@ -8,6 +8,7 @@ offered, with score, reason and selection probability) and the lease that admits
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 import time
@@ -31,6 +32,19 @@ SOURCES = (
 )  # fmt: skip
 
 SCHEMA_VERSION = 1
+
+Digest = Any  # of hashlib, which names no type for it
+
+_ROWS = (
+    "SELECT seq, time, user, verb, level, category, code, source, strategy, round, ids, codes, t0, detail "
+    "FROM journal WHERE seq > ? AND seq <= ? ORDER BY seq"
+)
+_NEW_ROW = (
+    "INSERT INTO journal (time, user, verb, level, category, code, source, strategy, round, ids, codes, t0, detail, n) "
+    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+)
+_LAST = 2**62
+_CLOSED = "The session is closed. Open the project again, then repeat the action."
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS journal (
@@ -125,7 +139,8 @@ class Journal:
         if read_only and not path.exists():
             raise FormatError(f"{path.name} is missing in {path.parent}. Open a complete project folder.")
         try:
-            self.connection = self._connect("?mode=ro" if read_only else "")
+            self._closed = False
+            self._connection = self._connect("?mode=ro" if read_only else "")
             version = self.connection.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
                 self.connection.close()
@@ -161,23 +176,58 @@ class Journal:
                 )
         return connection
 
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open file.
+
+        Raises
+        ------
+        ProjectError
+            After :meth:`close`.
+        """
+        if self._closed:
+            raise ProjectError(_CLOSED)
+        return self._connection
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the file still lies where it was opened: not moved, replaced or deleted."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        self.connection.close()
+        self._closed = True
+        self._connection.close()
+
+    def _read(self, query: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query; whatever SQLite cannot read becomes a sentence."""
+        try:
+            yield from self.connection.execute(query, values)
+        except sqlite3.ProgrammingError as error:  # closed meanwhile
+            raise ProjectError(_CLOSED) from error
+        except sqlite3.OperationalError as error:
+            raise ProjectError(
+                f"{self.path} cannot be read now ({error}). Look whether another program holds it, then repeat."
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise FormatError(
+                f"{self.path} is damaged ({error}). Restore it from a copy of the project, or start a new project and "
+                "import the newest file of backups/."
+            ) from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction; the lease is checked inside it, so two writers can never interleave."""
         if self.read_only:
             raise ReadOnlyError("This project is open read-only. Take it over, or work on a copy.")
-        try:
-            if self.path.stat().st_ino != self._inode:
-                raise OSError("another file has its name")
-        except OSError as error:
+        if not self.in_place:
             raise ProjectError(
-                f"{self.path} was moved, replaced or deleted while it was open ({error}). Put it back, or close the "
-                "session and restore the project from a copy."
-            ) from error
+                f"{self.path} was moved, replaced or deleted while it was open. Put it back, or close the session and "
+                "restore the project from a copy."
+            )
         try:
             self.connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -201,57 +251,49 @@ class Journal:
 
     # ------------------------------------------------------------------ rows
 
-    def append(self, entry: Entry) -> int:
-        """Write one row, durably; returns its number."""
+    def append(self, entry: Entry, *, digest: Digest | None = None) -> int:
+        """Write one row, durably; returns its number.
+
+        Parameters
+        ----------
+        digest : hashlib object, optional
+            Fed with the row once it is written, as :meth:`entries` feeds it on reading.
+        """
         codes = None if isinstance(entry.codes, int) else encode_array(entry.codes)
         row = (
-            entry.time or time.time(), entry.user, entry.verb, entry.level, entry.category,
-            entry.codes if isinstance(entry.codes, int) else None,
-            entry.source, entry.strategy, entry.round, len(entry.ids),
+            float(entry.time or time.time()), entry.user, entry.verb, entry.level, entry.category,
+            int(entry.codes) if isinstance(entry.codes, int) else None,
+            entry.source, entry.strategy, int(entry.round),
             encode_ids(entry.ids) if len(entry.ids) else None, codes,
             None if entry.t0 is None else encode_array(entry.t0),
             json.dumps(entry.detail, separators=(",", ":")) if entry.detail else None,
         )  # fmt: skip
         with self.writing() as connection:
-            cursor = connection.execute(
-                "INSERT INTO journal (time, user, verb, level, category, code, source, strategy, round, n, ids, "
-                "codes, t0, detail) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                row,
-            )
+            cursor = connection.execute(_NEW_ROW, (*row, len(entry.ids)))
         assert cursor.lastrowid is not None
+        if digest is not None:
+            _feed(digest, (cursor.lastrowid, *row))
         return cursor.lastrowid
 
-    def entries(self, after: int = 0) -> Iterator[Entry]:
-        """The rows, oldest first, from the one after number *after* on."""
-        rows = self.connection.execute(
-            "SELECT seq, time, user, verb, level, category, code, source, strategy, round, ids, codes, t0, detail "
-            "FROM journal WHERE seq > ? ORDER BY seq",
-            (after,),
-        )
-        none = np.empty(0, np.int64)
-        for (
-            seq,
-            when,
-            user,
-            verb,
-            level,
-            category,
-            code,
-            source,
-            strategy,
-            turn,
-            ids,
-            codes,
-            t0,
-            detail,
-        ) in rows:
-            yield Entry(
-                verb=verb, level=level, ids=decode_ids(ids) if ids else none,
-                codes=decode_array(codes).astype(np.int16) if codes else int(code or 0),
-                t0=decode_array(t0).astype(np.float64) if t0 else None,
-                category=category, source=source, strategy=strategy, round=turn or 0, user=user,
-                detail=json.loads(detail) if detail else {}, time=when, seq=seq,
-            )  # fmt: skip
+    def entries(self, after: int = 0, *, digest: Digest | None = None) -> Iterator[Entry]:
+        """The rows, oldest first, from the one after number *after* on; *digest* is fed with each."""
+        for row in self._read(_ROWS, (after, _LAST)):
+            if digest is not None:
+                _feed(digest, row)
+            yield _entry(row)
+
+    def entry(self, seq: int) -> Entry:
+        """One row by its number."""
+        for row in self._read(_ROWS, (seq - 1, seq)):
+            return _entry(row)
+        raise FormatError(f"Row {seq} of the label journal is gone. Restore labels.sqlite from a backup.")
+
+    def digest(self, upto: int) -> Digest:
+        """The digest of every byte of the rows up to a number, as :meth:`entries` would feed it."""
+        digest = hashlib.sha256()
+        for row in self._read(_ROWS, (0, upto)):
+            _feed(digest, row)
+        return digest
 
     # ------------------------------------------------------------------ proposals
 
@@ -277,7 +319,7 @@ class Journal:
 
     def proposals(self, strategy: str | None = None, level: str | None = None) -> Iterator[ProposalRecord]:
         """What was offered, oldest first, optionally of one strategy and level."""
-        rows = self.connection.execute(
+        rows = self._read(
             "SELECT id, time, user, strategy, level, image, rectangle, seed, round, ids, score, probability, reasons "
             "FROM proposals WHERE (?1 IS NULL OR strategy = ?1) AND (?2 IS NULL OR level = ?2) ORDER BY id",
             (strategy, level),
@@ -303,3 +345,24 @@ class Journal:
                 seed=int(seed), image=image, rectangle=tuple(json.loads(rectangle)) if rectangle else None,
                 round=turn or 0, user=user, time=when, id=number,
             )  # fmt: skip
+
+
+def _feed(digest: Digest, row: tuple[Any, ...]) -> None:
+    """Add a row to a digest: the plain values as text, which also says how long what follows is, then the bytes."""
+    ids, codes, t0 = row[10], row[11], row[12]
+    lengths = [None if part is None else len(part) for part in (ids, codes, t0)]
+    digest.update(repr((*row[:10], row[13], lengths)).encode("utf-8", "surrogatepass"))
+    for part in (ids, codes, t0):
+        if part is not None:
+            digest.update(part)
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    seq, when, user, verb, level, category, code, source, strategy, turn, ids, codes, t0, detail = row
+    return Entry(
+        verb=verb, level=level, ids=decode_ids(ids) if ids else np.empty(0, np.int64),
+        codes=decode_array(codes).astype(np.int16) if codes else int(code or 0),
+        t0=decode_array(t0).astype(np.float64) if t0 else None,
+        category=category, source=source, strategy=strategy, round=turn or 0, user=user,
+        detail=json.loads(detail) if detail else {}, time=when, seq=seq,
+    )  # fmt: skip

@@ -7,90 +7,30 @@ it on opening, so what is on the screen and what is on disk cannot differ.
 
 from __future__ import annotations
 
+import hashlib
 import time
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import LabelError
+from . import checkpoint
 from .categories import UNKNOWN, CategorySet
+from .columns import words
+from .history import History, Rows, Step
 from .journal import SOURCES, Entry, Journal
+from .level import Level
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LabelBook", "Level"]
+__all__ = ["LabelBook"]
 
-
-@dataclass
-class Level:
-    """A category set with its labels and an optional parent.
-
-    Attributes
-    ----------
-    codes : ndarray of int16
-        Category code by item id (0 = *Unknown*); may be shorter than the largest id.
-    batches : ndarray of int64
-        The journal row that gave each code, by item id; 0 = never labelled.
-    t0 : ndarray of float64 or None
-        Onset by item id, NaN where there is none; None until one is given.
-    """
-
-    name: str
-    parent: str | None = None
-    categories: CategorySet = field(default_factory=CategorySet)
-    codes: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
-    batches: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    t0: NDArray[np.float64] | None = None
-    #: Number of items of each category code; kept up to date with every change.
-    tally: NDArray[np.int64] = field(default_factory=lambda: np.zeros(1, np.int64))
-
-    def reserve(self, size: int) -> None:
-        """Make room for ids below *size*."""
-        missing = size - len(self.codes)
-        if missing > 0:
-            missing = max(missing, len(self.codes) // 4)  # grow in steps, not by one id at a time
-            self.codes = np.concatenate([self.codes, np.zeros(missing, np.int16)])
-            self.batches = np.concatenate([self.batches, np.zeros(missing, np.int64)])
-            if self.t0 is not None:
-                self.t0 = np.concatenate([self.t0, np.full(missing, np.nan)])
-
-    def codes_of(self, ids: NDArray[np.int64]) -> NDArray[np.int16]:
-        """Category codes of items, 0 where unlabelled.
-
-        Parameters
-        ----------
-        ids : ndarray of int64, shape (n,)
-
-        Returns
-        -------
-        ndarray of int16, shape (n,)
-        """
-        if len(ids) and int(ids.max()) >= len(self.codes):
-            self.reserve(int(ids.max()) + 1)
-        return self.codes[ids]
-
-
-@dataclass(frozen=True)
-class _Step:
-    """What a row changed, both ways: enough to undo it and to do it again."""
-
-    entry: Entry
-    before: tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float64] | None]
-    after: tuple[NDArray[np.int16], NDArray[np.int64], NDArray[np.float64] | None]
-    categories: tuple[CategorySet, CategorySet]
-
-    @property
-    def sentence(self) -> str:
-        entry, n = self.entry, len(self.entry.ids)
-        if entry.verb == "categories":
-            return str(entry.detail.get("what", "category edit"))
-        items = f"{n:,} item{'s' if n != 1 else ''}"
-        if entry.category == UNKNOWN:
-            return f"label removed from {items}"
-        return f"{items} labelled {entry.category}" if entry.category else f"{items} labelled"
+#: Raised whenever the same rows would fold into another state: checkpoints of before are left aside then.
+FOLD = 1
 
 
 class LabelBook:
@@ -100,30 +40,41 @@ class LabelBook:
     ----------
     journal : Journal
         Replayed on opening, appended to afterwards.
+    kept : Path, optional
+        A checkpoint that :meth:`snapshot` filled.  Taken only if it is whole and was made of the very rows that the
+        journal begins with; only the rows after it are replayed then.
 
     Attributes
     ----------
     revision : int
         Number of the newest journal row; a run records it, so that its labels can be told again.
+    kept : int
+        Number of the newest row that the checkpoint holds, 0 without one.
     last_level : str
-        The level of that row.
+        The level of the newest row.
     """
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, kept: Path | None = None) -> None:
         self.journal = journal
+        self._begin()
+        if kept is not None:
+            self._restore(kept)
+        self.catch_up()
+
+    def _begin(self) -> None:
         self.levels: dict[str, Level] = {}
-        self.revision = 0
+        self.revision = self.kept = 0
         self.last_level = ""
         self._last_ids = np.empty(0, np.int64)
-        self._entries: dict[int, Entry] = {}
-        self._done: list[_Step] = []
-        self._undone: list[_Step] = []
-        self.catch_up()
+        self._history = History()
+        self._rows = Rows()
+        #: Of every byte of every row that was folded, in order.
+        self._digest = hashlib.sha256()
 
     def catch_up(self) -> int:
         """Apply the rows written since (by a former run of this project, or by another session)."""
         start = self.revision
-        for entry in self.journal.entries(after=self.revision):
+        for entry in self.journal.entries(after=self.revision, digest=self._digest):
             self._apply(entry)
         return self.revision - start
 
@@ -216,28 +167,27 @@ class LabelBook:
 
     def undo(self, user: str = "") -> str | None:
         """Take the newest step back; returns what it was, None when there is none."""
-        return self._turn("undo", self._done, user)
+        return self._turn("undo", self._history.undoable, self._history.next_undo, user)
 
     def redo(self, user: str = "") -> str | None:
         """Do the step last taken back again; returns what it was, None when there is none."""
-        return self._turn("redo", self._undone, user)
+        return self._turn("redo", self._history.redoable, self._history.next_redo, user)
 
     @property
     def undoable(self) -> str | None:
         """What :meth:`undo` would take back."""
-        return self._done[-1].sentence if self._done else None
+        return self._history.undoable
 
     @property
     def redoable(self) -> str | None:
         """What :meth:`redo` would do again."""
-        return self._undone[-1].sentence if self._undone else None
+        return self._history.redoable
 
-    def _turn(self, verb: str, stack: list[_Step], user: str) -> str | None:
-        if not stack:
-            return None
-        step = stack[-1]
-        self._record(Entry(verb, step.entry.level, user=user, detail={"row": step.entry.seq}))
-        return step.sentence
+    def _turn(self, verb: str, sentence: str | None, step: tuple[int, str] | None, user: str) -> str | None:
+        if step is not None:
+            row, level = step
+            self._record(Entry(verb, level, user=user, detail={"row": row}))
+        return sentence
 
     # ------------------------------------------------------------------ reading
 
@@ -258,10 +208,7 @@ class LabelBook:
         """Where each item's label came from (``click``, ``audit``, …), "" where there is none."""
         state = self.level(level)
         state.codes_of(ids)
-        batches = state.batches[ids]
-        unique, inverse = np.unique(batches, return_inverse=True)
-        names = np.array([self._entries[int(b)].source or "" if b else "" for b in unique], object)
-        return names[inverse] if len(ids) else np.empty(0, object)
+        return np.array(self._rows.sources, object)[self._rows.source_of(state.batches[ids])]
 
     def to_pandas(self, level: str) -> pd.DataFrame:
         """The labels of a level, one row an item, indexed by item id.
@@ -273,25 +220,22 @@ class LabelBook:
         """
         import pandas as pd
 
-        state = self.level(level)
+        state, rows = self.level(level), self._rows
         ids = np.flatnonzero(state.codes)
-        batches, inverse = np.unique(state.batches[ids], return_inverse=True)
-        rows = [self._entries[int(batch)] for batch in batches]
-        by_code = state.categories.by_code
-        names = np.array([by_code[c].name if c in by_code else "" for c in range(max(by_code) + 1)], object)
-
-        def column(values: list[Any], dtype: Any = object) -> NDArray[Any]:
-            return np.array(values, dtype)[inverse] if len(rows) else np.empty(0, dtype)
-
+        batches = state.batches[ids]
+        names = [""] * (max(state.categories.by_code) + 1)
+        for category in state.categories:
+            names[category.code] = category.name
+        times = pd.to_datetime(np.array(rows.times), unit="s", utc=True)
         return pd.DataFrame(
             {
-                "category": names[state.codes[ids]],
-                "level": level,
-                "source": column([row.source or "" for row in rows]),
-                "user": column([row.user for row in rows]),
-                "time": pd.to_datetime(column([row.time for row in rows], np.float64), unit="s", utc=True),
-                "round": column([row.round for row in rows], np.int64),
-                "batch": state.batches[ids],
+                "category": words(names, state.codes[ids]),
+                "level": words([level], np.zeros(len(ids), np.int32)),
+                "source": words(rows.sources, rows.source_of(batches)),
+                "user": words(rows.users, rows.user_of(batches)),
+                "time": times[batches],
+                "round": np.array(rows.rounds)[batches].astype(np.int64),
+                "batch": batches.astype(np.int64),
                 "t0": np.full(len(ids), np.nan) if state.t0 is None else state.t0[ids],
             },
             index=pd.Index(ids, name="item", dtype=np.int64),
@@ -301,7 +245,7 @@ class LabelBook:
 
     def _record(self, entry: Entry) -> int:
         entry = replace(entry, time=time.time())
-        seq = self.journal.append(entry)
+        seq = self.journal.append(entry, digest=self._digest)
         self._apply(replace(entry, seq=seq))
         return seq
 
@@ -309,56 +253,108 @@ class LabelBook:
         """Fold one row into the state; the only place that changes it."""
         self.revision = entry.seq
         self._last_ids, self.last_level = entry.ids, entry.level
+        self._rows.add(entry.seq, entry.time, entry.user, entry.source or "", entry.round)
         if entry.verb == "level":
             self.levels[entry.level] = Level(entry.level, entry.detail.get("parent"))
         elif entry.verb in ("label", "categories"):
             step = self._step(entry)
-            self._done.append(step)
-            self._undone.clear()
-            self._put(step, forward=True)
+            self._history.push(step, _sentence(entry))
+            self._forth(step, entry)
         elif entry.verb == "seal":
-            self._done.clear()
-            self._undone.clear()
-        elif entry.verb == "undo" and self._done:
-            step = self._done.pop()
-            self._undone.append(step)
-            self._put(step, forward=False)
-        elif entry.verb == "redo" and self._undone:
-            step = self._undone.pop()
-            self._done.append(step)
-            self._put(step, forward=True)
+            self._history.clear()
+        elif entry.verb == "undo" and self._history.undoable is not None:
+            self._back(self._history.back())
+        elif entry.verb == "redo" and self._history.redoable is not None:
+            step = self._history.forth()
+            self._forth(step, self.journal.entry(step.seq))
 
-    def _step(self, entry: Entry) -> _Step:
+    def _step(self, entry: Entry) -> Step:
+        """What a row finds before it."""
         state, ids = self.levels[entry.level], entry.ids
         if len(ids):
             state.reserve(int(ids[-1]) + 1)
         if entry.t0 is not None and state.t0 is None:
             state.t0 = np.full(len(state.codes), np.nan)
-        before = (state.codes[ids], state.batches[ids], None if state.t0 is None else state.t0[ids])
-        codes = np.broadcast_to(np.asarray(entry.codes, np.int16), ids.shape)
-        if entry.verb == "label":
-            self._entries[entry.seq] = replace(entry, ids=ids[:0], codes=0)
-            batches = np.full(len(ids), entry.seq, np.int64)
-            onset = np.nan if entry.t0 is None else entry.t0
-            after_t0 = None if state.t0 is None else np.broadcast_to(np.asarray(onset, np.float64), ids.shape)
-        else:  # a merge moves the category; who gave the label, and when, stays as it was
-            batches, after_t0 = before[1], before[2]
-        categories = state.categories
-        edited = CategorySet.from_json(entry.detail) if "categories" in entry.detail else categories
-        return _Step(entry, before, (codes, batches, after_t0), (categories, edited))
+        edited = None
+        if "categories" in entry.detail:
+            edited = (state.categories, CategorySet.from_json(entry.detail))
+        t0 = None if state.t0 is None else state.t0[ids]
+        return Step(entry.seq, entry.level, state.codes[ids], state.batches[ids], t0, edited)
 
-    def _put(self, step: _Step, *, forward: bool) -> None:
-        state, ids = self.levels[step.entry.level], step.entry.ids
-        codes, batches, t0 = step.after if forward else step.before
-        other = (step.before if forward else step.after)[0]
-        # A code is never given twice, not even after the category that had it was undone: predictions may speak of it.
-        newest = max(state.categories.next_code, *(categories.next_code for categories in step.categories))
-        state.categories = CategorySet(step.categories[1 if forward else 0], newest)
+    def _forth(self, step: Step, entry: Entry) -> None:
+        state, ids = self.levels[entry.level], entry.ids
+        codes = np.full(len(ids), entry.codes, np.int16) if isinstance(entry.codes, int) else entry.codes
+        if step.categories is not None:
+            _put_categories(state, step.categories[1], step.categories)
+        if entry.verb == "label":
+            state.put(ids, codes, entry.seq, np.nan if entry.t0 is None else entry.t0)
+        else:  # a merge moves the category; who gave the label, and when, stays as it was
+            state.put(ids, codes, step.batches, np.nan if step.t0 is None else step.t0)
         self._last_ids = ids
-        size = max([*state.categories.by_code, len(state.tally) - 1, int(other.max(initial=0))]) + 1
-        tally = np.bincount(codes, minlength=size) - np.bincount(other, minlength=size)
-        state.tally = np.pad(state.tally, (0, len(tally) - len(state.tally))) + tally
-        state.codes[ids] = codes
-        state.batches[ids] = batches
-        if state.t0 is not None:
-            state.t0[ids] = np.nan if t0 is None else t0
+
+    def _back(self, step: Step) -> None:
+        state = self.levels[step.level]
+        ids = self.journal.entry(step.seq).ids
+        if step.categories is not None:
+            _put_categories(state, step.categories[0], step.categories)
+        state.put(ids, step.codes, step.batches, np.nan if step.t0 is None else step.t0)
+        self._last_ids = ids
+
+    # ------------------------------------------------------------------ the checkpoint
+
+    def snapshot(self) -> checkpoint.Content:
+        """The state as plain data and copies of arrays, for a checkpoint."""
+        history, arrays = self._history.to_plain()
+        rows, row_arrays = self._rows.to_plain()
+        arrays.update(row_arrays)
+        levels = []
+        for i, state in enumerate(self.levels.values()):
+            levels.append([state.name, state.parent, state.categories.to_json()])
+            for name in ("codes", "batches", "t0", "tally"):
+                if (values := getattr(state, name)) is not None:
+                    arrays[f"level{i}.{name}"] = values.copy()
+        about = {
+            "fold": FOLD, "revision": self.revision, "digest": self._digest.hexdigest(), "last_level": self.last_level,
+            "levels": levels, "history": history, "rows": rows,
+        }  # fmt: skip
+        return about, arrays
+
+    def _restore(self, path: Path) -> None:
+        """Begin with a checkpoint, if it is whole and speaks of this journal; else with nothing."""
+        try:
+            about, arrays = checkpoint.read(path)
+            revision = int(about["revision"])
+            if about["fold"] != FOLD:
+                return
+            digest = self.journal.digest(revision)
+            if digest.hexdigest() != about["digest"]:
+                return
+            for i, (name, parent, categories) in enumerate(about["levels"]):
+                self.levels[name] = Level(
+                    name, parent, CategorySet.from_json(categories), arrays[f"level{i}.codes"], arrays[f"level{i}.batches"],
+                    arrays.get(f"level{i}.t0"), arrays[f"level{i}.tally"],
+                )  # fmt: skip
+            self._history = History.from_plain(about["history"], arrays)
+            self._rows = Rows.from_plain(about["rows"], arrays)
+            self.last_level = about["last_level"]
+            self._digest = digest
+            self.revision = self.kept = revision
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            self._begin()  # the journal says it all
+
+
+def _put_categories(state: Level, categories: CategorySet, both: tuple[CategorySet, CategorySet]) -> None:
+    # A code is never given twice, not even after the category that had it was undone: predictions may speak of it.
+    newest = max(state.categories.next_code, *(each.next_code for each in both))
+    state.categories = CategorySet(categories, newest)
+
+
+def _sentence(entry: Entry) -> str:
+    """What a step did, for the undo button."""
+    if entry.verb == "categories":
+        return str(entry.detail.get("what", "category edit"))
+    n = len(entry.ids)
+    items = f"{n:,} item{'s' if n != 1 else ''}"
+    if entry.category == UNKNOWN:
+        return f"label removed from {items}"
+    return f"{items} labelled {entry.category}" if entry.category else f"{items} labelled"

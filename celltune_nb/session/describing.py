@@ -149,19 +149,19 @@ def label_counts(session: Session, by: str, level: str) -> pd.DataFrame:
     import pandas as pd
 
     table = session.table
-    if by == "image":
-        names, units = table.names, table.images.astype(np.int64)
-    elif by == "group":
-        units, names = table.groups.astype(np.int64), table.group_names
-        if len(units) and units.min() < 0:
-            units, names = units + 1, ["–", *names]
-    else:
+    if by not in ("image", "group"):
         raise InputError(f"Labels can be counted by image or by group, not by {by!r}.")
+    names, units = (table.names, table.images) if by == "image" else (table.group_names, table.groups)
     with session.lock:
         state = session.book.level(level)
-        codes = state.codes_of(table.ids)
+        tally = state.counts_by(by, table.ids, units, len(names))
         categories = [c for c in state.categories if c.name != UNKNOWN]
-    span = max((c.code for c in categories), default=0) + 1
-    tally = np.bincount(units * span + codes, minlength=len(names) * span).reshape(len(names), span)
-    data: dict[str, Any] = {c.name: tally[:, c.code] for c in categories}
+    if by == "group" and tally[0].any():
+        names = ["–", *names]  # items without a group
+    else:
+        tally = tally[1:]
+    data: dict[str, Any] = {
+        c.name: tally[:, c.code] if c.code < tally.shape[1] else np.zeros(len(names), np.int64)
+        for c in categories
+    }
     return pd.DataFrame(data, index=pd.Index(names, name=by))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.categories import UNKNOWN, Category, CategorySet
-from ..data.labels import LabelBook, Level
+from ..data.labels import LabelBook
+from ..data.level import Level
 from ..errors import LabelError
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ class Labels:
         self._session = session
 
     def __len__(self) -> int:
-        return int(np.count_nonzero(self.codes()))
+        return sum(n for name, n in self.counts().items() if name != UNKNOWN)
 
     def __repr__(self) -> str:
         return f"Labels({', '.join(f'{name} {n:,}' for name, n in self.counts().items() if n) or 'none yet'})"
@@ -181,9 +182,10 @@ class Labels:
             return self._session.book.to_pandas(level or self._session.level)
 
     def codes(self, level: str | None = None) -> NDArray[np.int16]:
-        """Category code of every item in row order, 0 where unlabelled; shape (n,)."""
+        """Category code of every item in row order, 0 where unlabelled; shape (n,), a copy."""
         with self._session.lock:
-            return self._session.book.level(level or self._session.level).codes_of(self._session.table.ids)
+            state = self._session.book.level(level or self._session.level)
+            return state.codes_in_order(self._session.table.ids)
 
     def counts(self, level: str | None = None) -> dict[str, int]:
         """Number of labelled items of each category (*Unknown*: the unlabelled rest)."""

@@ -33,11 +33,13 @@ class Populations(Mapping[str, PopulationSet]):
         self._session = session
         #: (level, name) → set
         self._sets: dict[tuple[str, str], PopulationSet] = {}
+        #: level → revision of the journal, and the labels as they were then
+        self._labels: dict[str, tuple[int, PopulationSet]] = {}
 
     def __getitem__(self, name: str) -> PopulationSet:
         level, bare = self._split(name)
         if bare == "labels":
-            return self._session.label_population(level)
+            return self.of_labels(level)
         found = self._sets.get((level, bare))
         if found is None:
             raise NotReadyError(
@@ -73,6 +75,22 @@ class Populations(Mapping[str, PopulationSet]):
     def names(self) -> list[str]:
         """Names that are there now, the active level's first."""
         return list(self)
+
+    def of_labels(self, level: str) -> PopulationSet:
+        """The labels of a level as they are now; one set serves all who ask before the next change."""
+        session = self._session
+        with session.lock:
+            state, revision = session.book.level(level), session.book.revision
+            known = self._labels.get(level)
+            if known is None or known[0] != revision or known[1].ids is not session.table.ids:
+                codes = state.codes_in_order(session.table.ids)
+                codes.setflags(write=False)  # several hold it
+                known = (
+                    revision,
+                    PopulationSet("labels", level, session.table.ids, codes, tuple(state.categories)),
+                )
+                self._labels[level] = known
+            return known[1]
 
     def put(self, sets: list[PopulationSet], *, instead: Collection[str] = ()) -> None:
         """Add or replace sets, and drop those of the same level named *instead* (the session tells its listeners)."""

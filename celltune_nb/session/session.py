@@ -42,6 +42,7 @@ from .events import (
 from .features import Features
 from .files import read_json, write_json
 from .jobs import Job, Jobs, Repeat
+from .keeping import AT_THE_END, CHECKPOINT, keep_labels
 from .lease import HEARTBEAT, current_user
 from .levels import Categories, Labels, Levels
 from .populations import Populations, load_populations
@@ -107,7 +108,7 @@ class Session:
         self.journal = Journal(project.path("labels.sqlite"), read_only=read_only)
         try:
             self.access = Access(self.journal, self.user, self.lock)
-            self.book = LabelBook(self.journal)
+            self.book = LabelBook(self.journal, project.path(CHECKPOINT))
             if "main" not in self.book.levels and not self.access.read_only:
                 self.book.add_level("main", user=self.user)
             self._load()
@@ -211,6 +212,7 @@ class Session:
         self.jobs.close()
         with self.lock:
             try:
+                keep_labels(self, AT_THE_END)
                 self._save_view()
                 self.access.end()
             finally:
@@ -298,6 +300,7 @@ class Session:
             else:
                 lost = self._ticks % int(HEARTBEAT) == 0 and not self.access.beat()
                 self._save_view()
+        keep_labels(self)
         if lost:
             self.emit(self.access_changed, AccessChanged(True, self.access.reason))
         if reloaded:
@@ -574,12 +577,8 @@ class Session:
         return describing.label_counts(self, by, level or self._level)
 
     def label_population(self, level: str) -> PopulationSet:
-        """The labels of a level as a population set."""
-        with self.lock:
-            state = self.book.level(level)
-            return PopulationSet(
-                "labels", level, self.table.ids, state.codes_of(self.table.ids), tuple(state.categories)
-            )
+        """The labels of a level as a population set, as they are now."""
+        return self.populations.of_labels(level)
 
     # ------------------------------------------------------------------ looking
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from celltune_nb.data import checkpoint
 from celltune_nb.data.journal import Journal, ProposalRecord
 from celltune_nb.data.labels import LabelBook
 from celltune_nb.errors import FormatError, LabelError, ProjectVersionError
@@ -202,9 +203,19 @@ class AgainstPlainModel(RuleBasedStateMachine):
         self.labels, self.names = copy.deepcopy(self.future.pop())
 
     @rule()
-    def reopen(self) -> None:
+    def keep(self) -> None:
+        """A checkpoint of now; whenever the journal is opened again it may be old."""
+        with self.path.with_suffix(".checkpoint").open("wb") as stream:
+            checkpoint.write(stream, self.book.snapshot())
+
+    @rule(replay=st.booleans())
+    def reopen(self, replay: bool) -> None:
+        said = self.book.undoable, self.book.redoable
         self.book.journal.close()
-        self.book = LabelBook(Journal(self.path))
+        kept = None if replay else self.path.with_suffix(".checkpoint")
+        self.book = LabelBook(Journal(self.path), kept)
+        assert (self.book.undoable, self.book.redoable) == said
+        assert self.book.kept > 0 or replay or not kept.exists()
 
     @invariant()
     def agrees(self) -> None:

@@ -13,16 +13,19 @@ from pathlib import Path
 
 import pytest
 
+from celltune_nb.data.labels import LabelBook
 from celltune_nb.session import Session
 
 CHILD = """
 import sys
 from celltune_nb.session import Session
+from celltune_nb.session.keeping import keep_labels
 session = Session.open(sys.argv[1])
 n = 0
 print("ready", flush=True)
 while True:
     n += 1
+    keep_labels(session, 5)
     if n % 7 == 0:
         session.undo()
         print("undo", flush=True)
@@ -42,6 +45,7 @@ def test_kill_9_loses_at_most_the_last_action(finished_project: Path, tmp_path: 
     shutil.copytree(finished_project, folder)
     rng = random.Random(0)
     said = 0
+    kept: list[int] = []
     with Session.open(folder) as session:
         rows_before = sum(1 for _ in session.journal.entries())
     for _ in range(12):
@@ -60,6 +64,13 @@ def test_kill_9_loses_at_most_the_last_action(finished_project: Path, tmp_path: 
             # Whatever the process said it did is there; at most the one action it had no time to tell is more.
             assert len(lines) <= done <= len(lines) + 1
             rows_before = len(entries)
+            # Whatever became of the checkpoint, the labels are those of the journal.
+            kept.append(session.book.kept)
+            replayed = LabelBook(session.journal)
+            assert replayed.kept == 0
+            assert replayed.to_pandas("main").equals(session.labels.to_pandas())
+            assert list(replayed.levels["main"].categories) == list(session.categories)
+            assert replayed.undoable == session.can_undo
             assert session.journal.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             told = [line.split() for line in lines if line.startswith("label")]
             if told:
@@ -70,5 +81,6 @@ def test_kill_9_loses_at_most_the_last_action(finished_project: Path, tmp_path: 
                     e.ids[0] == int(first) and len(e.ids) == int(count) and e.category == name for e in rows
                 )
     assert said > 100
+    assert kept[-1] > kept[2] > 0  # and a checkpoint was in use
     with Session.open(folder) as session:  # the lease of a killed process is no obstacle
         session.label([1], "A")
