@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,9 +10,34 @@ from numpy.typing import NDArray
 
 from ..errors import InputError, NotReadyError
 
-__all__ = ["CANDIDATES", "Pool", "Proposal"]
+__all__ = ["CANDIDATES", "Pool", "Proposal", "RowsOf"]
 
 CANDIDATES = 10_000  # items scored in a round: more would not change what is chosen, only the waiting
+
+
+@dataclass(frozen=True, eq=False)
+class RowsOf:
+    """Some rows of a large matrix, each read when it is asked for.
+
+    Attributes
+    ----------
+    matrix : float array, shape (N, k)
+    positions : int64 array, shape (n,)
+    """
+
+    matrix: NDArray[np.floating]
+    positions: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """n, k."""
+        return (len(self.positions), int(self.matrix.shape[1]))
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, rows: NDArray[np.int64]) -> NDArray[np.floating]:
+        return np.asarray(self.matrix[self.positions[rows]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +55,7 @@ class Pool:
         The independent unit of each item.
     y, x : float arrays, shape (n,)
         Centroids in pixels, origin at the centre of pixel 0.
-    probabilities : list of float arrays, each of shape (n, k)
+    probabilities : list of float arrays, or of RowsOf, each of shape (n, k)
         One per model; a row of NaN is an item that was not predicted.
     label_counts : int array, shape (k,)
         Labels each category has, in the order of the columns; may be empty.
@@ -44,7 +69,7 @@ class Pool:
     groups: NDArray[np.generic]
     y: NDArray[np.floating]
     x: NDArray[np.floating]
-    probabilities: list[NDArray[np.floating]] = field(default_factory=list)
+    probabilities: Sequence[NDArray[np.floating] | RowsOf] = field(default_factory=list)
     label_counts: NDArray[np.integer] = field(default_factory=lambda: np.empty(0, np.int64))
     categories: tuple[str, ...] = ()
 

@@ -271,31 +271,31 @@ def make_pool(
     audited: bool = False,
 ) -> Pool:
     """The unlabelled items with what the samplers look at; audit items only when *audited*, labelled or not."""
-    from ..learn.pool import Pool
+    from ..learn.pool import Pool, RowsOf
 
     with session.lock:
         table = session.table
         state = session.book.level(level)
-        codes = state.codes_of(table.ids)
-        free = codes == 0
-        free[table.positions(session.audits.of(level).ids)] = audited
+        kept = table.positions(session.audits.of(level).ids)
+        if image is not None and rectangle is not None:
+            y0, x0, y1, x1 = rectangle
+            corners = (min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1))
+            positions = table.inside(session.image_number(image), corners)
+            free = state.codes_of(table.ids[positions]) == 0
+            free[np.isin(positions, kept)] = audited
+            positions = positions[free]
+        else:
+            here = slice(0, len(table)) if image is None else table.of_image(session.image_number(image))
+            free = state.codes_in_order(table.ids[here]) == 0
+            free[kept[(kept >= here.start) & (kept < here.stop)] - here.start] = audited
+            positions = np.flatnonzero(free) + here.start
         categories = [c for c in state.categories if c.name != UNKNOWN]
         tally = {c.name: int(state.tally[c.code]) if c.code < len(state.tally) else 0 for c in categories}
-    if image is not None:
-        number = session.image_number(image)
-        if rectangle is not None:
-            y0, x0, y1, x1 = rectangle
-            inside = table.inside(number, (min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1)))
-            here = np.zeros(len(table), bool)
-            here[inside] = True
-            free &= here
-        else:
-            free &= table.images == number
-    positions = np.flatnonzero(free)
     sets = [s for s in model_sets(session, level) if s.probability is not None]
     source: Any = session.active_features() if session.features_by_name else None
     # Items added after the last measuring or training can be neither measured nor predicted.
-    positions = positions[positions < min([len(table), *map(len, sets), *([len(source)] if source else [])])]
+    known = min([len(table), *map(len, sets), *([len(source)] if source else [])])
+    positions = positions[: int(np.searchsorted(positions, known))]
     units, _ = table.units()
     return Pool(
         ids=table.ids[positions],
@@ -304,7 +304,7 @@ def make_pool(
         groups=units[positions],
         y=table.y[positions],
         x=table.x[positions],
-        probabilities=[s.probability[positions] for s in sets if s.probability is not None],
+        probabilities=[RowsOf(s.probability, positions) for s in sets if s.probability is not None],
         label_counts=np.array([tally.get(name, 0) for name in (sets[0].classes if sets else ())], np.int64),
         categories=sets[0].classes if sets else (),
     )
