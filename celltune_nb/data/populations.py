@@ -6,6 +6,7 @@ comparing and exporting are written once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,10 +37,12 @@ class PopulationSet:
         Code of each item's category; 0 is *Unknown*.
     categories : tuple of Category
         The categories the codes speak of.
-    probability : ndarray of float32, shape (n, k), or None
-        Probability of each of :attr:`classes`.
+    given : ndarray of float32, shape (n, k), or None
+        Probability of each of :attr:`classes`; or a function that reads them when they are asked for the first time.
     classes : tuple of str
         Names of the columns of :attr:`probability`.
+    pairs : tuple of (int, int, int)
+        For each category that stands for two others (``A/B``): its code and theirs.
     """
 
     name: str
@@ -47,8 +50,9 @@ class PopulationSet:
     ids: NDArray[np.int64]
     codes: NDArray[np.int16]
     categories: tuple[Category, ...]
-    probability: NDArray[np.float32] | None = None
+    given: NDArray[np.float32] | Callable[[], NDArray[np.float32]] | None = None
     classes: tuple[str, ...] = ()
+    pairs: tuple[tuple[int, int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -56,6 +60,11 @@ class PopulationSet:
     def __repr__(self) -> str:
         counts = ", ".join(f"{name} {n:,}" for name, n in self.counts().items() if n)
         return f"PopulationSet({self.name!r}: {counts})"
+
+    @property
+    def probability(self) -> NDArray[np.float32] | None:
+        """Probability of each of :attr:`classes`, float32, shape (n, k); None for labels and gates."""
+        return self.given() if callable(self.given) else self.given
 
     def to_pandas(self) -> pd.Series:
         """Category name of every item, indexed by item id."""
@@ -79,13 +88,12 @@ class PopulationSet:
         """
         import pandas as pd
 
-        if self.probability is None:
+        probability = self.probability
+        if probability is None:
             raise NotReadyError(
                 f"{self.name!r} has no probabilities. Train, then use Pred_AVG, Pred_MDL1 or Pred_MDL2."
             )
-        return pd.DataFrame(
-            self.probability, index=pd.Index(self.ids, name="item"), columns=list(self.classes)
-        )
+        return pd.DataFrame(probability, index=pd.Index(self.ids, name="item"), columns=list(self.classes))
 
     def counts(self) -> pd.Series:
         """Number of items in every category, in the order of the categories."""
@@ -98,4 +106,5 @@ class PopulationSet:
 
     def confidence(self) -> NDArray[np.float32] | None:
         """The largest probability of each item, or None."""
-        return None if self.probability is None or not self.classes else self.probability.max(axis=1)
+        probability = self.probability
+        return None if probability is None or not self.classes else probability.max(axis=1)

@@ -7,7 +7,8 @@ models' probabilities, ``Pred_ALL`` compares the first two: ``A`` where they agr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from .categories import UNKNOWN_COLOR, Category
 from .populations import PopulationSet
 
-__all__ = ["PAIR", "compared", "predicted", "round_diff"]
+__all__ = ["PAIR", "compared", "named_as_now", "predicted", "round_diff"]
 
 #: Codes from here on are pairs of categories, far above any category's own code.
 PAIR = 10_000
@@ -101,7 +102,43 @@ def round_diff(before: PopulationSet, after: PopulationSet) -> PopulationSet:
         np.where(changed, after.codes, 0).astype(np.int16), by_code, " → ", lambda after, _: after.color,
     )  # fmt: skip
     kept = [c for c in result.categories if c.code >= PAIR]
-    return PopulationSet("Round_diff", after.level, after.ids, result.codes, (same, *kept))
+    return replace(result, categories=(same, *kept))
+
+
+def named_as_now(found: PopulationSet, known: Mapping[int, Category]) -> PopulationSet:
+    """A set with today's names and colours of its level's categories, the two names of a pair among them.
+
+    Parameters
+    ----------
+    found : PopulationSet
+    known : mapping of int to Category
+        The categories of the level by code.
+    """
+    changes = found.name == "Round_diff"
+    now = dict(known) if changes else {c.code: known.get(c.code) or _gone(c) for c in found.categories}
+    pairs = {code: (now.get(a), now.get(b)) for code, a, b in found.pairs}
+
+    def current(category: Category) -> Category:
+        if category.code < PAIR:  # 0 is "unchanged" where changes are told
+            return category if changes else now[category.code]
+        first, second = pairs.get(category.code, (None, None))
+        if first is None or second is None:  # a change from or to a category that is gone
+            return category
+        if changes:
+            return replace(category, name=f"{first.name} → {second.name}", color=second.color)
+        return replace(category, name=f"{first.name}/{second.name}")
+
+    categories = tuple(map(current, found.categories))
+    if categories == found.categories:
+        return found
+    renamed = {old.name: new.name for old, new in zip(found.categories, categories, strict=True)}
+    return replace(found, categories=categories, classes=tuple(renamed.get(c, c) for c in found.classes))
+
+
+def _gone(category: Category) -> Category:
+    """A category that was deleted since: its name may belong to another one now."""
+    mark = " (deleted)"
+    return replace(category, name=category.name.removesuffix(mark) + mark)
 
 
 def _paired(
@@ -121,4 +158,5 @@ def _paired(
     ]
     codes = a.copy()
     codes[a != b] = (PAIR + inverse).astype(np.int16)
-    return PopulationSet(name, like.level, like.ids, codes, (*by_code.values(), *extra))
+    pairs = tuple((PAIR + i, int(p // span), int(p % span)) for i, p in enumerate(unique))
+    return PopulationSet(name, like.level, like.ids, codes, (*by_code.values(), *extra), pairs=pairs)

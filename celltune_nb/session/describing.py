@@ -89,8 +89,9 @@ def describe(session: Session, item: int) -> ItemSummary:
         if position < len(average):
             by_code = {c.code: c.name for c in average.categories}
             prediction = by_code[int(average.codes[position])]
-            if average.probability is not None and np.isfinite(average.probability[position, 0]):
-                confidence = float(average.probability[position].max())
+            probability = average.probability
+            if probability is not None and np.isfinite(probability[position, 0]):
+                confidence = float(probability[position].max())
     number = int(table.images[position])
     return ItemSummary(
         int(item), table.names[number] if number >= 0 else "", int(table.cells[position]), label, prediction,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.categories import Category
 from ..data.populations import PopulationSet
-from ..data.predictions import PAIR
-from ..errors import CellTuneError, NotReadyError
+from ..data.predictions import named_as_now
+from ..errors import CellTuneError, FormatError, NotReadyError
 from .files import file_stem, write_atomically
 from .project import Project
 
@@ -107,23 +109,7 @@ class Populations(Mapping[str, PopulationSet]):
 
     def _current(self, found: PopulationSet) -> PopulationSet:
         """With today's names and colours of its level's categories."""
-        known = self._session.levels[found.level].categories.by_code
-        if found.name == "Round_diff":
-            return found
-        categories = tuple(c if c.code >= PAIR else known.get(c.code) or _gone(c) for c in found.categories)
-        if categories == found.categories:
-            return found
-        renamed = {old.name: new.name for old, new in zip(found.categories, categories, strict=True)}
-        return PopulationSet(
-            found.name, found.level, found.ids, found.codes, categories, found.probability,
-            tuple(renamed.get(c, c) for c in found.classes),
-        )  # fmt: skip
-
-
-def _gone(category: Category) -> Category:
-    """A category that was deleted since: its name may belong to another one now."""
-    mark = " (deleted)"
-    return replace(category, name=category.name.removesuffix(mark) + mark)
+        return named_as_now(found, self._session.levels[found.level].categories.by_code)
 
 
 def _place(name: str) -> tuple[int, str]:
@@ -141,18 +127,19 @@ def save_population(project: Project, item: PopulationSet) -> None:
     import pyarrow.parquet as pq
 
     columns = {"item": pa.array(item.ids), "code": pa.array(item.codes)}
-    if item.probability is not None:
+    probability = item.probability
+    if probability is not None:
         for i, name in enumerate(item.classes):
-            columns[f"p:{name}"] = pa.array(np.ascontiguousarray(item.probability[:, i]))
+            columns[f"p:{name}"] = pa.array(np.ascontiguousarray(probability[:, i]))
     about = {
-        "name": item.name, "level": item.level, "classes": list(item.classes),
+        "name": item.name, "level": item.level, "classes": list(item.classes), "pairs": item.pairs,
         "categories": [[c.code, c.name, c.color] for c in item.categories],
     }  # fmt: skip
     table = pa.table(columns).replace_schema_metadata({"celltune_nb": json.dumps(about)})
     name = _file_name(item)
     write_atomically(
         project.path("populations", name),
-        lambda stream: pq.write_table(table, stream, compression="zstd", use_dictionary=["code"]),
+        lambda stream: pq.write_table(table, stream, compression="lz4", use_dictionary=["code"]),
     )
 
 
@@ -163,36 +150,74 @@ def remove_population(project: Project, item: PopulationSet) -> None:
 
 def load_populations(project: Project, ids: NDArray[np.int64]) -> tuple[list[PopulationSet], list[str]]:
     """The stored sets, and a sentence for each file that cannot be used."""
-    import json
-
-    import pyarrow.parquet as pq
-
     sets, complaints = [], []
     for path in sorted(project.folder.glob("populations/*.parquet")):
         try:
-            table = pq.read_table(path)
-            about = json.loads((table.schema.metadata or {})[b"celltune_nb"])
-            classes = tuple(str(c) for c in about["classes"])
-            probability = None
-            if classes:
-                probability = np.stack([table[f"p:{c}"].to_numpy() for c in classes], axis=1).astype(
-                    np.float32
-                )
-            item = PopulationSet(
-                str(about["name"]), str(about["level"]), table["item"].to_numpy().astype(np.int64),
-                table["code"].to_numpy().astype(np.int16),
-                tuple(Category(int(c[0]), str(c[1]), str(c[2])) for c in about["categories"]), probability, classes,
-            )  # fmt: skip
-            if not np.isin(item.codes, [c.code for c in item.categories]).all():
-                raise ValueError("codes without a category")
-            if not np.array_equal(item.ids, ids[: len(item)]):
-                raise ValueError("other items")
-            sets.append(item)
+            sets.append(_load(path, ids))
         except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, CellTuneError) as error:
-            complaints.append(
-                f"populations/{path.name} is damaged ({type(error).__name__}) and was left out. Train again to renew it."
-            )
+            complaints.append(_complaint(path, error))
     return sets, complaints
+
+
+def _load(path: Path, ids: NDArray[np.int64]) -> PopulationSet:
+    import json
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # The mapped file is the one that was looked at, also when a training puts another in its place; where files
+    # cannot be replaced while they are mapped, everything is read at once.
+    mapped = os.name == "posix"
+    file = pq.ParquetFile(pa.memory_map(str(path)) if mapped else pa.BufferReader(path.read_bytes()))
+    about = json.loads((file.schema_arrow.metadata or {})[b"celltune_nb"])
+    classes = tuple(str(c) for c in about["classes"])
+    later = None
+    if classes:
+        kinds = {str(file.schema_arrow.field(f"p:{c}").type) for c in classes}
+        if kinds != {"float"}:
+            raise ValueError("probabilities are no float32")
+        later = _Later(path, file, classes)
+        if not mapped:
+            later()
+    table = file.read(columns=["item", "code"])
+    codes = table["code"].to_numpy().astype(np.int16, copy=False)
+    categories = tuple(Category(int(c[0]), str(c[1]), str(c[2])) for c in about["categories"])
+    if not set(np.flatnonzero(np.bincount(codes)).tolist()) <= {c.code for c in categories}:
+        raise ValueError("codes without a category")
+    if len(codes) > len(ids) or not np.array_equal(table["item"].to_numpy(), ids[: len(codes)]):
+        raise ValueError("other items")
+    pairs = tuple((int(a), int(b), int(c)) for a, b, c in about.get("pairs", ()))
+    return PopulationSet(
+        str(about["name"]), str(about["level"]), ids[: len(codes)], codes, categories, later, classes, pairs
+    )
+
+
+class _Later:
+    """Probabilities in a file, read when they are asked for the first time."""
+
+    def __init__(self, path: Path, file: Any, classes: tuple[str, ...]) -> None:
+        self._path, self._file, self._classes = path, file, classes
+        self._read: NDArray[np.float32] | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> NDArray[np.float32]:
+        with self._lock:
+            if self._read is None:
+                try:
+                    table = self._file.read(columns=[f"p:{c}" for c in self._classes])
+                except (OSError, ValueError) as error:
+                    raise FormatError(_complaint(self._path, error)) from error
+                columns = [table[f"p:{c}"].to_numpy() for c in self._classes]
+                self._read = np.empty((table.num_rows, len(columns)), np.float32)
+                for start in range(0, table.num_rows, 65_536):  # a part that stays in the processor's cache
+                    for i, column in enumerate(columns):
+                        self._read[start : start + 65_536, i] = column[start : start + 65_536]
+                self._file = None
+            return self._read
+
+
+def _complaint(path: Path, error: Exception) -> str:
+    return f"populations/{path.name} is damaged ({type(error).__name__}) and was left out. Train again to renew it."
 
 
 def _file_name(item: PopulationSet) -> str:

@@ -291,7 +291,7 @@ def make_pool(
             positions = np.flatnonzero(free) + here.start
         categories = [c for c in state.categories if c.name != UNKNOWN]
         tally = {c.name: int(state.tally[c.code]) if c.code < len(state.tally) else 0 for c in categories}
-    sets = [s for s in model_sets(session, level) if s.probability is not None]
+    sets = [s for s in model_sets(session, level) if s.given is not None]
     source: Any = session.active_features() if session.features_by_name else None
     # Items added after the last measuring or training can be neither measured nor predicted.
     known = min([len(table), *map(len, sets), *([len(source)] if source else [])])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from celltune_nb.data.categories import CategorySet
-from celltune_nb.data.predictions import predicted, round_diff
+from celltune_nb.data.predictions import named_as_now, predicted, round_diff
 from celltune_nb.errors import NotReadyError
 
 CATEGORIES = CategorySet().add("A").add("B").add("C")
@@ -39,3 +39,17 @@ def test_round_diff_names_what_became_what() -> None:
     changed = round_diff(before, after)
     assert changed.to_pandas().tolist() == ["unchanged", "A → B", "unchanged", "unchanged"]
     assert changed.categories[1].color == CATEGORIES["B"].color
+
+
+def test_a_pair_is_called_by_what_its_categories_are_called_now() -> None:
+    found = _sets(FIRST, SECOND)["Pred_ALL"]
+    now = CATEGORIES.rename("A", "x/y").recolor("B", "#010203").remove("C")
+    current = named_as_now(found, now.by_code)
+    assert current.to_pandas().tolist() == ["x/y", "x/y/B", "C (deleted)", "Unknown"]
+    assert named_as_now(current, now.by_code).categories == current.categories
+    assert named_as_now(current, CATEGORIES.by_code).to_pandas().tolist() == found.to_pandas().tolist()
+    changed = named_as_now(round_diff(*(_sets(p, p)["Pred_AVG"] for p in (FIRST, SECOND))), now.by_code)
+    assert changed.to_pandas().tolist() == ["unchanged", "x/y → B", "unchanged", "unchanged"]
+    assert changed.categories[1].color == "#010203"
+    gone = CATEGORIES.remove("A").by_code
+    assert named_as_now(changed, gone).to_pandas()[2] == "x/y → B"  # what it was called last
