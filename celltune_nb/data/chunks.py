@@ -253,6 +253,14 @@ class Chunked:
             tuple(shape), tuple(chunks), self.dtype, load, ChunkCache(0, self._cache.run), self.name
         )
 
+    def stacked(self) -> Chunked:
+        """The array (Y, X) as the one channel of an array (1, Y, X)."""
+
+        def load(index: Index) -> NDArray[Any]:
+            return np.asarray(self._load(index[1:]))[np.newaxis]
+
+        return Chunked((1, *self.shape), (1, *self.chunks), self.dtype, load, self._cache, self.name)
+
     def converted(self, convert: Callable[[NDArray[Any]], NDArray[Any]], dtype: Any) -> Chunked:
         """The same array with every chunk converted, in another type."""
 

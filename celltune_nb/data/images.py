@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from .chunks import Chunked
 
-__all__ = ["Image", "as_planes", "check_image", "check_mask"]
+__all__ = ["Image", "check_image", "check_mask"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +42,13 @@ class Image:
     group: str | None = None
     #: Measured display limits by channel: (low, high) of auto-contrast.
     contrast: dict[str, tuple[float, float]] = field(default_factory=dict)
-    #: Files outside the project that the pixels and the mask are read from; None for a copy in the project.
+    #: What its files are called in the project; no two images ever have the same.
+    key: str = ""
+    #: Files outside the project that pixels and mask are read from; None for a copy in the project.
     source: Path | None = None
     mask_source: Path | None = None
-    #: Gives reduced copies that the file of the image (``False``) or of the mask (``True``) brings itself.
-    levels: Callable[[bool], Sequence[Any]] = lambda of_mask: ()
+    #: Gives the reduced copies that the file of the image brings itself.
+    levels: Callable[[], Sequence[Any]] = tuple
 
     @property
     def is_rgb(self) -> bool:
@@ -97,7 +99,7 @@ def check_image(name: str, image: Any, channels: Sequence[str] | None) -> tuple[
             )
         return image, ["Red", "Green", "Blue"]
     if len(shape) == 2:
-        image = image[np.newaxis]
+        image = image.stacked() if isinstance(image, Chunked) else image[np.newaxis]
     elif len(shape) != 3:
         raise InputError(f"Image {name!r} has shape {shape}. Give (Y, X), (C, Y, X), or RGB as (Y, X, 3).")
     count = int(image.shape[0])
@@ -139,8 +141,3 @@ def check_mask(name: str, mask: Any, shape: tuple[int, int]) -> Any:
             "a cell. Convert it with mask.astype('uint32')."
         )
     return mask
-
-
-def as_planes(image: Any, is_rgb: bool) -> list[Any]:
-    """The channels one by one, each (Y, X)."""
-    return [image[..., i] for i in range(3)] if is_rgb else [image[i] for i in range(image.shape[0])]

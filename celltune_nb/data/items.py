@@ -6,6 +6,7 @@ and are never used twice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,23 @@ from .grid import Grid
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ItemTable"]
+__all__ = ["ItemTable", "NewCells"]
 
 #: Columns that the table itself fills; the user's own columns stand beside them.
 COLUMNS = ("image", "cellID", "y", "x", "group", "kind")
+
+
+@dataclass(frozen=True, eq=False)
+class NewCells:
+    """The cells of one image on their way into a table; the fields are those of :class:`ItemTable`."""
+
+    name: str
+    cells: NDArray[np.int64]
+    y: NDArray[np.float64]
+    x: NDArray[np.float64]
+    bbox: NDArray[np.int32] | None = None
+    border: NDArray[np.float32] | None = None
+    group: str | None = None
 
 
 @dataclass
@@ -77,37 +91,40 @@ class ItemTable:
         group: str | None = None,
     ) -> ItemTable:  # fmt: skip
         """A table with the cells of one more image, which get the next ids by ascending cell id."""
-        n = len(cells)
-        order = np.argsort(cells, kind="stable")
+        return self.extended_by([NewCells(name, cells, y, x, bbox, border, group)])
+
+    def extended_by(self, images: Sequence[NewCells]) -> ItemTable:
+        """A table with the cells of more images, in their order; as many images cost one copy of the table."""
+        names, group_names = list(self.names), list(self.group_names)
+        parts: list[list[NDArray[Any]]] = [
+            [self.images], [self.cells], [self.y], [self.x], [self.border], [self.bbox], [self.groups]
+        ]  # fmt: skip
+        for new in images:
+            n, order = len(new.cells), np.argsort(new.cells, kind="stable")
+            if new.name not in names:
+                names.append(new.name)
+            if n and new.group is not None and new.group not in group_names:
+                group_names.append(new.group)
+            group = group_names.index(new.group) if n and new.group is not None else -1
+            values: list[NDArray[Any]] = [
+                np.full(n, names.index(new.name), np.int32),
+                np.asarray(new.cells, np.int64)[order],
+                np.asarray(new.y, np.float64)[order],
+                np.asarray(new.x, np.float64)[order],
+                np.full(n, np.inf, np.float32) if new.border is None else new.border[order],
+                np.zeros((n, 4), np.int32) if new.bbox is None else new.bbox[order],
+                np.full(n, group, np.int32),
+            ]
+            for part, value in zip(parts, values, strict=True):
+                part.append(value)
+        image, cells, y, x, border, bbox, groups = (np.concatenate(part) for part in parts)
         first = int(self.ids[-1]) + 1 if len(self) else 1
-        group_names = list(self.group_names)
-        if n and group is not None and group not in group_names:
-            group_names.append(group)
-        names = self.names if name in self.names else [*self.names, name]
-        extra = None
-        if self.extra is not None:
-            extra = self.extra.reindex(range(len(self) + n))
+        more = np.arange(first, first + len(image) - len(self), dtype=np.int64)
+        extra = None if self.extra is None else self.extra.reindex(range(len(image)))
         return ItemTable(
-            np.concatenate([self.ids, np.arange(first, first + n, dtype=np.int64)]),
-            np.concatenate([self.images, np.full(n, names.index(name), np.int32)]),
-            np.concatenate([self.cells, np.asarray(cells, np.int64)[order]]),
-            np.concatenate([self.y, np.asarray(y, np.float64)[order]]),
-            np.concatenate([self.x, np.asarray(x, np.float64)[order]]),
-            np.concatenate(
-                [self.border, np.full(n, np.inf, np.float32) if border is None else border[order]]
-            ),
-            np.concatenate([self.bbox, np.zeros((n, 4), np.int32) if bbox is None else bbox[order]]),
-            list(names),
-            np.concatenate(
-                [
-                    self.groups,
-                    np.full(n, group_names.index(group) if n and group is not None else -1, np.int32),
-                ]
-            ),
-            group_names,
-            self.kind,
-            extra,
-        )
+            np.concatenate([self.ids, more]), image, cells, y, x, border, bbox, names, groups, group_names,
+            self.kind, extra,
+        )  # fmt: skip
 
     def positions(self, ids: Any) -> NDArray[np.int64]:
         """Row positions of item ids, in the order given.

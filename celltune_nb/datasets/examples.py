@@ -54,16 +54,17 @@ def _fill_tissue(session: Session, size: Mapping[str, Any]) -> None:
     import pandas as pd
 
     truth = []
-    for field in tissue.generate(**size):
-        session.add_image(
-            field.name,
-            field.image,
-            field.mask,
-            channels=list(tissue.CHANNELS),
-            pixel_size=tissue.PIXEL_SIZE,
-            group=field.donor,
-        )
-        truth.append(field.truth[["image", "cellID", "cell_type"]].rename(columns={"cell_type": "truth"}))
+    with session.adding_images():
+        for field in tissue.generate(**size):
+            session.add_image(
+                field.name,
+                field.image,
+                field.mask,
+                channels=list(tissue.CHANNELS),
+                pixel_size=tissue.PIXEL_SIZE,
+                group=field.donor,
+            )
+            truth.append(field.truth[["image", "cellID", "cell_type"]].rename(columns={"cell_type": "truth"}))
     session.import_cells(pd.concat(truth, ignore_index=True), image="image", id="cellID")
     for key, (name, color) in enumerate(tissue.CATEGORIES, 1):
         session.categories.add(name, color=color, key=str(key))

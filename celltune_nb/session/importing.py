@@ -1,4 +1,4 @@
-"""Bringing images, cell tables and labels into a project.
+"""Bringing cell tables and labels into a project.
 
 Everything is checked before anything is written; what fits no cell is counted and named, never
 dropped in silence.
@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.features import FeatureSource
-from ..data.images import Image, check_image, check_mask
 from ..errors import FormatError, InputError, LabelError
 from .events import CategoriesChanged, LabelsChanged
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-__all__ = ["ImportReport", "add_image", "import_cells", "import_labels", "read_table"]
+__all__ = ["ImportReport", "import_cells", "import_labels", "read_table"]
 
 
 @dataclass(frozen=True)
@@ -57,100 +56,6 @@ class ImportReport:
         if self.unmatched:
             text += f"; {self.unmatched:,} match no cell (such as {'; '.join(self.examples)})"
         return text + "."
-
-
-def add_image(
-    session: Session, name: str, image: Any, mask: Any, channels: Sequence[str] | None,
-    pixel_size: float | None, group: str | None,
-) -> Image:  # fmt: skip
-    """See :meth:`celltune_nb.Session.add_image`."""
-    from ..measure import cell_index
-    from ..render.histogram import auto_contrast
-
-    name = str(name).strip()
-    if not name or len(name) > 200 or not name.isprintable():
-        raise InputError("An image needs a name of 1 to 200 printable characters. Choose another.")
-    if mask is not None and name in session.table.names:
-        raise (
-            InputError(
-                f"A table brought the cells of image {name!r} already. Add the image without mask=, or begin with the images "
-                "and then join the table."
-            )
-            if name not in session.images
-            else InputError(f"There is an image {name!r} already. Give this one another name.")
-        )
-    if name in session.images:
-        raise InputError(f"There is an image {name!r} already. Give this one another name.")
-    if pixel_size is not None and not (np.isfinite(pixel_size) and 0 < pixel_size < 1e6):
-        raise InputError(
-            f"The pixel size of image {name!r} is {pixel_size}. Give µm a pixel, such as 0.5, or None."
-        )
-    array, names = check_image(name, image, channels)
-    known = next(iter(session.images.values()), None)
-    if known is not None and set(known.channels) != set(names):
-        missing = sorted(set(known.channels) - set(names))
-        extra = sorted(set(names) - set(known.channels))
-        difference = "; ".join(
-            text
-            for text, found in (
-                (f"lacks {', '.join(missing)}", missing),
-                (f"also has {', '.join(extra)}", extra),
-            )
-            if found
-        )
-        raise InputError(
-            f"Image {name!r} does not have the channels of image {known.name!r}: it {difference}. A project has one set "
-            "of channels; name them alike with channels=, or make a project of its own."
-        )
-    rgb = names == ["Red", "Green", "Blue"] and array.shape[2:] == (3,)
-    shape = (int(array.shape[0]), int(array.shape[1])) if rgb else (int(array.shape[1]), int(array.shape[2]))
-    dense = index = None
-    if mask is not None:
-        labels = check_mask(name, mask, shape)
-        index = cell_index(labels)
-        dense = _dense(labels, index.labels)
-    contrast = {
-        channel: auto_contrast(array[..., i] if rgb else array[i]) if not rgb else (0.0, 255.0)
-        for i, channel in enumerate(names)
-    }
-    with session.writing():
-        before = copy.deepcopy(session.project.settings)
-        try:
-            added = session.project.add_image(
-                name, array, names, dense, pixel_size=pixel_size, group=None if group is None else str(group),
-                contrast=contrast,
-            )  # fmt: skip
-            # An image without a mask has no place among the items until a table brings its cells.
-            table = session.table
-            if index is not None:
-                table = table.extended(
-                    name, index.labels, index.y, index.x, bbox=index.bbox, border=index.border_distance,
-                    group=None if group is None else str(group),
-                )  # fmt: skip
-            session.project.save_items(table)
-            session.project.save()  # the step that makes the image part of the project
-        except BaseException:
-            session.project.settings = before
-            raise
-        session.table = table
-        session.images[name] = added
-        view = session.view.with_image_channels([added])
-        session.view = view if view.image else view.changed(image=name)
-    session.changed_items("image")
-    return added
-
-
-def _dense(mask: Any, labels: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """The mask with its k-th label as k, so that a cell is found by look-up whatever its number."""
-    out = np.empty(mask.shape, np.uint32)
-    consecutive = len(labels) > 0 and labels[0] == 1 and labels[-1] == len(labels)
-    rows = max(1, (16 << 20) // max(1, mask.shape[1]))
-    for start in range(0, mask.shape[0], rows):
-        part = np.asarray(mask[start : start + rows]).astype(np.int64)
-        out[start : start + rows] = (
-            part if consecutive else np.where(part == 0, 0, np.searchsorted(labels, part) + 1)
-        )
-    return out
 
 
 def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:

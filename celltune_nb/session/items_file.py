@@ -1,7 +1,8 @@
-"""The items on disk: one Parquet file, with the user's own columns beside ours."""
+"""The items on disk: Parquet files of some rows each, with the user's own columns beside ours."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ __all__ = ["read_items", "write_items"]
 OWN = "own:"
 
 
-def write_items(path: Path, items: ItemTable) -> None:
-    """Write the items to a file.
+def write_items(path: Path, items: ItemTable, start: int = 0) -> None:
+    """Write the items from row *start* on to a file.
 
     Raises
     ------
@@ -26,16 +27,17 @@ def write_items(path: Path, items: ItemTable) -> None:
     """
     import pandas as pd
 
+    rows = slice(start, None)
     frame = pd.DataFrame(
         {
-            "id": items.ids, "image": items.images, "cell": items.cells, "y": items.y, "x": items.x,
-            "border": items.border, **{f"bbox{i}": items.bbox[:, i] for i in range(4)},
-            "group": pd.Categorical.from_codes(items.groups, pd.Index(items.group_names, dtype=object)),
+            "id": items.ids[rows], "image": items.images[rows], "cell": items.cells[rows], "y": items.y[rows],
+            "x": items.x[rows], "border": items.border[rows], **{f"bbox{i}": items.bbox[rows, i] for i in range(4)},
+            "group": pd.Categorical.from_codes(items.groups[rows], pd.Index(items.group_names, dtype=object)),
         }
     )  # fmt: skip
     if items.extra is not None:
         for column in items.extra.columns:
-            frame[f"{OWN}{column}"] = items.extra[column].array
+            frame[f"{OWN}{column}"] = items.extra[column].array[rows]
     frame.attrs = {}
     for column in [c for c in frame.columns if c.startswith(OWN) and frame[c].dtype.kind == "O"]:
         # A column of numbers and words is words.
@@ -44,12 +46,13 @@ def write_items(path: Path, items: ItemTable) -> None:
     write_atomically(path, lambda stream: frame.to_parquet(stream, index=False))
 
 
-def read_items(path: Path, names: list[str], kind: str) -> ItemTable:
+def read_items(paths: Sequence[Path], names: list[str], kind: str) -> ItemTable:
     """Read what :func:`write_items` wrote.
 
     Parameters
     ----------
-    path : Path
+    paths : sequence of Path
+        In the order of their rows.
     names : list of str
         Image names by number.
     kind : str
@@ -59,9 +62,12 @@ def read_items(path: Path, names: list[str], kind: str) -> ItemTable:
     OSError, ValueError, KeyError, TypeError
         When the file is damaged.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    stored = pq.read_table(path)
+    # A column of whole numbers has become one of fractions when a later image has no value in it.
+    parts = [pq.read_table(path) for path in paths]
+    stored = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
 
     def column(name: str, dtype: Any) -> NDArray[Any]:
         if stored[name].null_count:
@@ -82,6 +88,8 @@ def _groups(column: Any) -> tuple[NDArray[np.int32], list[str]]:
     """The group of every item as a number, -1 for none, and the groups' names, from a column of an Arrow table."""
     import pyarrow as pa
 
+    if pa.types.is_null(column.type):  # no item has a group
+        return np.full(len(column), -1, np.int32), []
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     coded = coded.combine_chunks()
     if isinstance(coded, pa.ChunkedArray):  # no rows at all

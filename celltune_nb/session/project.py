@@ -5,7 +5,8 @@
     project.json            schema version, images, channels, groups, settings
     view.json               what was looked at, and how
     items-<id>.parquet      the items and the user's own columns; project.json names the file
-    images/, masks/         the arrays, memory-mapped .npy
+    images/, masks/         the arrays, memory-mapped .npy, as far as they are not read from files elsewhere
+    pyramids/               reduced copies of large images, made again when they are missing
     labels.sqlite           the journal, the proposals log and the lease
     features/<source>/      matrix.npy and schema.json
     runs/<utc>-<id>/        one folder a training
@@ -14,6 +15,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,22 +26,34 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.chunks import ChunkCache
 from ..data.features import FeatureSource
-from ..data.images import Image, as_planes
+from ..data.images import Image
 from ..data.items import ItemTable
 from ..errors import FormatError, InputError, ProjectError, ProjectVersionError
-from .files import read_json, write_json
+from .files import read_json, write_atomically, write_json
 from .items_file import read_items, write_items
+from .sources import Reference
 
 __all__ = ["SCHEMA_VERSION", "Project"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+
+def _items_in_files(settings: dict[str, Any]) -> dict[str, Any]:
+    """1 → 2: the items may lie in several files; an image may lie outside of the project."""
+    items = settings.get("items")
+    if isinstance(items, dict) and "file" in items:
+        rest = {key: value for key, value in items.items() if key != "file"}
+        settings = {**settings, "items": {**rest, "files": [[items["file"], UNCOUNTED]]}}
+    return settings
+
 
 #: From one schema version to the next: number of the older version → what has to be done to the settings.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _items_in_files}
 
-#: Strips of an image are copied so that no more than about this many bytes are held at once.
-COPY_BYTES = 64 << 20
+#: In place of a number of rows that nobody has counted yet.
+UNCOUNTED = -1
 
 
 class Project:
@@ -136,15 +150,20 @@ class Project:
 
     def save(self) -> None:
         """Write ``project.json``: the one step in which everything it names takes effect."""
+        # A line an image: a project of a thousand is written quickly, and is still read by eye.
+        rows = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in self.settings["images"])
+        here = uuid4().hex
+        text = json.dumps({**self.settings, "images": here}, indent=1, ensure_ascii=False)
+        text = text.replace(f'"{here}"', f"[\n  {rows}\n ]" if rows else "[]")
         try:
-            write_json(self.folder / "project.json", self.settings)
+            write_atomically(self.folder / "project.json", lambda stream: stream.write(text.encode()))
         except OSError as error:
             raise ProjectError(
                 f"project.json could not be written ({error.strerror}). Make room or make the folder writable, then repeat."
             ) from error
-        current = (self.settings.get("items") or {}).get("file")
+        current = {name for name, _ in self.item_files}
         for old in self.folder.glob("items-*.parquet"):
-            if old.name != current:
+            if old.name not in current:
                 with suppress(OSError):
                     old.unlink()
 
@@ -205,78 +224,90 @@ class Project:
 
     # ------------------------------------------------------------------ images
 
-    def add_image(
-        self, name: str, array: Any, channels: list[str], mask: NDArray[np.uint32] | None, *,
-        pixel_size: float | None, group: str | None, contrast: dict[str, tuple[float, float]],
-    ) -> Image:  # fmt: skip
-        """Copy an image and its mask into the folder; ``project.json`` names it when :meth:`save` runs."""
-        number, mark = len(self.settings["images"]) + 1, uuid4().hex[:6]
-        row = {
-            "name": name, "array": f"images/{number:04d}-{mark}.npy",
-            "mask": f"masks/{number:04d}-{mark}.npy" if mask is not None else None,
-            "channels": channels, "pixel_size": pixel_size, "group": group,
-            "contrast": {channel: list(limits) for channel, limits in contrast.items()},
-        }  # fmt: skip
-        is_rgb = channels == ["Red", "Green", "Blue"] and array.shape[2:] == (3,)
+    def image(self, row: dict[str, Any], cache: ChunkCache | None = None) -> Image:
+        """An image as ``project.json`` names it; a file outside of the project is opened when it is looked at.
 
-        def copy(out: NDArray[Any]) -> None:
-            planes = [array] if is_rgb else as_planes(array, is_rgb)
-            targets = [out] if is_rgb else list(out)
-            for plane, target in zip(planes, targets, strict=True):
-                rows = max(
-                    1, COPY_BYTES // max(1, int(np.prod(plane.shape[1:])) * np.dtype(plane.dtype).itemsize)
-                )
-                for start in range(0, plane.shape[0], rows):
-                    target[start : start + rows] = np.asarray(plane[start : start + rows])
-
-        dtype = np.dtype(array.dtype).newbyteorder("=")
-        self.write_array(
-            str(row["array"]), tuple(array.shape), np.uint8 if dtype.kind == "b" else dtype, copy
-        )
-        if mask is not None:
-            self.write_array(str(row["mask"]), mask.shape, np.uint32, lambda out: np.copyto(out, mask))
-        self.settings["images"].append(row)
-        return self.image(row)
-
-    def image(self, row: dict[str, Any]) -> Image:
-        """An image as ``project.json`` names it."""
+        Parameters
+        ----------
+        cache : ChunkCache, optional
+            Where decoded chunks are kept.
+        """
         try:
+            name, key = str(row["name"]), str(row.get("key") or Path(str(row["array"])).stem)
+            if not key.replace("-", "").isalnum():
+                raise ValueError(key)
+            own, mask = row.get("file"), row.get("mask_file")
+            source = Reference(own, self, f"image {name!r}", cache) if own else None
+            outline = Reference(mask, self, f"the mask of image {name!r}", cache) if mask else None
             return Image(
-                str(row["name"]), self.read_array(row["array"]),
-                self.read_array(row["mask"]) if row.get("mask") else None,
+                name,
+                self.read_array(row["array"]) if source is None else source.array(),
+                outline.array(cells=True) if outline else self.read_array(row["mask"]) if row.get("mask") else None,
                 [str(c) for c in row["channels"]], row.get("pixel_size"), row.get("group"),
                 {k: (float(v[0]), float(v[1])) for k, v in row.get("contrast", {}).items()},
+                key=key,
+                source=source.path if source else None, mask_source=outline.path if outline else None,
+                levels=source.levels if source else tuple,
             )  # fmt: skip
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+            if isinstance(error, FormatError):
+                raise
             raise FormatError(
                 f"project.json describes an image badly ({error!r}). Restore it from a copy."
             ) from error
 
     # ------------------------------------------------------------------ items
 
-    def save_items(self, items: ItemTable) -> None:
-        """Write the items to a new file, which ``project.json`` names when :meth:`save` runs."""
+    def save_items(self, items: ItemTable, *, unchanged: int = 0) -> None:
+        """Write the items to a new file, which ``project.json`` names when :meth:`save` runs.
+
+        Parameters
+        ----------
+        unchanged : int
+            Rows at the beginning that are on disk already.  Files that hold only such rows stay, as long as the new
+            one is smaller: so each image that is added writes little more than its own cells, and the
+            files remain few.
+        """
+        files = list(self.item_files)
+        while files and (
+            sum(rows for _, rows in files) > unchanged
+            or files[-1][1] <= len(items) - sum(r for _, r in files)
+        ):
+            files.pop()
+        start = sum(rows for _, rows in files)
         name = f"items-{uuid4().hex[:8]}.parquet"
         try:
-            write_items(self.path(name), items)
+            write_items(self.path(name), items, start)
         except OSError as error:
             raise ProjectError(
                 f"The items could not be written ({error.strerror}). Make room, then repeat."
             ) from error
-        self.settings["items"] = {"kind": items.kind, "names": items.names, "file": name}
+        files.append((name, len(items) - start))
+        self.settings["items"] = {"kind": items.kind, "names": items.names, "files": files}
+
+    @property
+    def item_files(self) -> list[tuple[str, int]]:
+        """The files of the items and their numbers of rows, in order."""
+        about = self.settings.get("items") or {}
+        return [(Path(str(name)).name, int(rows)) for name, rows in about.get("files", [])]
 
     def load_items(self) -> ItemTable:
         """Read the items."""
         about = self.settings.get("items")
         if not about:
             return ItemTable()
-        path = self.path(Path(str(about["file"])).name)
+        paths = [self.path(name) for name, _ in self.item_files]
         try:
-            return read_items(path, [str(n) for n in about["names"]], str(about["kind"]))
+            items = read_items(paths, [str(n) for n in about["names"]], str(about["kind"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FormatError(
-                f"{path} is damaged ({error}). Restore it from a copy of the project."
+                f"The items ({', '.join(path.name for path in paths)}) are damaged ({error}). Restore the project from a copy."
             ) from error
+        if [rows for _, rows in self.item_files] == [UNCOUNTED]:
+            self.settings["items"] = {**about, "files": [(paths[0].name, len(items))]}
+        if len(items) != sum(rows for _, rows in self.item_files):
+            raise FormatError(f"Some items of {self.folder} are missing. Restore the project from a copy.")
+        return items
 
     # ------------------------------------------------------------------ features
 

@@ -1,7 +1,7 @@
 """The session: what a person does to a project, as verbs.
 
 The verbs are short; the work behind each lies in the module of the same floor that its name says
-(``importing``, ``measuring``, ``sampling``, ``training``, ``evaluating``, ``exporting``, ``describing``).
+(``adding``, ``importing``, ``measuring``, ``sampling``, ``training``, ``evaluating``, ``exporting``, ``describing``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from psygnal import Signal, SignalInstance
 
 from ..data.categories import UNKNOWN
+from ..data.chunks import ChunkCache
 from ..data.features import FeatureSource
 from ..data.images import Image
 from ..data.items import ItemTable
@@ -29,6 +30,7 @@ from ..data.populations import PopulationSet
 from ..errors import CellTuneError, FormatError, InputError, LabelError, NotReadyError, TrainingError
 from . import describing, evaluating, exporting, importing, measuring, sampling, training
 from .access import Access
+from .adding import Adding
 from .checks import rectangle as as_rectangle
 from .events import (
     AccessChanged,
@@ -47,6 +49,7 @@ from .lease import HEARTBEAT, current_user
 from .levels import Categories, Labels, Levels
 from .populations import Populations, load_populations
 from .project import Project
+from .pyramids import Pyramids, cache_bytes
 from .runs import Run, load_runs
 from .view import View
 
@@ -103,6 +106,9 @@ class Session:
         self.user = current_user()
         self.lock = threading.RLock()
         self.jobs = jobs or Jobs()
+        self.chunks = ChunkCache(cache_bytes(), self.jobs.map)
+        self.pyramids = Pyramids(self)
+        self._adding = Adding(self)
         self.problems: list[str] = []
         project.check_journal()
         self.journal = Journal(project.path("labels.sqlite"), read_only=read_only)
@@ -142,7 +148,7 @@ class Session:
         project = self.project
         self.table: ItemTable = project.load_items()
         self.images: dict[str, Image] = {
-            str(row.get("name")): project.image(row) for row in project.settings["images"]
+            str(row.get("name")): project.image(row, self.chunks) for row in project.settings["images"]
         }
         self.features_by_name: dict[str, FeatureSource] = {}
         for name in project.feature_sources():
@@ -210,6 +216,8 @@ class Session:
         self._closed = True
         self._ticker.close()
         self.jobs.close()
+        self.pyramids.close()
+        self.chunks.clear()
         with self.lock:
             try:
                 keep_labels(self, AT_THE_END)
@@ -334,7 +342,7 @@ class Session:
 
     def add_image(
         self, name: str, image: Any, mask: Any = None, *, channels: Sequence[str] | None = None,
-        pixel_size: float | None = None, group: str | None = None,
+        pixel_size: float | None = None, group: str | None = None, copy: bool | None = None,
     ) -> Image:  # fmt: skip
         """Add an image, and its cells when it has a mask.
 
@@ -342,23 +350,31 @@ class Session:
         ----------
         name : str
             Unique in the project.
-        image : array
-            (Y, X), (C, Y, X), or RGB as (Y, X, 3) uint8.
-        mask : array of int, shape (Y, X), optional
+        image : array or path
+            (Y, X), (C, Y, X), or RGB as (Y, X, 3) uint8; or the path of a ``.npy``, TIFF, OME-TIFF or Zarr file that
+            holds it.
+        mask : array of int, shape (Y, X), or path, optional
             0 for background, one number a cell.
         channels : sequence of str, optional
-            One name a channel; the same set in every image of a project.
+            One name a channel; the same set in every image of a project.  By default what the file says.
         pixel_size : float, optional
-            µm a pixel.
+            µm a pixel.  By default what the file says.
         group : str, optional
             The independent unit it belongs to: donor, animal, well.
+        copy : bool, optional
+            Whether the pixels of a file are copied into the project.  By default those of large files (512 MB decoded)
+            are not: they are read from where the file lies, which has to stay there.
 
         Raises
         ------
         InputError
             When something does not fit; nothing is added then.
         """
-        return importing.add_image(self, name, image, mask, channels, pixel_size, group)
+        return self._adding.add(name, image, mask, channels, pixel_size, group, copy)
+
+    def adding_images(self) -> AbstractContextManager[None]:
+        """``with session.adding_images():`` – images added inside take effect together, many of them sooner."""
+        return self._adding.together()
 
     def import_cells(
         self, table: Any, *, image: str = "image", id: str = "cellID", x: str | None = None, y: str | None = None,

@@ -1,4 +1,4 @@
-"""Images, tables and labels come in whole or not at all, and what fits no cell is named."""
+"""Tables and labels come in whole or not at all, and what fits no cell is named."""
 
 from __future__ import annotations
 
@@ -22,60 +22,6 @@ MASK[5:7, 5:8] = 3
 def empty(tmp_path: Path) -> Session:
     with Session.create(tmp_path / "new", jobs=Jobs(inline=True)) as session:
         yield session
-
-
-def test_huge_cell_numbers_are_kept(empty: Session) -> None:
-    empty.add_image("a", IMAGE, MASK, channels=["x", "y"])
-    assert empty.items["cellID"].tolist() == [3, 4_000_000_000]
-    assert empty.item_at("a", 1, 1) == 2
-    assert empty.item_at("a", 5, 7) == 1
-    assert empty.describe(2).cell == 4_000_000_000
-
-
-@pytest.mark.parametrize(
-    ("image", "mask", "options", "says"),
-    [
-        (np.zeros((0, 5)), None, {}, "empty"),
-        (np.array([["a"]]), None, {}, "not numbers"),
-        (np.zeros((2, 2, 2, 2)), None, {}, "shape"),
-        (np.zeros((300, 8, 8)), None, {}, "channels first"),
-        (np.zeros((8, 8, 3)), None, {}, "RGB"),
-        (IMAGE, MASK[:4], {}, "full size"),
-        (IMAGE, MASK.astype(float), {}, "whole numbers"),
-        (IMAGE, -MASK.astype(np.int64), {}, "negative"),
-        (IMAGE, np.zeros_like(MASK), {}, "no cell"),
-        (IMAGE, MASK, {"channels": ["x"]}, "1 channel names"),
-        (IMAGE, MASK, {"channels": ["x", "x"]}, "not distinct"),
-        (IMAGE, MASK, {"pixel_size": -1.0}, "pixel size"),
-        (IMAGE, MASK, {"pixel_size": float("nan")}, "pixel size"),
-    ],
-)
-def test_bad_images_are_refused_and_leave_nothing(
-    empty: Session, image: object, mask: object, options: dict[str, object], says: str
-) -> None:
-    with pytest.raises(InputError, match=says):
-        empty.add_image("a", image, mask, **options)
-    assert not empty.images
-    assert len(empty.items) == 0
-    assert not list(empty.folder.glob("images/*"))
-
-
-def test_another_set_of_channels_is_refused_by_name(empty: Session) -> None:
-    empty.add_image("first", IMAGE, MASK, channels=["CD3", "CD8"])
-    with pytest.raises(InputError, match=r"'odd'.*lacks CD8.*also has CD4"):
-        empty.add_image("odd", IMAGE, MASK, channels=["CD3", "CD4"])
-    with pytest.raises(InputError, match="already"):
-        empty.add_image("first", IMAGE, MASK, channels=["CD3", "CD8"])
-    empty.add_image("other order", IMAGE, MASK, channels=["CD8", "CD3"])
-    assert empty.images["other order"].plane("CD3").tolist() == IMAGE[1].tolist()
-
-
-def test_rgb_is_kept_as_it_is(empty: Session) -> None:
-    rgb = np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)
-    image = empty.add_image("brightfield", rgb, MASK)
-    assert image.is_rgb
-    assert image.channels == ["Red", "Green", "Blue"]
-    np.testing.assert_array_equal(image.array, rgb)
 
 
 def test_a_table_is_joined_by_image_and_cell(session: Session) -> None:

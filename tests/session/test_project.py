@@ -20,6 +20,26 @@ def _edit(project: Path, **changes: object) -> None:
     (project / "project.json").write_text(json.dumps({**settings, **changes}))
 
 
+def test_a_project_of_the_first_version_opens_and_is_brought_up_to_date(project: Path) -> None:
+    settings = json.loads((project / "project.json").read_text())
+    ((name, _),) = settings["items"].pop("files")
+    settings["items"]["file"] = name
+    for row in settings["images"]:
+        for later in ("key", "file", "mask_file"):
+            row.pop(later, None)
+    (project / "project.json").write_text(json.dumps({**settings, "schema": 1}))
+    with Session.open(project, jobs=Jobs(inline=True)) as session:
+        assert len(session.items) == 300
+        image, mask, _ = field(7)
+        session.add_image("late", image, mask, channels=["A", "B", "C"])
+        assert {one.key for one in session.images.values()} == {
+            path.stem for path in project.glob("images/*.npy")
+        }
+    with Session.open(project) as session:
+        assert len(session.items) == 400
+    assert json.loads((project / "project.json").read_text())["schema"] == 2
+
+
 def test_a_newer_project_is_refused_and_left_alone(project: Path) -> None:
     _edit(project, schema=99)
     before = (project / "project.json").read_bytes()
@@ -113,7 +133,9 @@ def test_a_save_that_fails_leaves_the_project_as_it_was(session: Session) -> Non
     session.close()
     with Session.open(folder) as again:
         assert len(again.items) == 400
-        assert len(list(folder.glob("items-*.parquet"))) == 1
+        named = {name for name, _ in again.project.item_files}
+        assert {path.name for path in folder.glob("items-*.parquet")} == named
+        assert len(list(folder.glob("images/*"))) == 4
 
 
 def test_a_journal_that_was_taken_away_is_noticed(session: Session) -> None:

@@ -1,0 +1,283 @@
+"""Bringing images and their masks into a project.
+
+What takes long, reading a mask and copying pixels, is done before the session's lock is taken; the image
+takes effect in one short step, alone or with others.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+
+from ..data.images import Image, check_image, check_mask
+from ..data.items import NewCells
+from ..errors import InputError
+from ..formats.images import ImageFile, is_image_path, open_image
+from . import sources
+
+if TYPE_CHECKING:
+    from ..measure.runs import CellIndex
+    from .session import Session
+
+__all__ = ["Adding"]
+
+#: Images added in one go that take effect together, at least.
+TOGETHER = 32
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """An image whose files are written and which has not taken effect yet."""
+
+    row: dict[str, Any]
+    cells: CellIndex | None
+    files: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return str(self.row["name"])
+
+    @property
+    def new(self) -> NewCells:
+        """Its cells, for the items."""
+        found = self.cells
+        assert found is not None
+        return NewCells(
+            self.name, found.labels, found.y, found.x, found.bbox, found.border_distance, self.row["group"]
+        )
+
+
+class Adding:
+    """Adds images to a session.
+
+    Parameters
+    ----------
+    session : Session
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._waiting: list[_Ready] = []
+        self._blocks = 0
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """See :meth:`celltune_nb.Session.adding_images`."""
+        with self._lock:
+            self._blocks += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._blocks -= 1
+                ready = self._take()
+            self._commit(ready)
+
+    def add(
+        self, name: str, image: Any, mask: Any, channels: Sequence[str] | None, pixel_size: float | None,
+        group: str | None, copy: bool | None,
+    ) -> Image:  # fmt: skip
+        """See :meth:`celltune_nb.Session.add_image`."""
+        session = self._session
+        name = str(name).strip()
+        if not name or len(name) > 200 or not name.isprintable():
+            raise InputError("An image needs a name of 1 to 200 printable characters. Choose another.")
+        with session.writing():
+            self._check_name(name, mask is not None)  # refuse before the work, not after it
+        ready = self._prepare(name, image, mask, channels, pixel_size, group, copy)
+        with self._lock:
+            self._waiting.append(ready)
+            due = self._take()
+        self._commit(due)
+        known = session.images.get(name)
+        return session.project.image(ready.row, session.chunks) if known is None else known
+
+    def _check_name(self, name: str, has_mask: bool) -> None:
+        session = self._session
+        if name in session.images or any(ready.name == name for ready in self._waiting):
+            raise InputError(f"There is an image {name!r} already. Give this one another name.")
+        if has_mask and name in session.table.names:
+            raise InputError(
+                f"A table brought the cells of image {name!r} already. Add the image without mask=, or begin with the images "
+                "and then join the table."
+            )
+
+    # ------------------------------------------------------------------ before it takes effect
+
+    def _prepare(
+        self, name: str, image: Any, mask: Any, channels: Sequence[str] | None, pixel_size: float | None,
+        group: str | None, copy: bool | None,
+    ) -> _Ready:  # fmt: skip
+        from ..render.histogram import auto_contrast
+
+        session = self._session
+        file = open_image(image, session.chunks) if is_image_path(image) else None
+        outline = open_image(mask, session.chunks) if is_image_path(mask) else None
+        if copy is False and (file is None or (mask is not None and outline is None)):
+            raise sources.must_be_a_file(name)
+        if file is not None:
+            image, channels = file.array, channels if channels is not None else file.channels
+            pixel_size = pixel_size if pixel_size is not None else file.pixel_size
+        if pixel_size is not None and not (np.isfinite(pixel_size) and 0 < pixel_size < 1e6):
+            raise InputError(
+                f"The pixel size of image {name!r} is {pixel_size}. Give µm a pixel, such as 0.5, or None."
+            )
+        array, names = check_image(name, image, channels)
+        self._check_channels(name, names)
+        rgb = names == ["Red", "Green", "Blue"] and array.shape[2:] == (3,)
+        rows, columns = array.shape[:2] if rgb else array.shape[1:]
+        shape = (int(rows), int(columns))
+        labels = None if mask is None else check_mask(name, mask if outline is None else outline.array, shape)
+        total = math.prod(array.shape) * array.dtype.itemsize + 2 * math.prod(shape) * 4 * (
+            labels is not None
+        )
+        with _bar(name, total) as progress:
+            cells = None if labels is None else _cells(labels, progress)
+            looked = Image(name, array, None, names)
+            contrast = {
+                channel: (0.0, 255.0) if rgb else auto_contrast(looked.plane(channel)) for channel in names
+            }
+            key = f"{len(session.images) + len(self._waiting) + 1:04d}-{uuid4().hex[:6]}"
+            row: dict[str, Any] = {
+                "name": name, "key": key, "array": None, "mask": None, "channels": names, "pixel_size": pixel_size,
+                "group": None if group is None else str(group),
+                "contrast": {channel: list(limits) for channel, limits in contrast.items()},
+            }  # fmt: skip
+            files: list[str] = []
+            try:
+                self._keep(row, files, array, file, copy, progress)
+                if labels is not None and cells is not None:
+                    self._keep_mask(row, files, labels, outline, cells, copy, progress)
+            except BaseException:
+                self._remove(files)
+                raise
+        return _Ready(row, cells, files)
+
+    def _check_channels(self, name: str, names: Sequence[str]) -> None:
+        rows = [*self._session.project.settings["images"], *(ready.row for ready in self._waiting)]
+        if not rows or set(rows[0]["channels"]) == set(names):
+            return
+        known = rows[0]["channels"]
+        missing, extra = sorted(set(known) - set(names)), sorted(set(names) - set(known))
+        differences = [("lacks", missing), ("also has", extra)]
+        difference = "; ".join(f"{verb} {', '.join(found)}" for verb, found in differences if found)
+        raise InputError(
+            f"Image {name!r} does not have the channels of image {rows[0]['name']!r}: it {difference}. A project has one set "
+            "of channels; name them alike with channels=, or make a project of its own."
+        )
+
+    def _keep(
+        self, row: dict[str, Any], files: list[str], array: Any, file: ImageFile | None, copy: bool | None,
+        progress: Callable[[int], object],
+    ) -> None:  # fmt: skip
+        project = self._session.project
+        if file is not None and _stays(file, copy):
+            row["file"] = sources.describe(file, project.folder, array.shape)
+            return
+        row["array"] = f"images/{row['key']}.npy"
+        files.append(row["array"])
+        sources.copy_pixels(project, row["array"], array, progress)
+
+    def _keep_mask(
+        self, row: dict[str, Any], files: list[str], labels: Any, file: ImageFile | None, cells: CellIndex,
+        copy: bool | None, progress: Callable[[int], object],
+    ) -> None:  # fmt: skip
+        project = self._session.project
+        numbers = cells.labels
+        consecutive = len(numbers) > 0 and numbers[0] == 1 and numbers[-1] == len(numbers)
+        if file is None or not _stays(file, copy):
+            row["mask"] = f"masks/{row['key']}.npy"
+            files.append(row["mask"])
+            sources.copy_mask(project, row["mask"], labels, None if consecutive else numbers, progress)
+            return
+        row["mask_file"] = sources.describe(file, project.folder, labels.shape)
+        if not consecutive:
+            row["mask_file"]["cells"] = f"masks/{row['key']}-cells.npy"
+            files.append(row["mask_file"]["cells"])
+            project.write_array(files[-1], numbers.shape, np.int64, lambda out: np.copyto(out, numbers))
+
+    def _remove(self, files: Sequence[str]) -> None:
+        for name in files:
+            with suppress(OSError):
+                self._session.project.path(name).unlink(missing_ok=True)
+
+    # ------------------------------------------------------------------ taking effect
+
+    def _take(self) -> list[_Ready]:
+        """What is to take effect now: inside of a block rarely, so that adding many takes no longer for each."""
+        if self._blocks and len(self._waiting) < max(TOGETHER, len(self._session.images) // 2):
+            return []
+        ready, self._waiting = self._waiting, []
+        return ready
+
+    def _commit(self, ready: Sequence[_Ready]) -> None:
+        """Make images part of the project, all or none."""
+        session = self._session
+        if not ready:
+            return
+        added: list[Image] = []
+        try:
+            with session.writing():
+                for one in ready:
+                    self._check_name(one.name, one.cells is not None)
+                project, before = session.project, session.project.settings
+                # An image without a mask has no place among the items until a table brings its cells.
+                table = session.table.extended_by([one.new for one in ready if one.cells is not None])
+                project.settings = {**before, "images": [*before["images"], *(one.row for one in ready)]}
+                try:
+                    added = [project.image(one.row, session.chunks) for one in ready]
+                    project.save_items(table, unchanged=len(session.table))
+                    project.save()  # the step that makes the images part of the project
+                except BaseException:
+                    project.settings = before
+                    raise
+                session.table = table
+                session.images.update((image.name, image) for image in added)
+                view = session.view.with_image_channels(added)
+                session.view = view if view.image else view.changed(image=added[0].name)
+        except BaseException:
+            for one in ready:
+                self._remove(one.files)
+            raise
+        session.changed_items("image")
+
+
+def _stays(file: ImageFile, copy: bool | None) -> bool:
+    """Whether a file is read where it lies."""
+    if not file.streams:
+        if copy is False:
+            raise InputError(
+                f"{file.path.name} is stored in pieces too large to be read one by one. Leave copy= out, or save it with tiles of "
+                "512 pixels."
+            )
+        return False
+    return file.nbytes > sources.COPY_UP_TO if copy is None else not copy
+
+
+def _cells(mask: Any, progress: Callable[[int], object]) -> CellIndex:
+    """Where the cells of a mask are."""
+    from ..measure.runs import STRIP, locate, mask_runs
+
+    def run(read: Callable[[int], Any], starts: Any) -> Iterator[Any]:
+        for start in starts:
+            yield read(start)
+            progress(min(STRIP, mask.shape[0] - start) * mask.shape[1] * 4)
+
+    return locate(mask_runs(mask, run))
+
+
+@contextmanager
+def _bar(name: str, total: int) -> Iterator[Callable[[int], object]]:
+    """A bar that shows when it takes longer than a moment."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc=f"Adding {name}", unit="B", unit_scale=True, delay=1.0, leave=False) as bar:
+        yield bar.update
