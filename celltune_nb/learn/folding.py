@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TrainingError
+from . import boosting
 from .machine import side_by_side
 from .models import Cancelled, ModelSpec
 from .problems import problems
@@ -110,6 +111,8 @@ def out_of_fold(
             progress(done / len(calls), f"fold {i + 1} of {len(cut.pairs)}: {models[j].name}")
 
     calls = [partial(fit, i, model) for i in range(len(cut.pairs)) for model in models]
+    for model in models:
+        boosting.load(model.kind)  # not in the threads: two at once can see each other's half-loaded modules
     threads = side_by_side(len(calls), len(y), n_jobs)
     together(calls, len(threads), listen=listen, give_up=lambda: given_up.append(True))
     unseen = [np.setdiff1d(y[test], y[train]) for train, test in cut.pairs]

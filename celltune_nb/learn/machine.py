@@ -113,7 +113,7 @@ def warm_up(kinds: tuple[str, ...] = ("xgboost", "catboost"), *, sampling: bool 
 
     Notes
     -----
-    Meant for a background thread.  Measured cold: about 4 s for XGBoost with scikit-learn and 2 s
+    Meant for a background thread.  Prediction's kernel is compiled too where its machine code is not on disk.  Measured cold: about 4 s for XGBoost with scikit-learn and 2 s
     for CatBoost.  A library that is not installed is skipped; training names it when it is asked for.
     """
     import importlib
@@ -124,3 +124,7 @@ def warm_up(kinds: tuple[str, ...] = ("xgboost", "catboost"), *, sampling: bool 
             importlib.import_module(name)
         except ImportError:
             continue
+    if "xgboost" in kinds and "xgboost" in sys.modules:
+        from .boosting import forest
+
+        forest.warm_up()

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from .machine import threads_for
 __all__ = ["Cancelled", "ModelHandle", "ModelSpec"]
 
 BLOCK = 65_536  # rows predicted at a time: 40 MB of 150 float32 features
+PIECE = 8_192  # rows of a block that one thread predicts: 5 MB, so that turning them round stays in the cache
 FORMAT = "celltune_nb model"
 VERSION = 1
 MAX_SIDECAR = 64 * 2**20
@@ -182,18 +184,27 @@ class ModelHandle:
             out = np.empty((n, k), np.float32)
         if not everything:
             out[:] = 0
-        threads = threads_for(None, n_jobs)
-        for start in range(0, n, block):
-            if stop is not None and stop():
-                raise Cancelled
-            rows = without_infinities(X[start : start + block])
-            p = fitted.predict(rows, threads)
+        threads = min(threads_for(None, n_jobs), -(-min(n, block) // PIECE))
+
+        def piece(start: int, end: int) -> None:
+            p = fitted.predict(without_infinities(X[start:end]))
             if everything:
-                out[start : start + block] = p
+                out[start:end] = p
             else:
-                out[start : start + block, self.present] = p
-            if progress is not None:
-                progress(min(1.0, (start + block) / n))
+                out[start:end, self.present] = p
+
+        with ThreadPoolExecutor(max(1, threads), thread_name_prefix="celltune-predict") as pool:
+            for start in range(0, n, block):
+                if stop is not None and stop():
+                    raise Cancelled
+                end = min(start + block, n)
+                starts = range(start, end, PIECE)
+                ends = [min(at + PIECE, end) for at in starts]
+                # no thread is started where there is one piece only
+                for _ in (map if threads == 1 else pool.map)(piece, starts, ends):
+                    pass
+                if progress is not None:
+                    progress(end / n)
         return out
 
     def contributions(self, X: Any) -> NDArray[np.float32]:

@@ -58,7 +58,7 @@ def test_figures_reported_while_learning_are_right(data):
     for name in ("catboost", "xgboost"):
         rows = (data.X[result.split.train], codes[result.split.train], None)
         fitted = boosting.fit(name, rows, None, 5, rounds=result.rounds[name], n_jobs=1)
-        found = scores(fitted.predict(data.X[held], 1), data.y[held])
+        found = scores(fitted.predict(data.X[held]), data.y[held])
         for key, value in result.metrics[name].items():
             assert found[key] == pytest.approx(value, abs=2e-3), (name, key)
 

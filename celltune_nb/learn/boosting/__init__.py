@@ -23,7 +23,18 @@ from numpy.typing import NDArray
 
 from ...errors import InputError, TrainingError
 
-__all__ = ["DEFAULTS", "EXTENSIONS", "KINDS", "Fitted", "OnRound", "Rows", "fit", "load", "read"]
+__all__ = [
+    "DEFAULTS",
+    "EXTENSIONS",
+    "KINDS",
+    "Fitted",
+    "OnRound",
+    "Rows",
+    "fit",
+    "load",
+    "probabilities",
+    "read",
+]
 
 Float32 = NDArray[np.float32]
 Rows = tuple[Float32, NDArray[np.integer], NDArray[np.float32] | None]  # X, codes, weights
@@ -63,8 +74,8 @@ class Fitted(Protocol):
     rounds: int
     device: str
 
-    def predict(self, X: Float32, n_jobs: int) -> Float32:
-        """Probabilities, shape (n, k)."""
+    def predict(self, X: Float32) -> Float32:
+        """Probabilities, shape (n, k), on one thread; several threads may call it at once."""
 
     def contributions(self, X: Float32) -> Float32:
         """Contributions of every feature to every class' raw score, shape (n, k, f)."""
@@ -78,6 +89,28 @@ class Fitted(Protocol):
     @property
     def nbytes(self) -> int:
         """Size of the model, in bytes."""
+
+
+def probabilities(margin: Float32, k: int) -> Float32:
+    """Probabilities of raw scores, which are overwritten.
+
+    Parameters
+    ----------
+    margin : float32 array, shape (n, k), or (n,) or (n, 1) for two classes
+        Log-odds up to a constant an item.
+    k : int
+
+    Returns
+    -------
+    float32 array, shape (n, k)
+    """
+    if k == 2:
+        p = 1 / (1 + np.exp(-np.clip(margin.reshape(-1), -60, 60)))
+        return np.stack([1 - p, p], axis=1)
+    margin -= margin.max(axis=1, keepdims=True)
+    np.exp(margin, out=margin)
+    margin /= margin.sum(axis=1, keepdims=True)
+    return margin
 
 
 def load(kind: str) -> Any:

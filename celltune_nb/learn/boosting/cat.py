@@ -8,7 +8,7 @@ from typing import Any
 import catboost
 import numpy as np
 
-from . import Float32, OnRound, Rows
+from . import Float32, OnRound, Rows, probabilities
 
 LibraryError: tuple[type[Exception], ...] = (catboost.CatBoostError, ValueError, TypeError)
 
@@ -23,20 +23,13 @@ class CatBoost:
         self.rounds = int(model.tree_count_)
         self._size: int | None = None
 
-    def predict(self, X: Float32, n_jobs: int) -> Float32:
+    def predict(self, X: Float32) -> Float32:
         """Probabilities, shape (n, k)."""
         if not len(X):
             return np.empty((0, self.k), np.float32)
         # column order is what CatBoost quantises from: twice as fast, the copy included
-        raw = self.model.predict(np.asfortranarray(X), prediction_type="RawFormulaVal", thread_count=n_jobs)
-        margin = np.asarray(raw, np.float32)
-        if self.k == 2:
-            p = 1 / (1 + np.exp(-np.clip(margin.reshape(-1), -60, 60)))
-            return np.stack([1 - p, p], axis=1)
-        margin -= margin.max(axis=1, keepdims=True)
-        np.exp(margin, out=margin)
-        margin /= margin.sum(axis=1, keepdims=True)
-        return margin
+        raw = self.model.predict(np.asfortranarray(X), prediction_type="RawFormulaVal", thread_count=1)
+        return probabilities(np.asarray(raw, np.float32), self.k)
 
     def contributions(self, X: Float32) -> Float32:
         """SHAP values of every feature for every class, shape (n, k, f)."""

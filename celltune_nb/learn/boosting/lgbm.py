@@ -23,11 +23,11 @@ class LightGBM:
         self.rounds = rounds
         self.device = "cpu"
 
-    def predict(self, X: Float32, n_jobs: int) -> Float32:
+    def predict(self, X: Float32) -> Float32:
         """Probabilities, shape (n, k)."""
         if not len(X):
             return np.empty((0, self.k), np.float32)
-        p = np.asarray(self.booster.predict(X, num_iteration=self.rounds, num_threads=n_jobs), np.float32)
+        p = np.asarray(self.booster.predict(X, num_iteration=self.rounds, num_threads=1), np.float32)
         return np.stack([1 - p, p], axis=1) if p.ndim == 1 else p
 
     def contributions(self, X: Float32) -> Float32:
