@@ -9,10 +9,11 @@ import numpy as np
 from celltune_nb.panels.theme import Markup, tag
 
 if TYPE_CHECKING:
+    from celltune_nb.panels.actions import Action
     from celltune_nb.render import Camera
     from celltune_nb.session import Session
 
-__all__ = ["bar", "help_card", "line", "outside", "zoom"]
+__all__ = ["after", "bar", "cells", "help_card", "line", "outside", "zoom"]
 
 _ZOOM = (
     ("−", "ct-sign", "zoom_out", "Zoom out (−)"),
@@ -164,3 +165,21 @@ def outside(session: Session, camera: Camera) -> str:
     )
     total = beside + elsewhere
     return f"{total:,} selected {'cell is' if total == 1 else 'cells are'} {where}"
+
+
+def after(session: Session, action: Action) -> str:
+    """What a key did to the selection, in words; empty where the verb itself says it."""
+    count = cells(len(session.selection))
+    if action.verb == "assign":
+        name = next(c.name for c in session.categories if c.key == action.key)
+        return f"{count} labelled {name}. U takes it back."
+    if action.verb == "clear":
+        return f"{count} back to unlabelled. U takes it back."
+    if action.verb == "sample":
+        return f"{count} sampled. Press 1–9 to label them, then click the exceptions."
+    return ""
+
+
+def cells(count: int) -> str:
+    """A number of cells in words."""
+    return f"{count:,} cell" if count == 1 else f"{count:,} cells"

@@ -63,6 +63,8 @@ class ImagePanel(Panel):
         super().__init__(session)
         self.scene = Scene(session)
         self.viewport = Viewport(self.scene.render, latest=session.jobs.latest, label="Image with cells")
+        self.scene.unfinished = self.viewport.refresh
+        self.scene.troubled = lambda: self.say(self.scene.trouble, "error")
         self.viewport.mode = "rectangle"
         self.viewport.keys = marks.KEYS
         self.labels_by: Callable[[str, list[str]], str] | None = None
@@ -115,6 +117,7 @@ class ImagePanel(Panel):
         self.listen(session.populations_changed, self._recolored)
         self.listen(session.categories_changed, self._recolored)
         self.listen(session.items_changed, self._reload)
+        self.listen(session.pyramids.arrived, self._arrived)
 
     def _quietly(self, act: Callable[..., None]) -> Callable[..., None]:
         """As ``guard``, but what is said beneath the image stays while the person looks around."""
@@ -166,7 +169,9 @@ class ImagePanel(Panel):
         self.session.set_view(rectangle=kept)
         inside = self.session.items_in(image.name, kept)
         free = int((self.session.labels.codes()[self.session.positions(inside)] == 0).sum())
-        self.say(f"{_cells(len(inside))} in this rectangle, {free:,} not labelled. Press S to sample in it.")
+        self.say(
+            f"{controls.cells(len(inside))} in this rectangle, {free:,} not labelled. Press S to sample in it."
+        )
 
     def hover(self, y: float | None, x: float | None) -> None:
         """Name the cell at a point beside the cursor, and outline it; None: the cursor left."""
@@ -187,7 +192,7 @@ class ImagePanel(Panel):
             return
         if action.verb in _LABELLING:
             said = (self.labels_by or self._label)(key, sorted(held))
-            self.say(_after(self.session, action) or said)
+            self.say(controls.after(self.session, action) or said)
         else:
             getattr(self, {"overlay": "toggle_cells", "help": "toggle_help"}.get(action.verb, action.verb))()
 
@@ -343,6 +348,11 @@ class ImagePanel(Panel):
         self._draw_marks()
         self._show_line()
 
+    def _arrived(self) -> None:
+        """The reduced copies of an image are complete."""
+        self.scene.renew()
+        self.viewport.refresh()
+
     def _recolored(self) -> None:
         self.scene.recolor()
         # Whoever pressed the key looks at the cell: counts and buttons come after it.
@@ -377,20 +387,3 @@ class ImagePanel(Panel):
 
     def _say_hint(self) -> None:
         self._message.value = theme.tag("div", _HINT, cls="ct-muted ct-small ct-cut", title=_HINT)
-
-
-def _after(session: Session, action: actions.Action) -> str:
-    """What a key did to the selection, in words; empty where the verb itself says it."""
-    count = _cells(len(session.selection))
-    if action.verb == "assign":
-        name = next(c.name for c in session.categories if c.key == action.key)
-        return f"{count} labelled {name}. U takes it back."
-    if action.verb == "clear":
-        return f"{count} back to unlabelled. U takes it back."
-    if action.verb == "sample":
-        return f"{count} sampled. Press 1–9 to label them, then click the exceptions."
-    return ""
-
-
-def _cells(count: int) -> str:
-    return f"{count:,} cell" if count == 1 else f"{count:,} cells"

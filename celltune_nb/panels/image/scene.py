@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from celltune_nb.data.categories import UNKNOWN
-from celltune_nb.render import Channel, Pyramid, color_table, compose, overlay, polygons
+from celltune_nb.data.chunks import Patience
+from celltune_nb.errors import CellTuneError
+from celltune_nb.render import Channel, color_table, compose, overlay, polygons
 from celltune_nb.render.camera import Camera, Window
 from celltune_nb.render.compose import BACKGROUND
 from celltune_nb.render.sample import sample_labels
@@ -31,8 +33,10 @@ NEUTRAL = "#AAAAAA"
 FAINT, FULL = 5.0, 14.0
 #: Opacity of a neutral outline drawn in full.
 NEUTRAL_OPACITY = 0.75
-#: Images whose reduced copies are kept.
-KEPT = 4
+#: How long a frame waits for pixels that are not decoded yet, of the image and of the mask (s); the next one goes on.
+WAIT, WAIT_MASK = 0.05, 0.02
+#: Frames in a row that may lack pixels; then one waits for all of them, should they not fit into memory together.
+TURNS = 200
 #: Radius of the disc that stands for a cell without a mask: image pixels, and CSS pixels at least.
 DISC, LEAST_DISC = 5.0, 2.5
 #: Selected cells of a project kept as outlines.
@@ -71,29 +75,39 @@ class Scene:
         Whether cells are drawn over the image.
     highlight : ndarray of int64, shape (n,)
         Ids of items to rim in white: a selection with too many items for outlines.
+    trouble : str
+        Why pixels are not shown: a file that is gone, say; empty when all is well.
+    unfinished, troubled : callable or None
+        Called in the thread that draws: when a frame lacks pixels that the next one may have, and when :attr:`trouble`
+        has changed.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.shows_cells = True
         self.highlight: npt.NDArray[np.int64] = np.empty(0, np.int64)
-        self._pyramids: OrderedDict[str, tuple[Any, Pyramid, Pyramid | None, float]] = OrderedDict()
+        self.trouble = ""
+        self.unfinished: Callable[[], object] | None = None
+        self.troubled: Callable[[], object] | None = None
         self._outlines: OrderedDict[int, list[npt.NDArray[np.float64]]] = OrderedDict()
         self._base: _Base | None = None
         self._tables: _Tables | None = None
+        self._diameter: tuple[Any, float] = (None, 0.0)
         self._age = 0
-        self._lock = threading.Lock()
+        self._turns = 0
 
     def recolor(self) -> None:
         """Labels, populations or categories changed: look the colours up again for the next frame."""
         self._age += 1
 
+    def renew(self) -> None:
+        """Pixels have arrived: draw the picture again for the next frame."""
+        self._base = None
+
     def forget(self) -> None:
         """Images or items changed: nothing that was kept is true any more."""
-        with self._lock:
-            self._pyramids.clear()
-            self._outlines.clear()
-            self._base = None
+        self._outlines.clear()
+        self._base = None
         self.recolor()
 
     # ------------------------------------------------------------------ a frame
@@ -117,14 +131,13 @@ class Scene:
         image = self._session.images.get(view.image or "")
         if image is None:
             return np.full((round(camera.height * dpr), round(camera.width * dpr), 3), BACKGROUND, np.uint8)
-        image_pyramid, label_pyramid, diameter = self._kept(image)
-        base = self._picture(view, image, camera, dpr, image_pyramid, label_pyramid)
+        base = self._picture(view, image, camera, dpr)
         if not self.shows_cells or base.labels is None or not base.labels.size:
             return base.rgb
         frame = base.rgb.copy()
         part = np.ascontiguousarray(frame[base.inside])
         tables = self._colors(view, image)
-        visible = np.clip((diameter * camera.zoom - FAINT) / (FULL - FAINT), 0, 1)
+        visible = np.clip((self._width(image) * camera.zoom - FAINT) / (FULL - FAINT), 0, 1)
         if tables.neutral is not None and visible > 0:
             overlay(
                 part, base.labels, _faded(tables.neutral, NEUTRAL_OPACITY * float(visible)), 0, "border", dpr
@@ -152,11 +165,16 @@ class Scene:
         for place in places[(places >= rows.start) & (places < rows.stop)].tolist():
             known = self._outlines.get(place)
             if known is None:
+                centre = [np.array([[session.table.y[place], session.table.x[place]]])]
                 if image.mask is None:
-                    known = [np.array([[session.table.y[place], session.table.x[place]]])]
+                    known = centre
                 else:
                     y0, x0, y1, x1 = session.table.bbox[place].tolist()
-                    known = polygons(image.mask, (y0, x0, y1, x1), place - rows.start + 1)
+                    try:
+                        known = polygons(image.mask, (y0, x0, y1, x1), place - rows.start + 1)
+                    except CellTuneError:  # its file is gone: said with the picture
+                        found += centre
+                        continue
                 if len(self._outlines) >= OUTLINES:
                     self._outlines.popitem(last=False)
                 self._outlines[place] = known
@@ -165,43 +183,61 @@ class Scene:
 
     # ------------------------------------------------------------------ what is kept
 
-    def _kept(self, image: Image) -> tuple[Pyramid, Pyramid | None, float]:
-        """Reduced copies of an image and its mask, and the middle diameter of its cells in image pixels."""
-        with self._lock:
-            known = self._pyramids.get(image.name)
-            if known is None or known[0] is not image.array:
-                mask = None if image.mask is None else Pyramid(image.mask, labels=True)
-                known = (image.array, Pyramid(image.array), mask, self._diameter(image))
-                self._pyramids[image.name] = known
-                while len(self._pyramids) > KEPT:
-                    self._pyramids.popitem(last=False)
-            self._pyramids.move_to_end(image.name)
-        return known[1:]
+    def _width(self, image: Image) -> float:
+        """The middle diameter of an image's cells in image pixels."""
+        table = self._session.table
+        if self._diameter[0] != (image.name, id(table)):
+            boxes = table.bbox[table.of_image(self._session.image_number(image.name))]
+            width = 2 * DISC
+            if image.mask is not None and len(boxes):
+                width = float(np.median(np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))))
+            self._diameter = ((image.name, id(table)), width)
+        return self._diameter[1]
 
-    def _diameter(self, image: Image) -> float:
-        session = self._session
-        boxes = session.table.bbox[session.table.of_image(session.image_number(image.name))]
-        if image.mask is None or not len(boxes):
-            return 2 * DISC
-        return float(np.median(np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))))
-
-    def _picture(
-        self, view: View, image: Image, camera: Camera, dpr: float, pyramid: Pyramid, labels: Pyramid | None
-    ) -> _Base:
+    def _picture(self, view: View, image: Image, camera: Camera, dpr: float) -> _Base:
         shown = tuple(c for c in view.channels if c.visible and c.name in image.channels and not image.is_rgb)
         key = (image, camera, dpr, shown, self._session.table)
         if self._base is not None and self._base.key == key:
             return self._base
         channels = [Channel(image.channels.index(c.name), c.color, c.low, c.high) for c in shown]
-        rgb = compose(image.array, camera, channels, dpr, pyramid)
         window = Window.of(camera, image.shape, dpr)
-        seen: npt.NDArray[np.uint32] | None
-        if image.mask is not None:
-            seen = sample_labels(image.mask, window, labels)
+        wait = not self._session.jobs.inline and self._turns < TURNS
+        patience, patience_mask = (Patience(s if wait else None) for s in (WAIT, WAIT_MASK))
+        trouble = ""
+        try:
+            pyramid = self._session.pyramids.of(image)
+            rgb = compose(image.array, camera, channels, dpr, pyramid, patience)
+        except CellTuneError as error:
+            trouble = str(error)
+            rgb = np.full((*window.shape, 3), BACKGROUND, np.uint8)
+            rgb[window.inside] = 0
+        labels: npt.NDArray[np.uint32] | None = None
+        known = image.mask is not None
+        if known:
+            try:
+                pyramid = self._session.pyramids.of(image, mask=True)
+                labels = sample_labels(image.mask, window, pyramid, patience_mask)
+            except CellTuneError as error:
+                trouble, known = trouble or str(error), False
+        if not known:
+            labels = self._discs(image, camera, window)
+        base = _Base(key, rgb, labels, window.inside)
+        self._tell(trouble)
+        if patience.lacking or patience_mask.lacking:
+            self._base = None
+            self._turns += 1
+            if self.unfinished is not None:
+                self.unfinished()
         else:
-            seen = self._discs(image, camera, window)
-        self._base = _Base(key, rgb, seen, window.inside)
-        return self._base
+            self._base = base
+            self._turns = 0
+        return base
+
+    def _tell(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            self.trouble = trouble
+            if self.troubled is not None:
+                self.troubled()
 
     def _discs(self, image: Image, camera: Camera, window: Window) -> npt.NDArray[np.uint32] | None:
         """Labels of a frame for cells that are known by their centre only: a disc each."""
