@@ -89,7 +89,7 @@ def trial(cells: Any, strategy: str, seed: int, seen: int, full: float) -> Any:
     sizes, shown = rounds(seen)
     if strategy == "random" and seen >= 4_000:
         sizes = (*sizes, *(size for size in BEYOND if size < seen))
-    enough = min(1000, shown[-1])
+    enough = shown[-2]
 
     def reached(point: Point) -> bool:
         return point.labels >= enough and point.macro_f1 >= LEVELS[-1] * full

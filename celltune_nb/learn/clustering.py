@@ -13,9 +13,19 @@ Rows = NDArray[np.int64]
 def kmeans(
     X: NDArray[np.float32], n: int, rng: np.random.Generator, iterations: int = 8
 ) -> tuple[Rows, NDArray[np.int64]]:
-    """Rows nearest to each centre and how many rows each centre has; empty groups are left out."""
+    """Group rows around `n` centres; groups that stay empty are left out.
+
+    Source: k-means++ (Arthur and Vassilvitskii 2007), then Lloyd's iterations.
+
+    Returns
+    -------
+    nearest : int64 array, shape (groups,)
+        The row nearest to each centre.
+    label : int64 array, shape (rows,)
+        The group of each row, as an index into `nearest`.
+    """
     if n >= len(X):
-        return np.arange(len(X)), np.ones(len(X), np.int64)
+        return np.arange(len(X)), np.arange(len(X))
     square = np.einsum("ij,ij->i", X, X)
     centres = X[spread(X, square, n, rng)]
     label = np.zeros(len(X), np.int64)
@@ -31,8 +41,10 @@ def kmeans(
         centres[present] = sums / np.diff(np.append(start, len(X)))[:, None].astype(np.float32)
     own = distances(X, square, centres)[np.arange(len(X)), label]
     order = np.lexsort((own, label))
-    present, start, sizes = np.unique(label[order], return_index=True, return_counts=True)
-    return order[start], sizes
+    _, start, label = np.unique(label[order], return_index=True, return_inverse=True)
+    back = np.empty(len(X), np.int64)
+    back[order] = label.reshape(-1)
+    return order[start], back
 
 
 def distances(

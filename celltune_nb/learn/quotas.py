@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .pool import Pool, Proposal
-from .uncertainty import answers, best_rows, close_calls, scored
+from .uncertainty import answers, asked_for, best_rows, close_calls, scored
 
 __all__ = ["allocate", "celltune", "quota_margin", "rare"]
 
@@ -17,18 +17,19 @@ BUDGETS = (0.33, 0.44, 0.23)  # CellTune's: low agreement by image, by category,
 
 
 def quota_margin(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:
-    """Close calls, with a quota for each predicted category ∝ 1/√(labels it has).
+    """Close calls, with a quota for each category ∝ 1/√(labels it has).
 
     Plain margin spends its labels where two large categories touch; the quota keeps asking for the
-    categories that have few labels.
+    categories that have few labels.  A close call counts for the one of its two categories that has
+    fewer labels, so that one which is rarely anybody's first answer is asked for too.
     """
     rows, p, two, values = scored(pool, n, rng)
     score = 1 - (values[:, 0] - values[:, 1])
     k = p.shape[1]
-    answer = two[:, 0]
-    available = np.bincount(answer, minlength=k)
+    category = asked_for(pool, k, two, values)
+    available = np.bincount(category, minlength=k)
     quota = allocate(min(n, len(rows)), pool.class_weights(k), available)
-    picks = [np.flatnonzero(answer == code) for code in range(k)]
+    picks = [np.flatnonzero(category == code) for code in range(k)]
     best = np.concatenate([pick[best_rows(score[pick], q)] for pick, q in zip(picks, quota, strict=True)])
     best = best[np.argsort(-score[best], kind="stable")]
     reason = close_calls(pool, two[best], values[best])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import NotReadyError
 from .pool import Pool
+from .uncertainty import asked_for, two_best
 
 __all__ = ["RectangleProposal", "propose_rectangle"]
 
@@ -131,14 +132,15 @@ def _centres(
 
 
 def _uncertainty(pool: Pool, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """1 − margin, weighted by how much labels of the answer are needed; 0 where nothing was predicted."""
+    """1 − margin, weighted by how much the category asked for needs labels; 0 where nothing was predicted."""
     p = np.nan_to_num(pool.mean(rows))
-    if p.shape[1] < 2:
+    k = p.shape[1]
+    if k < 2:
         return np.zeros(len(rows))
-    two = -np.partition(-p, 1, axis=1)[:, :2]
-    weight = pool.class_weights(p.shape[1])
-    value = (1 - (two[:, 0] - two[:, 1])) * weight[p.argmax(axis=1)] / weight.max()
-    return np.where(two[:, 0] > 0, value, 0.0)
+    two, values = two_best(p)
+    weight = pool.class_weights(k)
+    value = (1 - (values[:, 0] - values[:, 1])) * weight[asked_for(pool, k, two, values)] / weight.max()
+    return np.where(values[:, 0] > 0, value, 0.0)
 
 
 def _scores(pool: Pool, windows: list[NDArray[np.int64]]) -> NDArray[np.float64]:

@@ -8,9 +8,22 @@ from numpy.typing import NDArray
 from ..errors import NotReadyError
 from .pool import Pool, Proposal, check_size
 
-__all__ = ["answers", "best_rows", "close_calls", "disagreement", "entropy", "margin", "mistakes", "scored"]
+__all__ = [
+    "answers",
+    "asked_for",
+    "best_rows",
+    "close_calls",
+    "disagreement",
+    "entropy",
+    "margin",
+    "mistakes",
+    "scored",
+    "two_best",
+]
 
 Rows = NDArray[np.int64]
+
+ALTERNATIVE = 0.25  # of the best probability: a second category that may well be the right one
 
 
 def scored(
@@ -25,11 +38,41 @@ def scored(
         rows, p = rows[good], p[good]
     if p.shape[1] < 2:
         raise NotReadyError("The models know one category only. Label a second one and train again.")
+    two, values = two_best(p)
+    return rows, p, two, values
+
+
+def two_best(p: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The two most probable columns of each row, the best first, and their values; both of shape (n, 2)."""
     two = np.argpartition(-p, 1, axis=1)[:, :2]
     values = np.take_along_axis(p, two, axis=1)
     swap = values[:, 0] < values[:, 1]
     two[swap], values[swap] = two[swap][:, ::-1], values[swap][:, ::-1]
-    return rows, p, two, values
+    return two, values
+
+
+def asked_for(pool: Pool, k: int, two: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The category that a label of each item would serve: of its two best the one with fewer labels.
+
+    The second counts only where it is a real alternative, at least a quarter as probable as the first.
+    A rare category is often nobody's first answer; a quota by first answers would never ask for it.
+
+    Parameters
+    ----------
+    pool : Pool
+    k : int
+        Number of categories.
+    two, values : arrays, shape (n, 2)
+        The two best columns of each item, and their probabilities.
+
+    Returns
+    -------
+    int64 array, shape (n,)
+    """
+    weight = pool.class_weights(k)
+    first, second = two[:, 0], two[:, 1]
+    second_needs_it = (weight[second] > weight[first]) & (values[:, 1] >= ALTERNATIVE * values[:, 0])
+    return np.where(second_needs_it, second, first)
 
 
 def best_rows(score: NDArray[np.floating], n: int) -> Rows:
