@@ -1,17 +1,24 @@
-"""A page served by the real server, in a process of its own."""
+"""A page served by the real server, and JupyterLab with a notebook; each in a process of its own."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psutil
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as Tab
 
 PROGRAM = """
 import sys
@@ -60,6 +67,68 @@ class Page:
         while len(self.kernels()) != number and time.monotonic() < deadline:
             time.sleep(0.1)
         return len(self.kernels())
+
+
+class Lab:
+    """JupyterLab with one notebook, in a process of its own."""
+
+    def __init__(self, folder: Path, source: str) -> None:
+        write_notebook(folder / "page.ipynb", source)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.root = f"http://127.0.0.1:{port}"
+        self.address = f"{self.root}/lab/tree/page.ipynb?reset"
+        options = [
+            "--no-browser",
+            "--ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            "--IdentityProvider.token=",
+            "--ServerApp.disable_check_xsrf=True",
+            "--expose-app-in-browser",
+            f"--ServerApp.root_dir={folder}",
+            "--LabApp.news_url=",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        ]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            options.append("--allow-root")
+        home = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+        self.log = (folder / "lab.log").open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *options],
+            env=os.environ | home,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+        )
+        deadline = time.monotonic() + 40
+        while time.monotonic() < deadline:
+            try:
+                self.get("/api/status")
+                return
+            except OSError:
+                time.sleep(0.2)
+        self.end()
+        raise TimeoutError(f"JupyterLab did not start:\n{(folder / 'lab.log').read_text()}")
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.root + path, timeout=5) as answer:
+            return json.load(answer)
+
+    def run(self, tab: Tab, ready: str) -> None:
+        """Run the open notebook and wait until ``ready`` is seen."""
+        tab.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel")
+        tab.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        tab.locator(ready).first.wait_for(timeout=40_000)
+
+    def end(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
 
 
 def write_notebook(path: Path, source: str) -> Path:

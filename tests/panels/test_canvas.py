@@ -89,6 +89,17 @@ def test_one_frame_in_flight_and_only_the_newest_next(scene):
     assert len(scene.frames()) == 2
 
 
+def test_a_camera_that_comes_with_an_answer_is_what_the_next_frame_shows(scene):
+    scene.show()
+    scene.say("camera", y=1, x=1, zoom=2, epoch=0, final=False)
+    scene.ack(camera={"y": 3, "x": 4, "zoom": 5, "epoch": 0, "final": False})
+    assert scene.frames()[-1]["camera"] == {"y": 3, "x": 4, "zoom": 5, "height": 300, "width": 400}
+    # one that crossed set_camera on the way is left out; the answer counts
+    scene.viewport.set_camera(Camera(50, 60, 2, 1, 1))
+    scene.ack(camera={"y": 3, "x": 4, "zoom": 6, "epoch": 0, "final": False})
+    assert scene.frames()[-1]["camera"]["zoom"] == 2
+
+
 def test_refresh_renders_the_same_camera_again(scene):
     scene.show()
     scene.ack()

@@ -264,13 +264,7 @@ class Viewport:
         kind = content.get("type")
         held = frozenset(content.get("modifiers", ()))
         if kind == "ack":
-            if content.get("lost"):
-                self._frames.start_over()
-                self._worker.request()
-            elif self._frames.acknowledged(content["frame"]) and (
-                self._frames.wants(moving=self._moving) or self._surface.due
-            ):
-                self._worker.request()
+            self._acknowledged(content)
         elif kind == "camera":
             self._moved(content)
         elif kind == "size":
@@ -288,6 +282,17 @@ class Viewport:
             self._emit("hover", content["y"], content["x"])
         elif kind == "key":
             self._emit("key", content["key"], held)
+
+    def _acknowledged(self, content: dict[str, Any]) -> None:
+        """The browser has a frame, and may have moved on since."""
+        if content.get("lost"):
+            self._frames.start_over()
+        else:
+            self._frames.acknowledged(content["frame"])
+        if content.get("camera") is not None:
+            self._moved(content["camera"])
+        if self._frames.wants(moving=self._moving) or self._surface.due:
+            self._worker.request()
 
     def _greeted(self) -> None:
         """A page opened or was reloaded: it has no frame, and the views of the page before are gone."""

@@ -5,13 +5,14 @@
 //                    camera {y, x, zoom, epoch}      the kernel moved the camera
 //                    vectors {camera}                the vector canvas is about to be redrawn for it
 //                    tooltip {text}, note {text}     shown at the cursor, at the top
-// Browser → kernel   hello, size, gone, ack, camera, click, double_click, rectangle, hover, key
+// Browser → kernel   hello, size, gone, ack {frame, lost, camera?}, camera {y, x, zoom, epoch, final}, click, double_click, rectangle, hover, key
 //
 // Image positions are (y, x) pixels, origin at the centre of pixel 0; canvas positions CSS pixels.
 // The browser moves the last picture at once and reports the camera; the kernel refines.
 
 const DRAG_STARTS = 4; // CSS pixels a press may wander and still be a click
 const REPORT_EVERY = 30; // ms between camera reports during a gesture
+const FRAME_LATE = 250; // ms after which a frame that was asked for is not waited for with the next report
 const HOVER_EVERY = 50; // ms between hover reports
 const WHEEL_RESTS = 160; // ms after the last wheel event until the gesture is over
 
@@ -43,6 +44,22 @@ function div(parent, name) {
   return node;
 }
 
+// A JPEG's picture, ready to be drawn.  An ImageDecoder takes the bytes as they are; a Blob first travels to another
+// process, which doubles the time, but not every browser has the decoder, and only on pages from https or this machine.
+async function decoded(buffer) {
+  if (typeof ImageDecoder === "function") {
+    const decoder = new ImageDecoder({ data: buffer, type: "image/jpeg" });
+    try {
+      return (await decoder.decode()).image;
+    } finally {
+      decoder.close();
+    }
+  }
+  return createImageBitmap(new Blob([buffer], { type: "image/jpeg" }));
+}
+
+const extent = (bitmap) => [bitmap.displayWidth ?? bitmap.width, bitmap.displayHeight ?? bitmap.height];
+
 // One per page and widget: the frame and the camera that all views of it share.
 class Page {
   constructor(model) {
@@ -56,8 +73,9 @@ class Page {
     this.epoch = 0;
     this.newest = 0; // id of the frame in the picture
     this.shown = Promise.resolve();
-    this.timer = null;
+    this.timer = null; // runs while a camera waits to be reported
     this.reported = 0;
+    this.asked = false; // whether a frame is on its way
     model.on("msg:custom", (message, buffers) => this.receive(message, buffers));
   }
 
@@ -124,7 +142,7 @@ class Page {
   async put(message, buffer) {
     let lost = false;
     try {
-      const bitmap = await createImageBitmap(new Blob([buffer], { type: "image/jpeg" }));
+      const bitmap = await decoded(buffer);
       if (message.base === undefined) this.putFrame(bitmap);
       else if (message.base === this.newest) this.putTiles(bitmap, message);
       else lost = true;
@@ -138,23 +156,25 @@ class Page {
     } catch (error) {
       console.error("celltune_nb: a frame could not be shown", error);
     }
-    // The newest camera goes first, so that the next frame is made for it.
-    if (this.timer !== null) this.report(false, true);
-    this.model.send({ type: "ack", frame: message.id, lost });
+    // The newest camera goes along: each message costs, in JupyterLab most (it shows the kernel as busy for every one).
+    const waiting = this.timer !== null;
+    this.asked = false;
+    this.model.send({ type: "ack", frame: message.id, lost, camera: waiting ? this.reportable(false) : null });
   }
 
   putFrame(bitmap) {
     const { picture } = this;
-    if (picture.width !== bitmap.width || picture.height !== bitmap.height) {
-      picture.width = bitmap.width;
-      picture.height = bitmap.height;
+    const [width, height] = extent(bitmap);
+    if (picture.width !== width || picture.height !== height) {
+      picture.width = width;
+      picture.height = height;
     }
     picture.getContext("2d", { alpha: false }).drawImage(bitmap, 0, 0);
   }
 
   putTiles(bitmap, { tile, places }) {
     const context = this.picture.getContext("2d", { alpha: false });
-    const across = bitmap.width / tile;
+    const across = extent(bitmap)[0] / tile;
     places.forEach(([row, column], i) => {
       const [x, y] = [(i % across) * tile, Math.floor(i / across) * tile];
       context.drawImage(bitmap, x, y, tile, tile, column * tile, row * tile, tile, tile);
@@ -172,16 +192,22 @@ class Page {
     this.report(final);
   }
 
-  report(final, now = final) {
-    const wait = now ? 0 : this.reported + REPORT_EVERY - performance.now();
-    if (wait > 0) {
-      this.timer ??= setTimeout(() => this.report(false, true), wait);
-      return;
+  report(final) {
+    if (final) this.model.send({ type: "camera", ...this.reportable(true) });
+    else if (this.timer === null) {
+      const wait = this.reported + (this.asked ? FRAME_LATE : REPORT_EVERY) - performance.now();
+      const send = () => this.model.send({ type: "camera", ...this.reportable(false) });
+      if (wait <= 0) send();
+      else this.timer = setTimeout(send, wait);
     }
+  }
+
+  reportable(final) {
     clearTimeout(this.timer);
     this.timer = null;
     this.reported = performance.now();
-    this.model.send({ type: "camera", ...this.camera, epoch: this.epoch, final });
+    this.asked = true;
+    return { ...this.camera, epoch: this.epoch, final };
   }
 
   close() {
