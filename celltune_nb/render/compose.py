@@ -136,18 +136,18 @@ def compose(
         A shape that is no image, or a channel index that the image lacks.
     """
     window = Window.of(camera, image_shape(array), dpr)
-    frame = np.empty((*window.shape, 3), np.uint8)
-    if len(window.rows) < window.shape[0] or len(window.columns) < window.shape[1]:
-        frame[:] = BACKGROUND
     if is_rgb(array):
-        frame[window.inside] = sample_rgb(array, window, pyramid, patience)
-        return frame
-    count = channel_count(array)
-    for channel in channels:
-        if not 0 <= channel.index < count:
-            raise InputError(
-                f"Channel {channel.index} does not exist: the image has {count}. Choose 0 to {count - 1}."
-            )
-    planes = sample_planes(array, window, [c.index for c in channels], pyramid, patience)
-    frame[window.inside] = blend(planes, channels)
+        seen = sample_rgb(array, window, pyramid, patience)
+    else:
+        count = channel_count(array)
+        for channel in channels:
+            if not 0 <= channel.index < count:
+                raise InputError(
+                    f"Channel {channel.index} does not exist: the image has {count}. Choose 0 to {count - 1}."
+                )
+        seen = blend(sample_planes(array, window, [c.index for c in channels], pyramid, patience), channels)
+    if seen.shape[:2] == window.shape:
+        return seen
+    frame = np.full((*window.shape, 3), BACKGROUND, np.uint8)
+    frame[window.inside] = seen
     return frame

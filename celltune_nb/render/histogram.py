@@ -7,13 +7,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from celltune_nb.data.chunks import Chunked
+
 __all__ = ["auto_contrast", "histogram"]
 
 #: Pixels looked at: enough for stable percentiles, few enough to be instant.
 SAMPLE = 1 << 20
+#: Planes with more pixels are not decoded whole for it: a few parts spread over them speak for the rest.
+LARGE = 1 << 24
 
 
 def _sample(plane: Any) -> npt.NDArray[np.float32]:
+    if isinstance(plane, Chunked) and plane.shape[0] * plane.shape[1] > LARGE:
+        values = plane.sample(SAMPLE).astype(np.float32)
+        return values[np.isfinite(values)]
     stride = max(1, int(np.ceil(np.sqrt(plane.shape[0] * plane.shape[1] / SAMPLE))))
     values = np.asarray(plane[::stride, ::stride]).astype(np.float32).ravel()
     return values[np.isfinite(values)]
