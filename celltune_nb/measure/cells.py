@@ -6,33 +6,38 @@ Where ``skimage.measure.regionprops_table`` has the same measure, the figures ag
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from celltune_nb.errors import InputError
-from celltune_nb.measure.compartments import Compartment, bands_of, measure_channel
-from celltune_nb.measure.names import SHAPES, feature_groups, percentile_name
-from celltune_nb.measure.planes import image_channels
-from celltune_nb.measure.runs import Int64, MaskRuns, cell_index, locate, mask_runs, runs_within
+from celltune_nb.measure.checks import (
+    ASSUMED_PIXEL_SIZE,
+    checked_percentiles,
+    checked_pixel_size,
+    checked_texture,
+    thread_count,
+)
+from celltune_nb.measure.compartments import Measuring, measure_channels
+from celltune_nb.measure.engines import EngineName, choice_of, is_ready
+from celltune_nb.measure.morphology import measure_shapes
+from celltune_nb.measure.names import feature_groups, table_columns
+from celltune_nb.measure.neighbours import measure_neighbours
+from celltune_nb.measure.planes import image_planes
+from celltune_nb.measure.runs import Int64, cell_index, locate, mask_runs, runs_within
 
 __all__ = ["CellMeasurements", "cell_index", "measure_cells", "warm_up"]
 
-ASSUMED_PIXEL_SIZE = 0.5
-"""µm a pixel where an image does not say: a usual value of multiplexed imaging at 20×."""
-ERODED_UM = 2.0
-DILATED_UM = 4.0
-ENVIRONMENT_UM = 20.0
+WIDTHS_UM = {"Eroded": 2.0, "Dilated": 4.0, "Environment": 20.0}
 NEIGHBOUR_UM = 4.0
 """Widths of the rings and the gap between neighbours, as in CellTune's feature tables."""
 
 Progress = Callable[[float, str], None]
 Float32 = npt.NDArray[np.float32]
-
-_RINGS = {"Eroded": ("Mean", "Std", "Max"), "Dilated": ("Mean", "Std", "Max"), "Environment": ("Mean",)}
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,9 @@ def measure_cells(
     rings: bool = True,
     morphology: bool = True,
     neighbours: bool = True,
+    texture: bool | Sequence[str] = False,
     stains: bool = True,
+    engine: EngineName = "auto",
     progress: Progress | None = None,
     n_jobs: int | None = None,
 ) -> CellMeasurements:
@@ -94,8 +101,8 @@ def measure_cells(
     Parameters
     ----------
     image : array-like (Y, X), (C, Y, X) or RGB (Y, X, 3)
-        Numbers or bool; NumPy array, memory map or zarr array, read one channel at a time and
-        measured as float32.  Pixels that are NaN or infinite are left out.
+        Numbers or bool; NumPy array, memory map, zarr array or another that is read where it is sliced.
+        Measured as float32.  Pixels that are NaN or infinite are left out.
     mask : integer array-like (Y, X)
         0 is background, every other value a cell, in one piece or several.
     channels : sequence of str
@@ -116,8 +123,14 @@ def measure_cells(
         Measure area, perimeter, axes, eccentricity, solidity and orientation.
     neighbours : bool
         Count the cells within 4 µm and measure mean and maximum of their channel means.
+    texture : bool or sequence of str
+        Measure the 13 measures of Haralick, Shanmugam and Dinstein (1973) of the cell, as
+        `measure.texture` defines them: in all channels, or in those named.
     stains : bool
         For an RGB image, also measure Hematoxylin, Eosin and DAB (`planes.STAINS`).
+    engine : {"auto", "numba", "numpy"}
+        What computes; the values are the same to the rounding of float32.  ``"auto"`` is numba, and in a
+        fresh installation NumPy until another process has compiled.
     progress : callable, optional
         Called with a fraction (0–1) and a sentence, at least once a channel, in this thread.  An
         exception that it raises stops the measurement and reaches the caller.
@@ -139,82 +152,72 @@ def measure_cells(
     it, or without a nucleus) takes the value of the whole cell, and its area says 0.  A cell without
     neighbours has a neighbour mean and maximum of 0.  So the matrix holds NaN only where a cell has no
     finite pixel.  Standard deviation and variance are those of the population (ddof 0).
+
+    The image is read some rows at a time, each part of it once, or about one and a half times where it
+    comes in large chunks; what is held are the runs of the mask (about 40 bytes each), the matrix and, of
+    one channel, 16 million pixels for each thread at most, unless one cell is larger.
     """
     tell = progress or _quiet
-    percents = _checked_percentiles(percentiles)
-    size, notes = _checked_pixel_size(pixel_size)
-    threads = _threads(n_jobs)
-    with ThreadPoolExecutor(threads, thread_name_prefix="measure") as executor:
+    percents = checked_percentiles(percentiles)
+    size, notes = checked_pixel_size(pixel_size)
+    threads = thread_count(n_jobs)
+    choose = choice_of(engine, texture=texture is not False)
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="measure")
+    try:
         tell(0.0, "Reading the mask…")
         found = mask_runs(mask, executor.map)
-        planes = image_channels(image, found.shape, channels, stains=stains)
+        planes = image_planes(image, found.shape, channels, stains=stains)
+        textured = checked_texture(texture, [channel.name for channel in planes.channels])
         if nucleus is not None and np.shape(nucleus) != found.shape:
             raise InputError(
                 f"The nucleus mask has shape {np.shape(nucleus)} and the mask {found.shape}. "
                 "Pass the nucleus mask of the same image."
             )
-        if not _is_ready():
-            tell(0.01, "Preparing the measuring code (once per installation, ~15 s)…")
-        tasks = 1 if threads == 1 else 4 * threads
-        parts = [
-            Compartment("Cell", found.runs, ("Mean", "Median", "Max", "Min", "Sum", "Std", "Var", *percents))
-        ]
-        if nucleus is not None:
-            parts.append(
-                Compartment("Nucleus", runs_within(found, nucleus, executor.map), parts[0].statistics)
-            )
-        if rings:
-            tell(0.03, "Drawing the rings around the cells…")
-            parts += _rings(found, size, executor, tasks)
-        adjacency = None
-        if neighbours:
-            from celltune_nb.measure.neighbours import neighbour_lists
-
-            tell(0.07, "Finding the neighbours…")
-            adjacency = neighbour_lists(found, NEIGHBOUR_UM / size, executor, tasks)
-
-        kept = [(part.name, statistic) for part in parts for statistic in part.statistics]
-        if adjacency is not None:
-            kept += [("Cell", "NeighbourMean"), ("Cell", "NeighbourMax")]
-        columns: list[tuple[str, str]] = [
-            (f"{plane.name}__{statistic}__{compartment}", plane.unit)
-            for plane in planes
-            for compartment, statistic in kept
-        ]
-        columns += _shape_columns(parts, morphology, neighbours)
+        if engine == "numba" and not is_ready(texture=bool(textured)):
+            tell(0.01, "Preparing the measuring code (once per installation, some seconds)…")
+        measuring = Measuring(
+            choose,
+            found,
+            None if nucleus is None else runs_within(found, nucleus, executor.map),
+            percents,
+            {name: width / size for name, width in WIDTHS_UM.items()} if rings else {},
+            textured,
+        )
+        columns = table_columns(
+            {channel.name: channel.unit for channel in planes.channels},
+            measuring.statistics,
+            textured,
+            morphology=morphology,
+            neighbours=neighbours,
+        )
         # one row a feature: its values are contiguous, and the (n, f) view of it is what models read fastest
-        table = np.empty((len(columns), found.labels.size), np.float32)
-        bands = bands_of(parts, found.shape[0], threads)
-        at = 0
-        for i, plane in enumerate(planes):
-            tell(0.1 + 0.85 * i / len(planes), f"Measuring {plane.name} ({i + 1} of {len(planes)})…")
-            block = measure_channel(plane, found.shape[1], parts, bands, percents, executor)
-            if adjacency is not None:
-                from celltune_nb.measure.neighbours import neighbour_means
-
-                block += neighbour_means(*adjacency, block[0])
-            for values in block:
-                table[at] = values
-                at += 1
-        tell(0.95, "Measuring the shapes…")
-        for values in _shape_values(found, parts, morphology, adjacency, executor, tasks):
-            table[at] = values
-            at += 1
+        matrix = np.empty((len(columns), found.labels.size), np.float32)
+        table = dict(zip(columns, matrix, strict=True))
+        measure_channels(planes, measuring, table, executor, partial(_within, tell, 0.02, 0.85), 2 * threads)
+        if neighbours:
+            tell(0.85, "Finding the neighbours…")
+            radius = NEIGHBOUR_UM / size
+            measure_neighbours(choose, found, radius, [c.name for c in planes.channels], table, executor)
+        if morphology:
+            tell(0.93, "Measuring the shapes…")
+            measure_shapes(choose, found, measuring.nucleus, table, executor)
+    finally:
+        # what was not begun when something went wrong is dropped
+        executor.shutdown(cancel_futures=True)
     tell(1.0, f"Measured {found.labels.size} cells.")
-    index = locate(found)
-    names = [name for name, _ in columns]
+    names = list(columns)
     return CellMeasurements(
-        *index,
+        *locate(found),
         names=names,
-        units=[unit for _, unit in columns],
+        units=list(columns.values()),
         groups=feature_groups(names, percents),
-        matrix=table.T,
+        matrix=matrix.T,
         pixel_size=size,
         notes=notes,
     )
 
 
-def warm_up(progress: Progress | None = None) -> None:
+def warm_up(progress: Progress | None = None, *, texture: bool = False) -> None:
     """Compile the measuring code, or load it where that was done before.
 
     Takes seconds once per installation and a fraction of a second in every new process; call it
@@ -223,109 +226,14 @@ def warm_up(progress: Progress | None = None) -> None:
     mask = np.zeros((12, 12), np.int32)
     mask[1:6, 1:6] = 1
     mask[7:11, 2:11] = 2
-    measure_cells(np.ones((1, 12, 12), np.float32), mask, ["warm up"], progress=progress, n_jobs=1)
+    image = np.ones((1, 12, 12), np.float32)
+    measure_cells(image, mask, ["warm up"], texture=texture, engine="numba", progress=progress, n_jobs=1)
 
 
 def _quiet(_fraction: float, _sentence: str) -> None:
     """Nobody listens."""
 
 
-def _is_ready() -> bool:
-    from celltune_nb.measure import intensity, morphology, neighbours, rings
-    from celltune_nb.measure.compiled import is_compiled
-
-    entries = (
-        intensity.mean_of_runs,
-        intensity.measure_runs,
-        morphology.hull_areas,
-        morphology.perimeter_of_runs,
-        neighbours.overlaps,
-        rings.nearest,
-        rings.shrink,
-        rings.surround,
-    )
-    return all(is_compiled(entry) for entry in entries)
-
-
-def _rings(found: MaskRuns, size: float, executor: Executor, tasks: int) -> list[Compartment]:
-    from celltune_nb.measure.rings import dilated, environment, eroded
-
-    drawn = {
-        "Eroded": eroded(found, ERODED_UM / size, executor, tasks),
-        "Dilated": dilated(found, DILATED_UM / size, executor),
-        "Environment": environment(found, ENVIRONMENT_UM / size, executor, tasks),
-    }
-    return [Compartment(name, runs, _RINGS[name]) for name, runs in drawn.items()]
-
-
-def _shape_columns(parts: list[Compartment], morphology: bool, neighbours: bool) -> list[tuple[str, str]]:
-    columns: list[tuple[str, str]] = []
-    for part in parts:
-        if part.name in ("Eroded", "Dilated"):
-            columns.append((f"Area__{part.name}", "px²"))
-        elif part.name != "Environment" and morphology:
-            columns += [(f"{shape}__{part.name}", unit) for shape, unit in SHAPES.items()]
-            if part.name == "Nucleus":
-                columns.append(("AreaFraction__Nucleus", "ratio"))
-    if neighbours:
-        columns.append(("NeighbourCount", "cells"))
-    return columns
-
-
-def _shape_values(
-    found: MaskRuns,
-    parts: list[Compartment],
-    morphology: bool,
-    adjacency: tuple[Int64, npt.NDArray[np.int32]] | None,
-    executor: Executor,
-    tasks: int,
-) -> list[npt.NDArray[Any]]:
-    """The columns of `_shape_columns`, in the same order."""
-    values: list[npt.NDArray[Any]] = []
-    for part in parts:
-        if part.name in ("Eroded", "Dilated"):
-            values.append(part.runs.areas())
-        elif part.name != "Environment" and morphology:
-            from celltune_nb.measure.morphology import shapes
-
-            values += list(shapes(found, part.runs, executor, tasks))
-            if part.name == "Nucleus":
-                values.append(part.runs.areas() / found.runs.areas())
-    if adjacency is not None:
-        values.append(np.diff(adjacency[0]))
-    return values
-
-
-def _checked_percentiles(percentiles: Sequence[float]) -> dict[str, float]:
-    for percent in percentiles:
-        if not 0 <= percent <= 100:
-            raise InputError(
-                f"Percentile {percent:g} is not between 0 and 100. Choose for example (5, 25, 75, 95)."
-            )
-    return {percentile_name(percent): float(percent) for percent in percentiles}
-
-
-def _checked_pixel_size(pixel_size: float | None) -> tuple[float, tuple[str, ...]]:
-    if pixel_size is None:
-        return ASSUMED_PIXEL_SIZE, (
-            f"No pixel size was given: rings and neighbours were measured at {ASSUMED_PIXEL_SIZE:g} µm a pixel.",
-        )
-    if not (np.isfinite(pixel_size) and pixel_size > 0):
-        raise InputError(
-            f"The pixel size is {pixel_size}; it must be a positive number of µm a pixel, for example 0.5."
-        )
-    return float(pixel_size), ()
-
-
-def _threads(n_jobs: int | None) -> int:
-    """As many threads as asked for, at most as many as the processors this process may use."""
-    from joblib import cpu_count
-
-    usable = int(cpu_count())  # knows CPU affinity and container limits
-    if n_jobs is None or n_jobs < 0:
-        return usable
-    if n_jobs == 0:
-        raise InputError(
-            "n_jobs is 0: there is no thread to measure with. Pass 1 or more, or None for all processors."
-        )
-    return min(int(n_jobs), usable)
+def _within(tell: Progress, low: float, high: float, fraction: float, sentence: str) -> None:
+    """Tell of a part of the work."""
+    tell(low + (high - low) * fraction, sentence)

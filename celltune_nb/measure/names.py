@@ -6,8 +6,10 @@ first part out (``Area__Cell``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
+
+from celltune_nb.measure.texture import TEXTURES
 
 __all__ = [
     "COMPARTMENTS",
@@ -19,10 +21,11 @@ __all__ = [
     "feature_groups",
     "parse_name",
     "percentile_name",
+    "table_columns",
 ]
 
 COMPARTMENTS = ("Cell", "Nucleus", "Eroded", "Dilated", "Environment")
-GROUPS = ("Default", "Intensity", "Percentiles", "Morphology", "Rings", "Neighbours", "Nucleus")
+GROUPS = ("Default", "Intensity", "Percentiles", "Morphology", "Rings", "Neighbours", "Nucleus", "Texture")
 SHAPES = {
     "Area": "px²",
     "Perimeter": "px",
@@ -107,6 +110,8 @@ def _sentence(name: str) -> str:
     word = _WORDS.get(statistic, statistic)
     if channel is not None and statistic[:1] == "P" and statistic[1:].replace(".", "", 1).isdigit():
         word = f"percentile {statistic[1:]}"
+    if statistic in TEXTURES:
+        word = TEXTURES[statistic][0]
     if compartment is None:
         return f"{channel}: {word.lower()}" if channel else name
     if channel is None or statistic.startswith("Neighbour"):
@@ -119,6 +124,49 @@ def percentile_name(percent: float) -> str:
     return f"P{percent:g}"
 
 
+def table_columns(
+    channels: Mapping[str, str],
+    compartments: Mapping[str, Sequence[str]],
+    textured: Collection[str],
+    *,
+    morphology: bool,
+    neighbours: bool,
+) -> dict[str, str]:
+    """Name and unit of every feature of a table, in order.
+
+    Parameters
+    ----------
+    channels : mapping
+        Name to unit.
+    compartments : mapping
+        Name to the statistics kept of it; the cell first.
+    textured : collection of str
+        Channels whose texture is measured.
+    morphology, neighbours : bool
+        Whether they are measured.
+    """
+    columns: dict[str, str] = {}
+    for channel, unit in channels.items():
+        for compartment, statistics in compartments.items():
+            columns |= {f"{channel}__{statistic}__{compartment}": unit for statistic in statistics}
+        if channel in textured:
+            columns |= {f"{channel}__{measure}__Cell": TEXTURES[measure][1] for measure in TEXTURES}
+        if neighbours:
+            columns |= {
+                f"{channel}__{statistic}__Cell": unit for statistic in ("NeighbourMean", "NeighbourMax")
+            }
+    for compartment in compartments:
+        if compartment in ("Eroded", "Dilated"):
+            columns[f"Area__{compartment}"] = "px²"
+        elif compartment != "Environment" and morphology:
+            columns |= {f"{shape}__{compartment}": unit for shape, unit in SHAPES.items()}
+            if compartment == "Nucleus":
+                columns["AreaFraction__Nucleus"] = "ratio"
+    if neighbours:
+        columns["NeighbourCount"] = "cells"
+    return columns
+
+
 def feature_groups(names: Sequence[str], percentiles: Collection[str]) -> dict[str, list[str]]:
     """Named groups of features, each in matrix order; groups without a feature are left out.
 
@@ -128,14 +176,17 @@ def feature_groups(names: Sequence[str], percentiles: Collection[str]) -> dict[s
         without orientation (how a slide was laid down says nothing about a cell); number of neighbours.
     Intensity, Percentiles
         Of the cell: moments, median and range; percentiles.
-    Morphology, Rings, Neighbours, Nucleus
-        Shape of the cell; everything of the rings; of the neighbours; of the nucleus.
+    Morphology, Rings, Neighbours, Nucleus, Texture
+        Shape of the cell; everything of the rings; of the neighbours; of the nucleus; of texture, which is
+        measured on demand only and then belongs to Default.
     """
     groups: dict[str, list[str]] = {group: [] for group in GROUPS}
     for name in names:
         channel, statistic, compartment = parse_name(name)
         if statistic.startswith("Neighbour"):
             home, default = "Neighbours", True
+        elif statistic in TEXTURES and channel is not None:
+            home, default = "Texture", True
         elif compartment == "Nucleus":
             home, default = "Nucleus", statistic in ("Mean", "Area")
         elif compartment != "Cell":

@@ -1,11 +1,12 @@
-"""The channels of an image, one float32 band of rows at a time.
+"""The channels of an image, some rows at a time as float32.
 
-Whatever the type and layout of an image, kernels see float32 rows: there is one version of
-each to compile, and never more than a few bands of a channel in memory.
+Whatever the type and layout of an image, it is measured as float32 rows: there is one version of
+each kernel to compile, and never more than a part of an image in memory.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,17 +14,53 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from celltune_nb.data.chunks import read_part
 from celltune_nb.errors import InputError
 
-__all__ = ["STAINS", "Channel", "image_channels"]
+__all__ = ["STAINS", "Channel", "Part", "Planes", "Window", "chunk_of", "image_planes"]
 
-Band = npt.NDArray[np.float32]
+Float32 = npt.NDArray[np.float32]
 
 STAINS = ("Hematoxylin", "Eosin", "DAB")
 """Stains separated from brightfield RGB (Ruifrok & Johnston 2001, the vectors of ``skimage.color.rgb2hed``)."""
 
 _STAIN_VECTORS = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.78]])
 _DARKEST = 1e-6  # below this an optical density is cut off, as in skimage.color.separate_stains
+_SLACK = 16  # values after the last row, so that kernels may read whole SIMD blocks
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows of one channel.
+
+    Attributes
+    ----------
+    flat : float32 (rows · X + 16,)
+        The rows one after the other, and values that mean nothing.
+    width : int
+        X.
+    y0 : int
+        The first row in the image.
+    """
+
+    flat: Float32
+    width: int
+    y0: int
+
+    @classmethod
+    def of(cls, memory: Float32, y0: int, y1: int, width: int) -> Window:
+        """Rows ``y0:y1``, to be filled, in memory that holds `room_for` them."""
+        return cls(memory[: cls.room_for(y0, y1, width)], width, y0)
+
+    @staticmethod
+    def room_for(y0: int, y1: int, width: int) -> int:
+        """Values that rows ``y0:y1`` take."""
+        return (y1 - y0) * width + _SLACK
+
+    @property
+    def rows(self) -> Float32:
+        """As (rows, X)."""
+        return self.flat[:-_SLACK].reshape(-1, self.width)
 
 
 @dataclass(frozen=True)
@@ -35,25 +72,63 @@ class Channel:
     name : str
     unit : str
         ``"intensity"``, or ``"stain"`` for a separated stain.
-    open : callable
-        Reads the channel as far as needed and gives a function ``fill(y0, y1, out)`` that
-        writes its rows ``y0:y1`` into a float32 (y1 − y0, X).
+    source : int
+        Channels of the same source come from the same reading: the colours of RGB, or channels that an
+        array keeps in one chunk.
+    read : callable
+        ``read(y0, y1)`` gives these rows of the source as they are stored.
+    fill : callable
+        ``fill(stored, a, b, out)`` writes rows ``a:b`` of what was read into a float32 (b − a, X).
     """
 
     name: str
     unit: str
-    open: Callable[[], Callable[[int, int, Band], None]]
+    source: int
+    read: Callable[[int, int], npt.NDArray[Any]]
+    fill: Callable[[npt.NDArray[Any], int, int, Float32], None]
 
 
-def image_channels(
-    image: Any, shape: tuple[int, int], names: Sequence[str] | None, *, stains: bool
-) -> list[Channel]:
+class Part:
+    """Rows ``y0:y1`` of a source, read by whoever needs them first and kept as long as this is."""
+
+    def __init__(self, channel: Channel, y0: int, y1: int, lock: threading.Lock) -> None:
+        self.y0, self.source = y0, channel.source
+        self._read, self._y1, self._lock = channel.read, y1, lock
+        self._stored: npt.NDArray[Any] | None = None
+
+    def stored(self) -> npt.NDArray[Any]:
+        """As the image has them.  One at a time: not every reader of files can be called by two threads."""
+        with self._lock:
+            if self._stored is None:
+                self._stored = self._read(self.y0, self._y1)
+            return self._stored
+
+
+@dataclass(frozen=True)
+class Planes:
+    """The channels of an image, and how it is best read.
+
+    Attributes
+    ----------
+    channels : list of Channel
+    row_bytes : int
+        Of a row of what is read at once; 0 where reading only looks into memory or a memory map.
+    chunk_rows : int
+        Rows that the image keeps together.
+    """
+
+    channels: list[Channel]
+    row_bytes: int
+    chunk_rows: int
+
+
+def image_planes(image: Any, shape: tuple[int, int], names: Sequence[str] | None, *, stains: bool) -> Planes:
     """The channels of an image that belongs to a mask of a shape.
 
     Parameters
     ----------
     image : array-like (Y, X), (C, Y, X) or RGB (Y, X, 3)
-        Only ``shape``, ``dtype`` and slicing are used, one channel at a time.
+        Only ``shape``, ``dtype``, slicing and, where there is one, ``chunks`` are used.
     shape : (int, int)
         Of the mask.
     names : sequence of str or None
@@ -76,19 +151,39 @@ def image_channels(
     if names is None and rgb:
         names = ("Red", "Green", "Blue")
     names = _checked_names(names, 3 if rgb else (size[0] if len(size) == 3 else 1), size)
+    rows_axis = 0 if rgb else len(size) - 2
+    together = 3 if rgb else (chunk_of(image, 0) if len(size) == 3 else 1)
+    in_memory = isinstance(opened(image), np.ndarray)
+    row_bytes = 0 if in_memory else shape[1] * together * np.dtype(image.dtype).itemsize
     if rgb:
-        found = [Channel(name, "intensity", _colour(image, c)) for c, name in enumerate(names)]
+        read = _reader(image, None)
+        found = [Channel(name, "intensity", 0, read, _colour(c)) for c, name in enumerate(names)]
         if stains:
             clash = sorted(set(STAINS) & set(names))
             if clash:
                 raise InputError(
                     f"The channel name '{clash[0]}' is also that of a separated stain. Rename it, or pass stains=False."
                 )
-            found += [Channel(name, "stain", _stain(image, s)) for s, name in enumerate(STAINS)]
-        return found
-    if len(size) == 2:
-        return [Channel(names[0], "intensity", lambda: _rows_of(np.asarray(image)))]
-    return [Channel(name, "intensity", _plane(image, c)) for c, name in enumerate(names)]
+            found += [
+                Channel(name, "stain", 0, read, _stain(s, image.dtype)) for s, name in enumerate(STAINS)
+            ]
+    elif len(size) == 2:
+        found = [Channel(names[0], "intensity", 0, _reader(image, None), _plane(None))]
+    else:
+        readers = [_reader(image, (c, c + together)) for c in range(0, size[0], together)]
+        found = [
+            Channel(name, "intensity", c // together, readers[c // together], _plane(c % together))
+            for c, name in enumerate(names)
+        ]
+    return Planes(found, row_bytes, chunk_of(image, rows_axis))
+
+
+def chunk_of(image: Any, axis: int) -> int:
+    """How much of an axis an array keeps together (zarr, dask); 1 if it says nothing of the kind."""
+    chunks = getattr(opened(image), "chunks", None)
+    if not chunks:
+        return 1
+    return int(np.max(chunks[axis]))  # dask has a tuple for each axis
 
 
 def _image_shape(image: Any) -> tuple[int, ...]:
@@ -132,43 +227,50 @@ def _checked_names(names: Sequence[str] | None, count: int, size: tuple[int, ...
     return given
 
 
-def _rows_of(plane: npt.NDArray[Any]) -> Callable[[int, int, Band], None]:
-    def fill(y0: int, y1: int, out: Band) -> None:
-        np.copyto(out, plane[y0:y1], casting="unsafe")
+def opened(image: Any) -> Any:
+    """The array of an image that is opened when it is read first."""
+    return getattr(image, "opened", image)
+
+
+def _reader(image: Any, channels: tuple[int, int] | None) -> Callable[[int, int], npt.NDArray[Any]]:
+    # one pass over everything: what is read is not kept in place of what a viewer looks at
+    if channels is None:
+        return lambda y0, y1: read_part(image, (slice(y0, y1),), keep=False)[0]
+    return lambda y0, y1: read_part(image, (slice(*channels), slice(y0, y1)), keep=False)[0]
+
+
+def _plane(c: int | None) -> Callable[[npt.NDArray[Any], int, int, Float32], None]:
+    def fill(stored: npt.NDArray[Any], a: int, b: int, out: Float32) -> None:
+        np.copyto(out, (stored if c is None else stored[c])[a:b], casting="unsafe")
 
     return fill
 
 
-def _plane(image: Any, c: int) -> Callable[[], Callable[[int, int, Band], None]]:
-    return lambda: _rows_of(np.asarray(image[c]))
+def _colour(c: int) -> Callable[[npt.NDArray[Any], int, int, Float32], None]:
+    def fill(stored: npt.NDArray[Any], a: int, b: int, out: Float32) -> None:
+        np.copyto(out, stored[a:b, :, c], casting="unsafe")
+
+    return fill
 
 
-def _colour(image: Any, c: int) -> Callable[[], Callable[[int, int, Band], None]]:
-    return lambda: _rows_of(np.asarray(image[:, :, c]))
-
-
-def _stain(image: Any, s: int) -> Callable[[], Callable[[int, int, Band], None]]:
+def _stain(s: int, dtype: Any) -> Callable[[npt.NDArray[Any], int, int, Float32], None]:
     weights = (np.linalg.inv(_STAIN_VECTORS)[:, s] / np.log(_DARKEST)).astype(np.float32)
+    scale = _full_scale(np.dtype(dtype))
+    # of 8-bit images every optical density there is
+    table = np.log(np.maximum(np.arange(256) / scale, _DARKEST))
 
-    def open_() -> Callable[[int, int, Band], None]:
-        pixels = np.asarray(image[:, :, :])
-        scale = _full_scale(pixels.dtype)
+    def fill(stored: npt.NDArray[Any], a: int, b: int, out: Float32) -> None:
+        out[:] = 0
+        for c in range(3):
+            values = stored[a:b, :, c]
+            if values.dtype == np.uint8:
+                out += (table * weights[c]).astype(np.float32)[values]
+            else:
+                light = np.maximum(values.astype(np.float32) / np.float32(scale), np.float32(_DARKEST))
+                out += np.log(light) * weights[c]
+        np.maximum(out, 0, out=out)
 
-        def fill(y0: int, y1: int, out: Band) -> None:
-            out[:] = 0
-            for c in range(3):
-                values = pixels[y0:y1, :, c]
-                if pixels.dtype == np.uint8:
-                    table = np.log(np.maximum(np.arange(256) / scale, _DARKEST)) * weights[c]
-                    out += table.astype(np.float32)[values]
-                else:
-                    light = np.maximum(values.astype(np.float32) / np.float32(scale), np.float32(_DARKEST))
-                    out += np.log(light) * weights[c]
-            np.maximum(out, 0, out=out)
-
-        return fill
-
-    return open_
+    return fill
 
 
 def _full_scale(dtype: np.dtype[Any]) -> float:

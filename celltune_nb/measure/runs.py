@@ -7,13 +7,16 @@ of any integer type is read only once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from celltune_nb.data.chunks import read_part
 from celltune_nb.errors import InputError
 
 __all__ = ["CellIndex", "MaskRuns", "Runs", "cell_index", "mask_runs", "read_strip"]
@@ -25,7 +28,7 @@ Map = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]
 STRIP = 256  # rows of the mask read at once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Runs:
     """Pixels of `n` cells as runs, those of cell `i` at ``ptr[i]:ptr[i + 1]``, top to bottom.
 
@@ -62,8 +65,39 @@ class Runs:
         last[full] = self.row[self.ptr[1:][full] - 1] + 1
         return first, last
 
+    def cells(self) -> Int64:
+        """Cell of each run, int64 (r,)."""
+        return np.repeat(np.arange(self.ptr.size - 1), np.diff(self.ptr))
 
-@dataclass(frozen=True)
+    def part(self, first: int, last: int) -> Runs:
+        """The cells ``first:last``, numbered from 0; no copy."""
+        a, b = self.ptr[first], self.ptr[last]
+        return Runs(self.ptr[first : last + 1] - a, self.row[a:b], self.start[a:b], self.stop[a:b])
+
+    def take(self, cells: Int64) -> Runs:
+        """These cells, in this order."""
+        count = np.diff(self.ptr)[cells]
+        ptr = np.zeros(cells.size + 1, np.int64)
+        np.cumsum(count, out=ptr[1:])
+        which = np.arange(ptr[-1]) + np.repeat(self.ptr[:-1][cells] - ptr[:-1], count)
+        return Runs(ptr, self.row[which], self.start[which], self.stop[which])
+
+    @cached_property
+    def pixels(self) -> tuple[Int32, Int32, Int64]:
+        """Row and column of each pixel, cell after cell, and where those of each cell begin (n + 1,).
+
+        Kept: all channels of an image are measured on the same pixels.
+        """
+        length = (self.stop - self.start).astype(np.int64)
+        upto = np.zeros(length.size + 1, np.int64)
+        np.cumsum(length, out=upto[1:])
+        column = np.arange(upto[-1], dtype=np.int32) + np.repeat(
+            (self.start - upto[:-1]).astype(np.int32), length
+        )
+        return np.repeat(self.row, length), column, upto[self.ptr]
+
+
+@dataclass(frozen=True, eq=False)
 class MaskRuns:
     """A label mask as runs, by cell and by row.
 
@@ -251,15 +285,15 @@ def painted(found: MaskRuns, y0: int, y1: int) -> Int32:
     return np.repeat(values, np.diff(edges)).reshape(y1 - y0, width)
 
 
-def chunks(n: int, parts: int) -> Iterator[tuple[int, int]]:
+def chunks(n: int, parts: int) -> list[tuple[int, int]]:
     """Ranges that split `n` things into about `parts` equal parts."""
-    edges = np.linspace(0, n, max(1, min(n, parts)) + 1).astype(int)
-    return zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    edges = np.linspace(0, n, max(1, min(n, parts)) + 1).astype(int).tolist()
+    return list(pairwise(edges))
 
 
 def read_strip(mask: Any, y0: int, y1: int) -> npt.NDArray[Any]:
     """Rows ``y0:y1`` of a two-dimensional array-like, contiguous and in native byte order."""
-    strip = np.asarray(mask[y0:y1])
+    strip = read_part(mask, (slice(y0, y1),), keep=False)[0]
     return np.ascontiguousarray(strip, dtype=strip.dtype.newbyteorder("="))
 
 

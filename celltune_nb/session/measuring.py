@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["measure"]
 
 SOURCE = "cells"
+OPTIONS = ("percentiles", "rings", "morphology", "neighbours", "texture", "stains", "engine", "n_jobs")
 
 
 def measure(session: Session, wait: bool, options: dict[str, Any]) -> FeatureSource | Job:
@@ -25,11 +26,9 @@ def measure(session: Session, wait: bool, options: dict[str, Any]) -> FeatureSou
         raise NotReadyError(
             "No image has a mask, so there are no cells to measure. Add one with session.add_image(…, mask=…)."
         )
-    unknown = options.keys() - {"percentiles", "rings", "morphology", "neighbours", "stains", "n_jobs"}
+    unknown = options.keys() - set(OPTIONS)
     if unknown:
-        raise InputError(
-            f"measure() has no option {min(unknown)!r}. Options: percentiles, rings, morphology, neighbours, stains, n_jobs."
-        )
+        raise InputError(f"measure() has no option {min(unknown)!r}. Options: {', '.join(OPTIONS)}.")
     with session.writing():
         pass  # refuse before the work, not after it
     job = session.jobs.submit(lambda job: _measure(session, job, options), "measuring cells")
@@ -106,7 +105,7 @@ def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSour
     job.report(0.99, "saving")
     source = FeatureSource(
         SOURCE, list(names), list(units), table.ids.copy(), matrix, dict(groups), list(groups.get("Default", names)),
-        {**{k: v for k, v in options.items() if k != "n_jobs"}, "notes": notes},
+        {**{k: v for k, v in options.items() if k not in ("n_jobs", "engine")}, "notes": notes},
     )  # fmt: skip
     job.check()
     with session.writing():

@@ -39,8 +39,12 @@ def columns(measured, suffix="__Cell"):
 
 
 def assert_like_skimage(image, mask, tolerance=2e-5):
-    """Every measure that scikit-image has too agrees with it."""
-    measured = measure_cells(image, mask, [f"c{i}" for i in range(len(image))], rings=False, n_jobs=1)
+    """Every measure that scikit-image has too agrees with it, and NumPy alone measures the same."""
+    names = [f"c{i}" for i in range(len(image))]
+    measured = measure_cells(image, mask, names, rings=False, engine="numba", n_jobs=1)
+    plain = measure_cells(image, mask, names, rings=False, engine="numpy", n_jobs=1)
+    assert plain.names == measured.names
+    np.testing.assert_allclose(plain.matrix, measured.matrix, rtol=1e-6, atol=1e-6)
     got = columns(measured)
     theirs = regionprops_table(
         np.asarray(mask).astype(np.int64),
@@ -135,7 +139,10 @@ def test_random_masks_agree_with_scikit_image(mask, seed):
 def test_percentiles_are_those_of_numpy(values, percents):
     mask = np.ones(values.shape[1:], np.uint8)
     mask[:, ::3] = 2
-    got = columns(measure_cells(values, mask, ["c"], percentiles=percents, rings=False, n_jobs=1))
+    measured = measure_cells(values, mask, ["c"], percentiles=percents, rings=False, engine="numba", n_jobs=1)
+    plain = measure_cells(values, mask, ["c"], percentiles=percents, rings=False, engine="numpy", n_jobs=1)
+    np.testing.assert_array_equal(plain.matrix, measured.matrix)
+    got = columns(measured)
     for label in np.unique(mask):
         inside = values[0][mask == label]
         for percent in [50, *percents]:
@@ -147,8 +154,9 @@ def test_percentiles_are_those_of_numpy(values, percents):
             )
 
 
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
 @pytest.mark.parametrize("kind", ["counts", "uint16", "heavy tail", "negative", "constant", "two values"])
-def test_percentiles_of_large_cells_are_exact(kind):
+def test_percentiles_of_large_cells_are_exact(kind, engine):
     rng = np.random.default_rng(1)
     shape = (1, 120, 130)
     values = {
@@ -160,7 +168,8 @@ def test_percentiles_of_large_cells_are_exact(kind):
         "two values": rng.choice([1.0, 1.0000001192], shape),
     }[kind].astype(np.float32)
     mask = np.ones(shape[1:], np.uint8)
-    got = columns(measure_cells(values, mask, ["c"], percentiles=(0, 1, 33.3, 99.9, 100), rings=False))
+    options = {"percentiles": (0, 1, 33.3, 99.9, 100), "rings": False, "engine": engine}
+    got = columns(measure_cells(values, mask, ["c"], **options))
     for name, percent in [
         ("P0", 0),
         ("P1", 1),
@@ -175,15 +184,16 @@ def test_percentiles_of_large_cells_are_exact(kind):
         assert got["c__Var"][0] == 0
 
 
-def test_pixels_that_are_not_numbers_are_left_out():
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+def test_pixels_that_are_not_numbers_are_left_out(engine):
     mask = np.zeros((12, 30), np.uint8)
     mask[1:10, 1:10], mask[1:10, 11:20], mask[1:10, 21:29] = 1, 2, 3
     image = image_like(mask, 1, np.float32)
-    whole = columns(measure_cells(image, mask, ["c"]))
+    whole = columns(measure_cells(image, mask, ["c"], engine=engine))
     image[0, 4, 3:6] = np.nan
     image[0, 1, 11] = np.inf  # the first pixel of a cell
     image[0, 1:10, 21:29] = np.nan
-    got = columns(measure_cells(image, mask, ["c"]))
+    got = columns(measure_cells(image, mask, ["c"], engine=engine))
     for row, label in enumerate([1, 2]):
         inside = image[0][(mask == label) & np.isfinite(image[0])].astype(np.float64)
         assert got["c__Mean"][row] == pytest.approx(inside.mean(), rel=1e-6)
@@ -241,10 +251,11 @@ def test_memory_maps_views_and_arrays_with_slicing_only_are_the_same(tmp_path):
     np.testing.assert_array_equal(columns(plain)["a__Mean"], columns(sliced)["a__Mean"])
 
 
-def test_threads_do_not_change_the_figures():
-    mask, image = disks((300, 200), 120), image_like(disks((300, 200), 120))
-    one = measure_cells(image, mask, ["a", "b"], n_jobs=1)
-    two = measure_cells(image, mask, ["a", "b"], n_jobs=2)
+@pytest.mark.parametrize("engine", ["numba", "numpy"])
+def test_threads_do_not_change_the_figures(engine):
+    mask, image = disks((700, 200), 250), image_like(disks((700, 200), 250))
+    one = measure_cells(image, mask, ["a", "b"], texture="a", engine=engine, n_jobs=1)
+    two = measure_cells(image, mask, ["a", "b"], texture="a", engine=engine, n_jobs=2)
     np.testing.assert_array_equal(one.matrix, two.matrix)
 
 
@@ -388,6 +399,8 @@ def test_a_mask_that_cannot_be_used_is_explained(mask, words):
         (np.zeros((2, 8, 8)), {"pixel_size": 0}, ("pixel size is 0", "µm")),
         (np.zeros((2, 8, 8)), {"pixel_size": float("nan")}, ("nan", "µm")),
         (np.zeros((2, 8, 8)), {"n_jobs": 0}, ("n_jobs", "Pass")),
+        (np.zeros((2, 8, 8)), {"engine": "gpu"}, ("'gpu'", "numba or numpy")),
+        (np.zeros((2, 8, 8)), {"texture": ("a", "DAPI")}, ("'DAPI'", "a, b")),
         (np.zeros((2, 8, 8)), {"nucleus": np.zeros((8, 9), int)}, ("(8, 9)", "(8, 8)")),
         ("image.tif", {}, ("str", "NumPy")),
     ],

@@ -13,12 +13,14 @@ from scipy.ndimage import distance_transform_edt
 from skimage.segmentation import expand_labels
 
 from celltune_nb.measure import measure_cells
+from celltune_nb.measure.engines import choice_of
 from celltune_nb.measure.neighbours import neighbour_lists
 from celltune_nb.measure.rings import dilated, environment, eroded
 from celltune_nb.measure.runs import mask_runs, painted
 
 from .masks import disks, odd
 
+ENGINES = ("numba", "numpy")
 RADII = (0.4, 1.0, 1.5, 3.0, 4.0, 6.15)
 
 
@@ -38,12 +40,14 @@ def pixels(runs, i, shape):
     return drawn.astype(bool)
 
 
-def assert_rings(mask, radius, executor):
+def assert_rings(mask, radius, executor, engine="numba"):
+    choose = choice_of(engine)
     found = mask_runs(mask)
-    inner = eroded(found, radius, executor, 3)
-    ring = dilated(found, radius, executor)
-    around = environment(found, radius, executor, 3)
-    pointers, others = neighbour_lists(found, radius, executor, 3)
+    everyone = np.arange(found.labels.size)
+    inner = eroded(choose(), found.runs, radius, found.shape)
+    ring = dilated(choose(), found, everyone, found.runs, radius)
+    around = environment(choose(), found.runs, radius, found.shape)
+    pointers, others = neighbour_lists(choose, found, radius, executor)
     to_cell = [distance_transform_edt(mask != label) for label in found.labels]
     nearest = np.min(to_cell, axis=0)
     assert sum(np.sum(pixels(ring, i, mask.shape)) for i in range(len(to_cell))) == np.sum(
@@ -74,14 +78,16 @@ def expected_ring(i, to_cell, mask, radius):
     return ours
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("radius", RADII)
-def test_odd_cells(radius, executor):
-    assert_rings(odd(), radius, executor)
+def test_odd_cells(radius, executor, engine):
+    assert_rings(odd(), radius, executor, engine)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("radius", [2.0, 8.0])
-def test_touching_cells(radius, executor):
-    assert_rings(disks((60, 70), 14), radius, executor)
+def test_touching_cells(radius, executor, engine):
+    assert_rings(disks((60, 70), 14), radius, executor, engine)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -93,7 +99,8 @@ def test_touching_cells(radius, executor):
 )
 def test_random_masks(mask, radius, executor):
     mask[0, 0] = 1
-    assert_rings(mask, radius, executor)
+    for engine in ENGINES:
+        assert_rings(mask, radius, executor, engine)
 
 
 def test_solid_random_cells(executor):
@@ -101,21 +108,34 @@ def test_solid_random_cells(executor):
     for _ in range(5):
         mask = np.kron(rng.integers(0, 4, (7, 8)), np.ones((5, 6), int))
         mask[0, 0] = 1
-        assert_rings(mask, 2.0, executor)
+        for engine in ENGINES:
+            assert_rings(mask, 2.0, executor, engine)
 
 
-def test_rings_longer_than_a_strip_of_rows_are_whole(executor):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_rings_longer_than_a_strip_of_rows_are_whole(executor, engine):
     mask = np.zeros((600, 30), np.uint8)
     mask[250:262, 8:14] = 3
     mask[500:510, 2:9] = 4
-    assert_rings(mask, 8.0, executor)
+    assert_rings(mask, 8.0, executor, engine)
 
 
-def test_a_ring_has_the_pixels_that_expanding_labels_adds(executor):
+def test_a_ring_of_some_cells_is_the_same_as_among_all():
+    mask = disks()
+    found = mask_runs(mask)
+    some = np.array([7, 2, 11])
+    for engine in ENGINES:
+        everyone = dilated(choice_of(engine)(), found, np.arange(found.labels.size), found.runs, 8.0)
+        ring = dilated(choice_of(engine)(), found, some, found.runs.take(some), 8.0)
+        for i, cell in enumerate(some):
+            np.testing.assert_array_equal(pixels(ring, i, mask.shape), pixels(everyone, cell, mask.shape))
+
+
+def test_a_ring_has_the_pixels_that_expanding_labels_adds():
     mask = disks()
     found = mask_runs(mask)
     grown = expand_labels(mask, 8)
-    ring = dilated(found, 8.0, executor)
+    ring = dilated(choice_of("numba")(), found, np.arange(found.labels.size), found.runs, 8.0)
     for i, label in enumerate(found.labels):
         mine = pixels(ring, i, mask.shape)
         # scikit-image breaks ties between two cells in no stated order

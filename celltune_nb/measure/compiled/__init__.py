@@ -3,6 +3,10 @@
 Kernels take a range of work and are called from a few threads.  numba's own ``parallel=True``
 is not used: it doubles the compile time, and its fallback threading layer aborts the process
 when two threads (a training job and a viewer) enter it at once.
+
+What compiles slowly is not arithmetic but array allocation, slice assignment and every Python
+wrapper, so memory comes in from outside and what only kernels call has no wrapper: that is worth
+nearly half of the time (``python -m benchmarks features`` prints it).
 """
 
 from __future__ import annotations
@@ -13,14 +17,12 @@ from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["is_compiled", "kernel"]
+__all__ = ["REORDER", "is_cached", "is_compiled", "kernel", "part"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Sums may be reordered for SIMD; NaN and infinity keep their meaning.
 REORDER = frozenset({"reassoc", "nsz", "contract"})
-# A minimum becomes one SIMD instruction only if NaN is ruled out.
-NO_NAN = frozenset({"nnan", "nsz"})
 
 
 def kernel(function: Function, fastmath: frozenset[str] = frozenset()) -> Function:
@@ -34,6 +36,22 @@ def kernel(function: Function, fastmath: frozenset[str] = frozenset()) -> Functi
     except RuntimeError:  # numba: "no locator available": neither the package nor a user folder is writable
         compiled = numba.njit(**options)(function)
     return compiled
+
+
+def part(function: Function, fastmath: frozenset[str] = frozenset()) -> Function:
+    """Compile `function` into the kernels of its own module that call it; nothing else can call it.
+
+    The machine code of a kernel holds it, so it is neither cached nor wrapped on its own.
+    """
+    options: dict[str, Any] = {"nogil": True, "fastmath": set(fastmath) if fastmath else False}
+    options |= {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(**options)(function)
+
+
+def is_cached(function: Callable[..., Any]) -> bool:
+    """Whether the machine code of a kernel is kept on disk once there is any."""
+    dispatcher: Any = function
+    return dispatcher.stats.cache_path is not None
 
 
 def is_compiled(function: Callable[..., Any]) -> bool:
