@@ -80,13 +80,13 @@ class FeatureSource:
         columns = self.columns
         return schema_hash([self.names[i] for i in columns], [self.units[i] for i in columns])
 
-    def rows(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    def rows(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """The used features of some items.
 
         Parameters
         ----------
-        positions : ndarray of int64, shape (n,)
-            Row positions.
+        positions : ndarray of int64, shape (n,), or slice
+            Row positions; a slice of the whole matrix is not copied.
 
         Returns
         -------
@@ -101,7 +101,7 @@ class FeatureSource:
         """The used features of everything, block by block, in order."""
         for start in range(0, len(self.ids), size):
             part = slice(start, min(start + size, len(self.ids)))
-            yield part, self.rows(np.arange(part.start, part.stop))
+            yield part, self.rows(part)
 
     def column(self, name: str) -> NDArray[np.float32]:
         """One feature of all items."""

@@ -124,8 +124,8 @@ class Fitting:
         """Choose the rounds of one model, then refit it on all labels; None when Stop came first."""
         if self.wish == "cancel":
             raise Cancelled
-        if self.stopped:
-            return None
+        if self.stopped and index:
+            return None  # but a Stop before anything leaves one round of the first: there is something to keep
         model, begun, notes = self.models[index], perf_counter(), list[str]()
         params = dict(model.params)
         if self.valid is None:

@@ -46,7 +46,10 @@ class ItemsChanged:
 
 @dataclass(frozen=True)
 class PopulationsChanged:
-    """Population sets were added or replaced."""
+    """Population sets were added or replaced.
+
+    With ``preview_changed``: the set of which the cells on the screen are known already; none once all are.
+    """
 
     names: tuple[str, ...]
 

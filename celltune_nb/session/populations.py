@@ -37,6 +37,8 @@ class Populations(Mapping[str, PopulationSet]):
         self._sets: dict[tuple[str, str], PopulationSet] = {}
         #: level → revision of the journal, and the labels as they were then
         self._labels: dict[str, tuple[int, PopulationSet]] = {}
+        #: What a training that is still predicting says of the items on the screen.
+        self.coming: PopulationSet | None = None
 
     def __getitem__(self, name: str) -> PopulationSet:
         level, bare = self._split(name)
@@ -93,6 +95,21 @@ class Populations(Mapping[str, PopulationSet]):
                 )
                 self._labels[level] = known
             return known[1]
+
+    def on_screen(self, name: str) -> PopulationSet:
+        """As ``self[name]``, with what a training that is still predicting says of the items on the screen.
+
+        For pictures alone: a mixture of two trainings is no result to count, compare or export.
+        """
+        found, coming = self[name], self.coming
+        if coming is None or (coming.level, coming.name) != (found.level, found.name) or not len(found):
+            return found
+        places = np.minimum(np.searchsorted(found.ids, coming.ids), len(found) - 1)
+        known = found.ids[places] == coming.ids
+        codes = found.codes.copy()
+        codes[places[known]] = coming.codes[known]
+        by_code = {c.code: c for c in (*found.categories, *coming.categories)}
+        return PopulationSet(found.name, found.level, found.ids, codes, tuple(by_code.values()))
 
     def put(self, sets: list[PopulationSet], *, instead: Collection[str] = ()) -> None:
         """Add or replace sets, and drop those of the same level named *instead* (the session tells its listeners)."""

@@ -1,7 +1,7 @@
 """The session: what a person does to a project, as verbs.
 
 The verbs are short; the work behind each lies in the module of the same floor that its name says
-(``adding``, ``importing``, ``measuring``, ``sampling``, ``training``, ``evaluating``, ``exporting``, ``describing``).
+(``adding``, ``importing``, ``measuring``, ``sampling``, ``training``, ``predicting``, ``evaluating``, ``exporting``, ``describing``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..data.journal import Journal
 from ..data.labels import LabelBook
 from ..data.populations import PopulationSet
 from ..errors import CellTuneError, FormatError, InputError, LabelError, NotReadyError, TrainingError
-from . import describing, evaluating, exporting, importing, measuring, sampling, training
+from . import describing, evaluating, exporting, importing, measuring, predicting, sampling, training
 from .access import Access
 from .adding import Adding
 from .checks import rectangle as as_rectangle
@@ -94,6 +94,7 @@ class Session:
     categories_changed = Signal(CategoriesChanged)
     items_changed = Signal(ItemsChanged)
     populations_changed = Signal(PopulationsChanged)
+    preview_changed = Signal(PopulationsChanged)
     selection_changed = Signal(SelectionChanged)
     run_changed = Signal(Run)
     run_progressed = Signal(Run)
@@ -745,7 +746,7 @@ class Session:
             At the temperature that the run's audit asks for, so that .8 is right in 80 of 100; needs an
             evaluation that speaks from an audit.
         """
-        return training.predict(self, ids, run, level or self._level, calibrated)
+        return predicting.predict(self, ids, run, level or self._level, calibrated)
 
     def evaluate(
         self, run: Run | None = None, *, level: str | None = None,

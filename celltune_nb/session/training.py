@@ -16,21 +16,19 @@ from ..data.predictions import predicted, round_diff
 from ..errors import InputError, NotReadyError, TrainingError
 from . import runs as run_files
 from .checks import whole_number
-from .evaluations import calibrate
 from .exporting import label_table
 from .files import file_stem, write_atomically
 from .jobs import Job
 from .populations import remove_population, save_population
+from .predicting import predict_all, shown_first
 from .runs import Run
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ..learn.models import ModelSpec
     from ..learn.training import Problem, Step, TrainingData
     from .session import Session
 
-__all__ = ["Snapshot", "models", "predict", "problems", "snapshot", "start"]
+__all__ = ["Snapshot", "models", "problems", "snapshot", "start"]
 
 #: What part of a run each stage is, for the progress bar.
 _FIT, _PREDICT = 0.85, 0.13
@@ -189,6 +187,8 @@ def _train(
     _back_up_labels(session, run.level)
     job.report(0.0, "loading the learning libraries")
 
+    doing: dict[int, str] = {}
+
     def on_step(step: Step) -> None:
         for metric, values in (
             ("log_loss", step.values),
@@ -205,39 +205,38 @@ def _train(
                         "value": float(value),
                     }
                 )
-        doing = "round" if step.phase == "choose" else "refit on all labels, round"
-        job.report(_FIT * step.fraction, f"{step.model}: {doing} {step.step}", step.remaining_s)
+        if step.phase == "refit" and step.step == step.total_steps:
+            words = "done"
+        else:
+            words = f"{'round' if step.phase == 'choose' else 'refit on all labels, round'} {step.step}"
+        doing[step.model_index] = f"{step.model}: {words}"
+        # Models side by side stand side by side: the line does not change its subject ten times a second.
+        text = " · ".join(doing[i] for i in sorted(doing))
+        job.report(_FIT * step.fraction, text, step.remaining_s)
 
     result = fit_models(now.data(), specs, seed=run.seed, on_step=on_step, stop=lambda: job.wish, **options)
-    probabilities = [
-        _predict_all(handle, now.features, job, i, len(result.handles))
-        for i, handle in enumerate(result.handles)
-    ]
-    job.check()
-    job.report(_FIT + _PREDICT, "saving")
-    run.models = result.handles
-    run.metrics = result.metrics
-    run.rows = list(result.history)
-    run.notes = list(result.notes)
-    run.about = _about(session, now, result, specs, excluded, options)
-    _commit(session, run, now, probabilities, job)
 
-
-def _predict_all(handle: Any, source: FeatureSource, job: Job, index: int, count: int) -> NDArray[np.float32]:
-    columns = source.columns
-    out = np.empty((len(source), len(handle.categories)), np.float32)
-    done = 0
-    for part, rows in source.blocks():
+    def progress(done: float, text: str) -> None:
         job.check()
-        out[part] = handle.predict_proba(rows)
-        out[part][np.isnan(rows).all(axis=1)] = np.nan
-        done += len(rows)
-        job.report(
-            _FIT + _PREDICT * (index + done / len(source)) / count,
-            f"{handle.name}: predicting {len(source):,} items",
-        )
-    assert len(columns) == len(handle.feature_names)
-    return out
+        job.report(_FIT + _PREDICT * done, text)
+
+    progress(0.0, "predicting")
+    with shown_first(session, run.level, result.handles, now.features, _today(session, now, run.level)):
+        probabilities = predict_all(result.handles, now.features, progress)
+        progress(1.0, "saving")
+        run.models = result.handles
+        run.metrics = result.metrics
+        run.rows = list(result.history)
+        run.notes = list(result.notes)
+        run.about = _about(session, now, result, specs, excluded, options)
+        _commit(session, run, now, probabilities, job)
+
+
+def _today(session: Session, now: Snapshot, level: str) -> list[Category]:
+    """The categories that were learned, with the names and colours they have now; a deleted one as it was."""
+    with session.lock:
+        current = session.book.level(level).categories.by_code
+    return [current.get(c.code, c) for c in now.classes]
 
 
 def _commit(
@@ -246,10 +245,8 @@ def _commit(
     """Write everything, then let it take effect in one step."""
     with session.lock:
         unknown = session.book.level(run.level).categories[UNKNOWN]
-        # A category renamed or recoloured meanwhile keeps its code; a deleted one is still shown as it was.
-        current = session.book.level(run.level).categories.by_code
-        classes = [current.get(c.code, c) for c in now.classes]
         table = session.table
+    classes = _today(session, now, run.level)
     sets = predicted(probabilities, classes, table.ids[: len(now.features)], run.level, unknown)
     key = next((k for k in (f"{run.level}/Pred_AVG", "Pred_AVG") if k in session.populations), None)
     if key is not None and session.populations[key].level == run.level:
@@ -320,23 +317,3 @@ def models(session: Session, level: str) -> list[Any]:
         return run_files.load_models(session.finished_run(level))
     except NotReadyError:
         return []
-
-
-def predict(session: Session, ids: Any, run: Run | None, level: str, calibrated: bool) -> pd.DataFrame:
-    """See :meth:`celltune_nb.Session.predict`."""
-    import pandas as pd
-
-    run = run or session.finished_run(level)
-    handles = run_files.load_models(run)
-    source = session.active_features()
-    if handles and handles[0].schema_hash != source.schema_hash:
-        raise NotReadyError("The features have changed since that training. Train again: session.train().")
-    positions = np.arange(len(source)) if ids is None else session.positions(ids)
-    if len(positions) and positions.max() >= len(source):
-        raise NotReadyError("Some of these items are not measured yet. Measure first: session.measure().")
-    rows = source.rows(positions)
-    mean = np.asarray(np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32))
-    mean = calibrate(run, mean) if calibrated else mean
-    return pd.DataFrame(
-        mean, index=pd.Index(session.table.ids[positions], name="item"), columns=list(handles[0].categories)
-    )

@@ -143,6 +143,15 @@ def test_stop_side_by_side_keeps_what_had_begun():
         assert steps == sorted(steps)
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_stop_before_anything_keeps_a_first_round(data, n_jobs):
+    result = fit_models(data, ["xgboost", "catboost"], stop=lambda: "stop", n_jobs=n_jobs)
+    assert result.stopped
+    assert result.handles[0].name == "xgboost"
+    assert result.rounds["xgboost"] >= 1
+    assert result.handles[0].predict_proba(data.X).shape == (300, 5)
+
+
 def test_cancel_side_by_side_ends_both():
     data = training_data(600)
     before = threading.active_count()

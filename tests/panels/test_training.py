@@ -89,7 +89,7 @@ def test_curves_move_while_the_training_runs(session):
     session.run_progressed.connect(lambda _run: seen.append(len(panel._curves._lines[0][0].x)))
     panel.models = ["xgboost"]
     # every report is told, as if the rounds were slow
-    from celltune_nb.session import jobs
+    from celltune_nb.session import job as jobs
 
     before, jobs.PROGRESS_EVERY = jobs.PROGRESS_EVERY, 0.0
     try:

@@ -9,6 +9,7 @@ import pytest
 from celltune_nb.errors import InputError, TrainingError
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
+from celltune_nb.session.predicting import on_screen
 from tests.session.conftest import label_some
 
 
@@ -166,3 +167,74 @@ def test_a_training_with_one_model_leaves_no_answer_of_the_second(session: Sessi
     session.close()
     with Session.open(folder) as again:
         assert "Pred_MDL2" not in again.populations
+
+
+def test_the_cells_on_the_screen_are_answered_before_all_others(session: Session) -> None:
+    label_some(session)
+    session.train(wait=True)
+    session.set_view(color_by="Pred_AVG", image="field 1")
+    before = session.populations["Pred_AVG"]
+    former = [before]
+    wrong = session.items.index[session.items["truth"] == "A"]
+    session.label(wrong[:30], "B", source="correction")
+    seen = []
+
+    def look(event: object) -> None:
+        coming, now = session.populations.coming, session.populations["Pred_AVG"]
+        shown = session.populations.on_screen("Pred_AVG")
+        if coming is not None:
+            assert now is former[-1]  # nothing counts, compares or exports a mixture
+            assert set(session.items.loc[coming.ids, "image"]) == {"field 1"}
+            assert len(coming) == 100
+            there = np.isin(shown.ids, coming.ids)
+            np.testing.assert_array_equal(shown.codes[there], coming.codes)
+            np.testing.assert_array_equal(shown.codes[~there], now.codes[~there])
+            seen.append(coming)
+        else:
+            np.testing.assert_array_equal(shown.codes, now.codes)
+            seen.append(None)
+
+    session.preview_changed.connect(look)
+    session.train(wait=True)
+    after = session.populations["Pred_AVG"]
+    coming, end = seen
+    assert end is None
+    np.testing.assert_array_equal(coming.codes, after.codes[np.isin(after.ids, coming.ids)])
+    assert (coming.codes != before.codes[np.isin(before.ids, coming.ids)]).any()
+
+    former.append(after)
+    # cancelled in between, everything is as it was
+    session.label(wrong[30:60], "B", source="correction")
+    session.preview_changed.connect(lambda event: event.names and session.run.cancel())
+    assert session.train().state == "cancelled"
+    assert session.populations["Pred_AVG"] is after
+    assert session.populations.coming is None
+    np.testing.assert_array_equal(session.populations.on_screen("Pred_AVG").codes, after.codes)
+    # answers are kept out of sight while an audit is labelled blind, and there are none for plain labels
+    seen.clear()
+    session.set_view(blind=True)
+    session.train(wait=True)
+    session.set_view(blind=False, color_by="labels")
+    session.train(wait=True)
+    assert seen == []
+
+
+def test_of_many_cells_those_nearest_to_the_middle_come_first(session: Session) -> None:
+    session.set_view(image="field 2", center=(0.0, 0.0))
+    places = on_screen(session, 9)
+    assert len(places) == 9
+    assert places.tolist() == sorted(places)
+    assert (session.items["image"].to_numpy()[places] == "field 2").all()
+    assert session.table.y[places].max() < 60
+    assert session.table.x[places].max() < 60
+    assert len(on_screen(session)) == 100
+
+
+def test_the_line_of_progress_names_the_models_side_by_side(session: Session) -> None:
+    label_some(session)
+    said = []
+    session.run_progressed.connect(lambda run: said.append(run.progress.text))
+    session.train(wait=True, n_jobs=2)
+    fits = [text for text in said if "round" in text]
+    assert all(text.startswith(("xgboost: ", "catboost: ")) for text in fits)
+    assert any("xgboost: " in text and " · catboost: " in text for text in fits)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from celltune_nb.render import Camera
     from celltune_nb.session import Session
 
-__all__ = ["after", "bar", "cells", "help_card", "line", "outside", "zoom"]
+__all__ = ["FIRST", "after", "bar", "cells", "help_card", "line", "outside", "zoom"]
+
+FIRST = "The cells here show the new answers already; those of all others are being computed."
+"""Said while a training has answered for the cells on the screen only."""
 
 _ZOOM = (
     ("−", "ct-sign", "zoom_out", "Zoom out (−)"),

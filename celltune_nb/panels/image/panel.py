@@ -20,7 +20,7 @@ from celltune_nb.render import Camera
 if TYPE_CHECKING:
     from celltune_nb.data.images import Image
     from celltune_nb.session import Session
-    from celltune_nb.session.events import ViewChanged
+    from celltune_nb.session.events import PopulationsChanged, ViewChanged
 
 __all__ = ["ImagePanel"]
 
@@ -115,6 +115,7 @@ class ImagePanel(Panel):
         self.listen(session.selection_changed, self._selected)
         self.listen(session.labels_changed, self._recolored)
         self.listen(session.populations_changed, self._recolored)
+        self.listen(session.preview_changed, self._previewed)
         self.listen(session.categories_changed, self._recolored)
         self.listen(session.items_changed, self._reload)
         self.listen(session.pyramids.arrived, self._arrived)
@@ -358,6 +359,15 @@ class ImagePanel(Panel):
         # Whoever pressed the key looks at the cell: counts and buttons come after it.
         self.viewport.refresh(first=True)
         self._show_line()
+
+    def _previewed(self, event: PopulationsChanged) -> None:
+        """A training has answered for the cells on the screen, or for all."""
+        self.scene.recolor()
+        self.viewport.refresh(first=True)
+        if event.names:
+            self.say(controls.FIRST)
+        elif self.message == controls.FIRST:
+            self.say("")
 
     # ------------------------------------------------------------------ what is shown
 

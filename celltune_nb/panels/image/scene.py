@@ -34,7 +34,7 @@ FAINT, FULL = 5.0, 14.0
 #: Opacity of a neutral outline drawn in full.
 NEUTRAL_OPACITY = 0.75
 #: How long a frame waits for pixels that are not decoded yet, of the image and of the mask (s); the next one goes on.
-WAIT, WAIT_MASK = 0.05, 0.02
+WAIT, WAIT_MASK = 0.035, 0.015
 #: Frames in a row that may lack pixels; then one waits for all of them, should they not fit into memory together.
 TURNS = 200
 #: Radius of the disc that stands for a cell without a mask: image pixels, and CSS pixels at least.
@@ -275,7 +275,7 @@ class Scene:
         codes = np.zeros(rows.stop - rows.start + 1, np.int16)
         palette: list[str | None] = [None]
         if name is not None:
-            population = session.populations[name]
+            population = session.populations.on_screen(name)
             # A population set made before items were added is shorter than the table.
             some = population.codes[rows.start : min(rows.stop, len(population))]
             codes[1 : 1 + len(some)] = some
