@@ -152,6 +152,31 @@ def test_blind_labelling_shows_labels_and_no_predictions(session):
     assert scene.render(camera)[28, 28, 1] < 40
 
 
+def test_what_a_training_says_of_the_screen_is_shown_before_the_rest_and_named_so(session, panel):
+    from celltune_nb.data.populations import PopulationSet
+    from celltune_nb.session.events import PopulationsChanged
+
+    ids, known = session.table.ids, tuple(session.categories)
+    red, green = (np.full(len(ids), session.categories[name].code, np.int16) for name in ("Red", "Green"))
+    session.populations.put([PopulationSet("Pred_AVG", "main", ids, red, known)])
+    session.set_view(color_by="Pred_AVG", opacity=1.0, style="fill")
+    camera = Camera.fit((SIDE, SIDE), 480, 480)
+
+    def shown():
+        return panel.scene.render(camera)[24:36, 24:36].reshape(-1, 3).mean(0)
+
+    assert shown()[0] > 150
+    session.populations.coming = PopulationSet("Pred_AVG", "main", ids[:100], green[:100], known)
+    session.emit(session.preview_changed, PopulationsChanged(("Pred_AVG",)))
+    assert shown()[1] > 150
+    assert "are being computed" in panel.message
+    assert session.populations["Pred_AVG"].counts()["Red"] == len(ids)
+    session.populations.coming = None
+    session.emit(session.preview_changed, PopulationsChanged(()))
+    assert shown()[0] > 150
+    assert panel.message == ""
+
+
 def test_cells_without_a_mask_are_discs(tmp_path):
     import pandas as pd
 
