@@ -41,7 +41,7 @@ def warm_up() -> None:
     mask[2:5, 2:5] = 1
     table = color_table(np.array([0, 1]), ["#aaaaaa", "#ff0000"])
     # A whole plane and a part of one have different memory layouts, hence different code.
-    for view in (Camera(127.5, 127.5, 0.5, 128, 128), Camera(60.5, 60.5, 2.0, 8, 8)):
+    for view in (Camera(127.5, 127.5, 0.4, 102, 102), Camera(60.5, 60.5, 2.0, 8, 8)):
         for kind in (np.uint16, np.float32):
             image = np.zeros((1, 256, 256), kind)
             for pyramid in (None, Pyramid(image)):

@@ -24,8 +24,8 @@ __all__ = ["Pyramid", "Reduced", "Store"]
 LAST = 9
 #: Source pixels along a side of a block, about; always a multiple of 2 ** LAST.
 BLOCK = 1024
-#: Of the budget, what one level of one channel may take in memory, or on disk where the source is quick to read.
-SHARE = 1 / 8
+#: Of the budget, what one level of one channel may take; finer ones are left out.
+SHARE = 1 / 4
 #: A file's own reduced copies are enough when the coarsest is not larger than this, pixels.
 COARSE = 2048
 #: Missing blocks of a mapped array that a frame makes itself; with more, it reads the array with a stride.
@@ -38,13 +38,10 @@ class Store(Protocol):
     """Where the levels of a channel are kept between sessions."""
 
     def load(self, channel: int, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:
-        """Complete levels, flat, or None when there are none that are true."""
+        """Complete levels, one after the other, or None when there are none that are true."""
 
-    def create(self, channel: int, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any] | None:
-        """Room for them, writable, or None when they have to stay in memory."""
-
-    def finish(self, channel: int) -> None:
-        """What was created is complete now."""
+    def save(self, channel: int, levels: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
+        """Keep complete levels; gives them back as they are kept, or None when they have to stay in memory."""
 
 
 class Reduced:
@@ -69,6 +66,8 @@ class Reduced:
         Elements of all levels.
     held : int
         Bytes of them in memory; 0 when they are on disk.
+    flat : ndarray
+        All of them, one after the other.
     levels : dict
         Level to array; valid where :attr:`filled`.
     filled : ndarray of bool
@@ -101,20 +100,24 @@ class Reduced:
         pixel = 3 if self.rgb else self.dtype.itemsize
         self._stored = [n for n, size in self._sizes.items() if n and math.prod(size) * pixel <= room]
         self.size = sum(math.prod(self._sizes[n]) for n in self._stored) * (3 if self.rgb else 1)
+        self.flat = np.zeros(0, self.dtype)
         self.levels: dict[int, npt.NDArray[Any]] = {}
         self.held = 0
 
-    def lay(self, flat: npt.NDArray[Any] | None = None, *, complete: bool = False) -> None:
-        """Put the levels into a flat array of :attr:`size` elements, or into memory."""
+    def lay(self, flat: npt.NDArray[Any] | None) -> None:
+        """Take complete levels out of a flat array of :attr:`size` elements, or make room for them in memory."""
+        self.held = 0
+        complete = flat is not None
         if flat is None:
             flat = np.zeros(self.size, self.dtype)
             self.held = flat.nbytes
-        at = 0
+        levels, at = {}, 0
         for level in self._stored:
             shape = (*self._sizes[level], 3) if self.rgb else self._sizes[level]
             count = math.prod(shape)
-            self.levels[self.offset + level] = flat[at : at + count].reshape(shape)
+            levels[self.offset + level] = flat[at : at + count].reshape(shape)
             at += count
+        self.flat, self.levels = flat, levels
         if complete:
             self.filled[:] = True
 
@@ -227,19 +230,8 @@ class Pyramid:
             return found
 
     def _begin(self, base: Any, channel: int, offset: int) -> Reduced:
-        room = self._max_bytes * SHARE
-        if self._store is not None:
-            on_disk = math.inf if isinstance(base, Chunked) else room
-            found = Reduced(base, channel, labels=self._labels, offset=offset, room=on_disk)
-            flat = self._store.load(channel, found.size, found.dtype)
-            complete = flat is not None
-            if flat is None:
-                flat = self._store.create(channel, found.size, found.dtype)
-            if flat is not None:
-                found.lay(flat, complete=complete)
-                return found
-        found = Reduced(base, channel, labels=self._labels, offset=offset, room=room)
-        found.lay()
+        found = Reduced(base, channel, labels=self._labels, offset=offset, room=self._max_bytes * SHARE)
+        found.lay(None if self._store is None else self._store.load(channel, found.size, found.dtype))
         return found
 
     def build(self, channel: int, step: Callable[[float], object]) -> None:
@@ -256,8 +248,11 @@ class Pyramid:
         for i, j in reduced.missing():
             reduced.make(i, j)
             step(reduced.filled.mean())
-        if self._store is not None:
-            self._store.finish(channel)
+        if self._store is not None and reduced.held:
+            # Frames fill memory, never the file: a page of a file that is being written to disk stops who touches it.
+            kept = self._store.save(channel, reduced.flat)
+            if kept is not None:
+                reduced.lay(kept)
 
     # ------------------------------------------------------------------ for a frame
 

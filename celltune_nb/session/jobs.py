@@ -10,6 +10,7 @@ The work itself imports what it needs with ordinary ``import`` before it touches
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,6 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..errors import CellTuneError
-from ..learn.machine import cpu_count
 from .job import Job, Progress
 
 __all__ = ["Job", "Jobs", "LatestWins", "Progress", "Repeat"]
@@ -120,7 +120,7 @@ class Jobs:
     def map(self, function: Callable[[Any], Any], things: Iterable[Any]) -> Iterable[Any]:
         """``map``, on two threads where there are two processors: for work that lets go of the interpreter."""
         with self._lock:
-            if self._pool is None and not self.inline and not self._closed and cpu_count() > 1:
+            if self._pool is None and not self.inline and not self._closed and (os.cpu_count() or 1) > 1:
                 self._pool = ThreadPoolExecutor(2, thread_name_prefix="celltune-decode")
             pool = self._pool
         if pool is None:

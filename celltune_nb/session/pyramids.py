@@ -23,7 +23,7 @@ from psygnal import Signal
 
 from ..errors import Cancelled, CellTuneError
 from ..formats.images import fingerprint
-from .files import read_json, write_json
+from .files import read_json, write_atomically, write_json
 from .sources import unchanged
 
 if TYPE_CHECKING:
@@ -126,7 +126,6 @@ class _Store:
         self._session = session
         self._image = image
         self._mask = mask
-        self._made: dict[int, tuple[Path, NDArray[Any]]] = {}
 
     def _name(self, channel: int) -> str:
         return f"{self._image.key}-{'mask' if self._mask else channel}"
@@ -151,35 +150,25 @@ class _Store:
             return None  # not there, or damaged: made again
         return levels if levels.shape == (size,) and levels.dtype == dtype else None
 
-    def create(self, channel: int, size: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
-        """Room in the project folder, when it may be written and the levels are worth it."""
-        needed = size * dtype.itemsize
-        if needed < LEAST or not self._image.key or self._session.read_only:
+    def save(self, channel: int, levels: NDArray[Any]) -> NDArray[Any] | None:
+        """Write complete levels into the project folder, when it may be written and they are worth it."""
+        if levels.nbytes < LEAST or not self._image.key or self._session.read_only:
             return None
         project = self._session.project
         try:
             path = project.path(FOLDER, f"{self._name(channel)}-{uuid4().hex[:8]}.npy")
             path.parent.mkdir(exist_ok=True)
-            for old in path.parent.glob(f"{self._name(channel)}-*.npy"):
-                old.unlink()  # of a session that ended before they were complete, or of other pixels
-            if shutil.disk_usage(path.parent).free < 2 * needed:
+            if shutil.disk_usage(path.parent).free < 2 * levels.nbytes:
                 return None
-            levels = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(size,))
+            former = list(path.parent.glob(f"{self._name(channel)}-*.npy"))
+            write_atomically(path, lambda stream: np.save(stream, levels))
+            about = {"version": VERSION, "file": path.name, "origin": self._origin()}
+            write_json(path.parent / f"{self._name(channel)}.json", about)  # from now on they are found
+            for old in former:
+                old.unlink(missing_ok=True)
+            return project.read_array(f"{FOLDER}/{path.name}")
         except (CellTuneError, OSError):
             return None  # a full or strange disk: they stay in memory
-        self._made[channel] = (path, levels)
-        return levels
-
-    def finish(self, channel: int) -> None:
-        """The levels are complete: from now on they are found."""
-        made = self._made.pop(channel, None)
-        if made is None or self._session.read_only:
-            return
-        path, levels = made
-        levels.flush()  # type: ignore[attr-defined]
-        with suppress(CellTuneError, OSError):
-            about = {"version": VERSION, "file": path.name, "origin": self._origin()}
-            write_json(path.parent / f"{self._name(channel)}.json", about)
 
 
 def cache_bytes() -> int:
