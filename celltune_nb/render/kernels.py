@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 else:
     njit = numba.njit(cache=True, nogil=True)
 
-__all__ = ["blend", "gather", "gather_rgb", "halve", "halve_rgb", "halve_whole", "paint", "trace"]
+__all__ = ["blend", "gather", "gather_rgb", "halve", "halve_rgb", "halve_whole", "trace"]
 
 
 @njit
@@ -133,88 +133,6 @@ def halve_rgb(image, out):  # type: ignore[no-untyped-def]
             for k in range(3):
                 total = np.int32(image[a, c, k]) + image[a, d, k] + image[b, c, k] + image[b, d, k]
                 out[i, j, k] = np.uint8((total + 2) // 4)
-
-
-@njit
-def _edges(labels, i, reach, mark, out):  # type: ignore[no-untyped-def]
-    """Set out[j] |= mark where another label lies ``reach`` pixels up, down, left or right of (i, j).
-
-    The frame's rim is no edge.
-    """
-    height, width = labels.shape
-    row = labels[i]
-    above = labels[max(i - reach, 0)] if i >= reach else row
-    below = labels[min(i + reach, height - 1)] if i + reach < height else row
-    # Branchless loops over a row: this form is what the compiler vectorises.
-    for j in range(width):
-        out[j] |= mark * np.uint8((above[j] != row[j]) | (below[j] != row[j]))
-    for j in range(reach, width):
-        differs = mark * np.uint8(row[j - reach] != row[j])
-        out[j] |= differs
-        out[j - reach] |= differs
-
-
-@njit
-def _mix(rgb, i, j, r, g, b, weight):  # type: ignore[no-untyped-def]
-    """Lay a colour over a pixel; weight 0..256."""
-    rest = np.int32(256) - weight
-    rgb[i, j, 0] = np.uint8((rgb[i, j, 0] * rest + r * weight) >> 8)
-    rgb[i, j, 1] = np.uint8((rgb[i, j, 1] * rest + g * weight) >> 8)
-    rgb[i, j, 2] = np.uint8((rgb[i, j, 2] * rest + b * weight) >> 8)
-
-
-@njit
-def paint(rgb, labels, table, opacity, fill, border):  # type: ignore[no-untyped-def]
-    """Colour labels over ``rgb`` in place.
-
-    ``table`` (n,) uint32 is 0xAABBGGRR by label; opacity 0..256 for the fill; ``border`` is the width
-    in device pixels (0 = none).  A border lies inside its item.  To be read on any picture, a dark colour
-    on a dark picture is made lighter, and where line and picture are equally bright the picture just
-    inside the line is darkened.
-    """
-    height, width = labels.shape
-    n = table.shape[0]
-    edges = np.zeros(width, np.uint8)
-    for i in range(height):
-        if border > 0:
-            edges[:] = 0
-            _edges(labels, i, 2 * border, np.uint8(1), edges)
-            _edges(labels, i, border, np.uint8(2), edges)
-        last = np.uint32(0)
-        code = np.uint32(0)
-        for j in range(width):
-            label = labels[i, j]
-            if label == 0:
-                continue
-            if label != last:
-                last = label
-                code = table[label] if label < n else np.uint32(0)
-            alpha = np.int32(code >> np.uint32(24))
-            if alpha == 0:
-                continue
-            alpha += alpha >> 7
-            r = np.int32(code & np.uint32(255))
-            g = np.int32((code >> np.uint32(8)) & np.uint32(255))
-            b = np.int32((code >> np.uint32(16)) & np.uint32(255))
-            if edges[j]:
-                under = (77 * rgb[i, j, 0] + 150 * rgb[i, j, 1] + 29 * rgb[i, j, 2]) >> 8
-                over = (77 * r + 150 * g + 29 * b) >> 8
-                least = max(80, under + 32)
-                push = 0
-                if under < 80 and over < least:
-                    push = (256 * (least - over)) // (255 - over)
-                    over = least
-                if edges[j] > 1:
-                    r += ((255 - r) * push) >> 8
-                    g += ((255 - g) * push) >> 8
-                    b += ((255 - b) * push) >> 8
-                    _mix(rgb, i, j, r, g, b, alpha)
-                    continue
-                lack = 90 - abs(over - under)
-                if lack > 0:
-                    _mix(rgb, i, j, 0, 0, 0, (lack * 154 // 90 * alpha) >> 8)
-            if fill:
-                _mix(rgb, i, j, r, g, b, (opacity * alpha) >> 8)
 
 
 @njit

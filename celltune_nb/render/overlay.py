@@ -84,7 +84,7 @@ def overlay(
     InputError
         Another style.
     """
-    from celltune_nb.render import kernels
+    from celltune_nb.render.painting import paint
 
     if style not in ("fill", "border", "both"):
         raise InputError(f"Style {style!r} does not exist. Choose 'fill', 'border' or 'both'.")
@@ -93,7 +93,7 @@ def overlay(
     table = np.ascontiguousarray(table, np.uint32)
     border = 0 if style == "fill" else max(1, round(dpr))
     strength = round(256 * min(1.0, max(0.0, opacity)))
-    kernels.paint(rgb, labels, table, strength, style != "border", border)
+    paint(rgb, labels, table, strength, style != "border", border)
     return rgb
 
 

@@ -69,6 +69,54 @@ def test_hidden_and_unknown_labels_are_not_drawn(labels):
     assert (frame[8, 18] == 255).all()
 
 
+def painted_one_by_one(rgb, labels, table, opacity, fill, border):
+    """The rules of an overlay, pixel by pixel."""
+    height, width = labels.shape
+    out = rgb.astype(int)
+
+    def differs(i, j, reach):
+        around = [(i - reach, j), (i + reach, j), (i, j - reach), (i, j + reach)]
+        return any(0 <= y < height and 0 <= x < width and labels[y, x] != labels[i, j] for y, x in around)
+
+    for i, j in np.ndindex(height, width):
+        label = labels[i, j]
+        code = int(table[label]) if 0 < label < len(table) else 0
+        ink = np.array([code & 255, code >> 8 & 255, code >> 16 & 255])
+        alpha = (code >> 24) + (code >> 31)
+        weight = opacity * alpha >> 8 if fill else 0
+        line, beside = (bool(border and differs(i, j, reach)) for reach in (border, 2 * border))
+        if line or beside:
+            grey = np.array([77, 150, 29])
+            under, over = int(grey @ out[i, j]) >> 8, int(grey @ ink) >> 8
+            least = max(80, under + 32)
+            if under < 80 and over < least:
+                if line:
+                    ink = ink + ((255 - ink) * (256 * (least - over) // (255 - over)) >> 8)
+                over = least
+            if line:
+                weight = alpha
+            else:
+                out[i, j] = out[i, j] * (256 - (max(0, 90 - abs(over - under)) * 154 // 90 * alpha >> 8)) >> 8
+        out[i, j] = (out[i, j] * (256 - weight) + ink * weight) >> 8
+    return out
+
+
+@pytest.mark.parametrize(("style", "dpr"), [("fill", 1), ("border", 1), ("both", 1), ("both", 2)])
+def test_every_pixel_follows_the_rules(style, dpr):
+    rng = np.random.default_rng(0)
+    for size in ((24, 37), (3, 2), (1, 40)):
+        labels = np.kron(rng.integers(0, 9, (size[0] // 4 + 1, size[1] // 5 + 1)), np.ones((4, 5), int))
+        labels = np.ascontiguousarray(labels[: size[0], : size[1]].astype(np.uint32))
+        table = rng.integers(0, 2**32, 8).astype(np.uint32)  # label 8 lies beyond it
+        table[2], table[3] = 0, 0xFF0000AA
+        for most in (40, 256):
+            rgb = rng.integers(0, most, (*size, 3)).astype(np.uint8)
+            expected = painted_one_by_one(
+                rgb, labels, table, 102, style != "border", 0 if style == "fill" else dpr
+            )
+            np.testing.assert_array_equal(overlay(rgb, labels, table, 0.4, style, dpr), expected)
+
+
 def test_bytes_and_packed_tables_are_the_same(labels):
     as_bytes = np.array([[0, 0, 0, 0], [255, 0, 0, 255], [0, 0, 255, 255]], np.uint8)
     assert np.array_equal(overlay(grey(50), labels, as_bytes), overlay(grey(50), labels, TABLE))
