@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..data.chunks import ChunkCache, Chunked
 from ..errors import FormatError
 from .images import ImageFile, checked_shape
 from .tiff import MICROMETRES
+from .zarr_chunks import chunk_reader
 
 __all__ = ["is_zarr", "metadata_files", "open_zarr"]
 
@@ -179,13 +181,30 @@ def _array(path: Path, folder: Path, cache: ChunkCache, axes: list[str] | None =
         chunks[i] = min(chunks[i], shape[i])
     whole = tuple(chunks)
 
+    straight = chunk_reader(folder, about, stored.fill_value)
+
     def load(index: tuple[int, ...]) -> NDArray[Any]:
         key: list[Any] = [0] * stored.ndim
         for i, place, size in zip(keep, index, whole, strict=True):
             key[i] = slice(place * size, (place + 1) * size)
         return np.asarray(stored[tuple(key)])
 
-    return Chunked(shape, whole, stored.dtype, load, cache, path.name)
+    def load_straight(index: tuple[int, ...]) -> NDArray[Any]:
+        assert straight is not None
+        spans = [range(1)] * stored.ndim
+        for i, place, size, n in zip(keep, index, whole, shape, strict=True):
+            chunk = stored.chunks[i]
+            spans[i] = range(place * size // chunk, -(-min((place + 1) * size, n) // chunk))
+        parts = [straight(at) for at in product(*spans)]
+        dropped = tuple(slice(None) if i in keep else 0 for i in range(stored.ndim))
+        if len(parts) == 1:
+            return parts[0][dropped]
+        nested = np.empty([len(span) for span in spans], object)
+        for at, part in zip(np.ndindex(nested.shape), parts, strict=True):
+            nested[at] = part
+        return np.asarray(np.block(nested.tolist()))[dropped]
+
+    return Chunked(shape, whole, stored.dtype, load_straight if straight else load, cache, path.name)
 
 
 def _kept_axes(path: Path, shape: tuple[int, ...], axes: list[str] | None) -> list[int]:

@@ -141,6 +141,48 @@ def test_zarr_arrays(tmp_path: Path, version: int, chunk: int) -> None:
         same(path, array)
 
 
+@pytest.mark.parametrize("codec", [None, "Zstd", "GZip", "Zlib", "Blosc", "LZ4", "BZ2"])
+def test_zarr_2_by_any_codec_order_and_byte_order(tmp_path: Path, codec: str | None) -> None:
+    import numcodecs
+
+    compressor = None if codec is None else getattr(numcodecs, codec)()
+    for name, dtype, order in (("a", ">u2", "C"), ("b", "<u2", "F"), ("c", ">f4", "F")):
+        options = {"chunks": (1, 90, 300), "zarr_format": 2, "compressors": compressor, "order": order}
+        array = zarr.create_array(
+            tmp_path / f"{name}.zarr", shape=IMAGE.shape, dtype=dtype, fill_value=7, **options
+        )
+        array[:, :200] = IMAGE[:, :200]
+        expected = IMAGE.astype(dtype).copy()
+        expected[:, 200:] = 7  # chunks that were never written
+        same(tmp_path / f"{name}.zarr", expected)
+
+
+@pytest.mark.parametrize("codec", [None, "ZstdCodec", "GzipCodec", "BloscCodec"])
+@pytest.mark.parametrize("endian", ["little", "big"])
+def test_zarr_3_by_any_codec(tmp_path: Path, codec: str | None, endian: str) -> None:
+    compressors = None if codec is None else [getattr(zarr.codecs, codec)()]
+    serializer = zarr.codecs.BytesCodec(endian=endian)
+    options = {"chunks": (1, 50, 60), "compressors": compressors, "serializer": serializer}
+    zarr.create_array(tmp_path / "a.zarr", data=IMAGE, **options)
+    same(tmp_path / "a.zarr", IMAGE)
+    # What has no chunk of its own file and codec goes through zarr.
+    checked = [*(compressors or []), zarr.codecs.Crc32cCodec()]
+    zarr.create_array(tmp_path / "b.zarr", data=IMAGE, **{**options, "compressors": checked})
+    same(tmp_path / "b.zarr", IMAGE)
+    turned = zarr.codecs.TransposeCodec(order=(0, 2, 1))
+    zarr.create_array(tmp_path / "c.zarr", data=IMAGE, filters=[turned], **options)
+    same(tmp_path / "c.zarr", IMAGE)
+
+
+def test_a_damaged_chunk_is_told_when_it_is_read(tmp_path: Path) -> None:
+    zarr.create_array(tmp_path / "a.zarr", data=IMAGE, chunks=(1, 300, 300))
+    (tmp_path / "a.zarr" / "c" / "1" / "0" / "0").write_bytes(b"nonsense")
+    refused(tmp_path / "a.zarr", "is damaged")
+    zarr.create_array(tmp_path / "b.zarr", data=IMAGE, chunks=(1, 300, 300), compressors=None)
+    (tmp_path / "b.zarr" / "c" / "1" / "0" / "0").write_bytes(bytes(90))
+    refused(tmp_path / "b.zarr", "is damaged")
+
+
 def test_sharded_and_blosc_zarr(tmp_path: Path) -> None:
     codec = zarr.codecs.BloscCodec(cname="lz4")
     zarr.create_array(
