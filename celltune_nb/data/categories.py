@@ -86,7 +86,9 @@ class CategorySet(Sequence[Category]):
         return iter(self._categories)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._by_name or name in self._categories
+        if isinstance(name, str):
+            return name in self._by_name
+        return isinstance(name, Category) and name in self._categories
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CategorySet) and self._categories == other._categories
@@ -107,6 +109,19 @@ class CategorySet(Sequence[Category]):
 
     def __repr__(self) -> str:
         return f"CategorySet({', '.join(self.names)})"
+
+    def named(self, name: str) -> Category:
+        """The category of a name.
+
+        Raises
+        ------
+        LabelError
+            When there is none.
+        """
+        if not isinstance(name, str):
+            raise LabelError(f"{name!r} is not a category's name. Categories: {', '.join(self.names)}.")
+        category: Category = self[name]
+        return category
 
     @property
     def names(self) -> list[str]:
@@ -133,7 +148,7 @@ class CategorySet(Sequence[Category]):
         category = Category(
             self._next_code,
             name,
-            self._valid_color(color) if color else self._free_color(),
+            self._free_color() if _is_blank(color) else self._valid_color(color),
             self._free_key() if key is None else self._valid_key(key),
         )
         return CategorySet((*self._categories, category), self._next_code + 1)
@@ -145,7 +160,8 @@ class CategorySet(Sequence[Category]):
 
     def recolor(self, name: str, color: str) -> CategorySet:
         """With another colour."""
-        return self._replacing(self[name], replace(self[name], color=self._valid_color(color)))
+        current = self.named(name)
+        return self._replacing(current, replace(current, color=self._valid_color(color)))
 
     def set_key(self, name: str, key: str | None) -> CategorySet:
         """With another key, ``"1"`` to ``"9"``, or None; a key that is taken moves here."""
@@ -168,9 +184,10 @@ class CategorySet(Sequence[Category]):
 
     def reorder(self, names: Sequence[str]) -> CategorySet:
         """In another order; *Unknown* stays first."""
-        wanted = [name for name in names if name != UNKNOWN]
-        if sorted(wanted) != sorted(self.names[1:]):
-            raise LabelError("The new order has to name every category once: " + ", ".join(self.names[1:]))
+        given = [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
+        wanted = [name for name in given if not (isinstance(name, str) and name == UNKNOWN)]
+        if not all(isinstance(name, str) for name in wanted) or sorted(wanted) != sorted(self.names[1:]):
+            raise LabelError(f"The new order has to name every category once: {', '.join(self.names[1:])}.")
         return CategorySet([self._by_name[UNKNOWN], *(self[name] for name in wanted)], self._next_code)
 
     # ------------------------------------------------------------------ on disk
@@ -194,11 +211,9 @@ class CategorySet(Sequence[Category]):
         return CategorySet([new if c.code == old.code else c for c in self], self._next_code)
 
     def _editable(self, name: str) -> Category:
-        if not isinstance(name, str):
-            raise LabelError(f"{name!r} is not a category's name. Categories: {', '.join(self.names)}.")
+        category = self.named(name)
         if name == UNKNOWN:
             raise LabelError(f"{UNKNOWN!r} is built in: it cannot be renamed, keyed, excluded or deleted.")
-        category: Category = self[name]
         return category
 
     def _new_name(self, name: str) -> str:
@@ -213,13 +228,14 @@ class CategorySet(Sequence[Category]):
         return name
 
     @staticmethod
-    def _valid_color(color: str) -> str:
-        if not isinstance(color, str) or not _HEX.fullmatch(color):
+    def _valid_color(color: object) -> str:
+        color = str(color)
+        if not _HEX.fullmatch(color):
             raise LabelError(f'{color!r} is not a colour. Write it as "#RRGGBB", for example "#E69F00".')
         return color.upper()
 
     def _valid_key(self, key: str | None, *, taken_is_error: bool = True) -> str | None:
-        if key is None or key == "":
+        if _is_blank(key):
             return None
         key = str(key)
         if key not in "123456789" or len(key) != 1:
@@ -237,3 +253,7 @@ class CategorySet(Sequence[Category]):
         taken = {c.color.upper() for c in self}
         free = [color for color in PALETTE if color not in taken]
         return free[0] if free else PALETTE[self._next_code % len(PALETTE)]
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value)

@@ -105,8 +105,8 @@ class FeatureSource:
 
     def column(self, name: str) -> NDArray[np.float32]:
         """One feature of all items."""
-        if name not in self.names:
-            close = [n for n in self.names if name.lower() in n.lower()][:3]
+        if not isinstance(name, str) or name not in self.names:
+            close = [n for n in self.names if str(name).lower() in n.lower()][:3]
             hint = f" Did you mean {', '.join(close)}?" if close else " See session.features.names."
             raise InputError(f"There is no feature {name!r}.{hint}")
         return np.asarray(self.matrix[:, self.names.index(name)])

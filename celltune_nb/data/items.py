@@ -134,7 +134,10 @@ class ItemTable:
         InputError
             When an id is not an item of the project.
         """
-        wanted = np.atleast_1d(np.asarray(ids))
+        try:
+            wanted = np.atleast_1d(np.asarray(ids))
+        except (ValueError, TypeError, OverflowError):  # a list of lists of different lengths, among others
+            wanted = np.array([None])
         if wanted.size == 0:
             return np.empty(0, np.int64)
         if wanted.ndim != 1 or wanted.dtype.kind not in "iu":

@@ -123,7 +123,7 @@ class LabelBook:
             raise LabelError(
                 f"Level {level!r} has no category with code {min(used - known.keys())}. Add it first."
             )
-        if source not in SOURCES:
+        if not isinstance(source, str) or source not in SOURCES:
             raise LabelError(f"{source!r} is not a source of labels. Sources: {', '.join(SOURCES)}.")
         order = np.argsort(ids, kind="stable")
         if len(ids) and (np.any(np.diff(ids[order]) == 0) or ids[order[0]] < 0):
@@ -193,7 +193,7 @@ class LabelBook:
 
     def level(self, name: str) -> Level:
         """A level by name."""
-        if name not in self.levels:
+        if not isinstance(name, str) or name not in self.levels:
             known = ", ".join(map(repr, self.levels)) or "none yet"
             raise LabelError(
                 f"There is no level {name!r}. Levels: {known}. Add it: session.levels.add({name!r})."

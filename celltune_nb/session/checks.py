@@ -3,11 +3,70 @@
 from __future__ import annotations
 
 import math
+import os
+from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 
-__all__ = ["rectangle", "whole_number"]
+__all__ = ["folder", "number", "one_of", "rectangle", "texts", "whole_number"]
+
+
+def folder(value: Any) -> Path:
+    """The value as a path.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(value, str | os.PathLike) or not str(value):
+        raise InputError(f"{value!r} is no folder. Give its path.")
+    return Path(value)
+
+
+def number(value: Any, what: str) -> float:
+    """The value as a float, which may be NaN or infinite.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{what} is {value!r}. Give a number.") from error
+
+
+def one_of(value: Any, known: tuple[str, ...], what: str) -> str:
+    """The value, if it is one of the words that are known.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"{what} is {value!r}. Choose one of: {', '.join(known)}.")
+    return value
+
+
+def texts(value: Any, what: str) -> tuple[str, ...]:
+    """The value as a tuple of names; one name stands for itself.
+
+    Raises
+    ------
+    InputError
+    """
+    if isinstance(value, str):
+        return (value,)
+    try:
+        names = tuple(value)
+    except TypeError:
+        names = (None,)
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(f"{what} are {value!r}. Give a list of names.")
+    return names
 
 
 def whole_number(value: Any, what: str, least: int = 0) -> int:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.categories import UNKNOWN
-from ..errors import InputError
+from .checks import number as as_number
+from .checks import one_of, whole_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,7 @@ class ItemSummary:
 def item_at(session: Session, image: str, y: float, x: float) -> int | None:
     """See :meth:`celltune_nb.Session.item_at`."""
     number = session.image_number(image)
+    y, x = as_number(y, "y"), as_number(x, "x")
     if number < 0 or not (np.isfinite(y) and np.isfinite(x)):
         return None
     rows = session.table.of_image(number)
@@ -78,7 +80,7 @@ def item_at(session: Session, image: str, y: float, x: float) -> int | None:
 
 def describe(session: Session, item: int) -> ItemSummary:
     """See :meth:`celltune_nb.Session.describe`."""
-    position = int(session.positions([item])[0])
+    position = int(session.positions([whole_number(item, "The item")])[0])
     table = session.table
     with session.lock:
         state = session.book.level(session.level)
@@ -150,8 +152,7 @@ def label_counts(session: Session, by: str, level: str) -> pd.DataFrame:
     import pandas as pd
 
     table = session.table
-    if by not in ("image", "group"):
-        raise InputError(f"Labels can be counted by image or by group, not by {by!r}.")
+    one_of(by, ("image", "group"), "What labels are counted by")
     names, units = (table.names, table.images) if by == "image" else (table.group_names, table.groups)
     with session.lock:
         state = session.book.level(level)

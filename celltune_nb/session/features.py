@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.features import FeatureSource
 from ..errors import InputError
+from .checks import texts
 
 if TYPE_CHECKING:
     from .session import Session
@@ -27,7 +28,7 @@ class Features:
 
     def __getitem__(self, name: str) -> FeatureSource:
         sources = self._session.features_by_name
-        if name not in sources:
+        if not isinstance(name, str) or name not in sources:
             raise InputError(
                 f"There is no feature source {name!r}. There are: {', '.join(sources) or 'none yet'}."
             )
@@ -63,10 +64,10 @@ class Features:
         from dataclasses import replace
 
         session = self._session
-        chosen = self[source] if source else session.active_features()
+        chosen = session.active_features() if source is None else self[source]
         if features is not None:
             names: list[str] = []
-            for name in features:
+            for name in texts(features, "The features"):
                 if name not in chosen.groups and name not in chosen.names:
                     raise InputError(
                         f"There is no feature or feature group {name!r}. Groups: {', '.join(chosen.groups)}."

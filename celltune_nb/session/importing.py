@@ -7,135 +7,44 @@ dropped in silence.
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.features import FeatureSource
-from ..errors import FormatError, InputError, LabelError
+from ..data.items import ItemTable, NewCells
+from ..errors import InputError, LabelError
+from . import features_file
+from .checks import one_of
 from .events import CategoriesChanged, LabelsChanged
+from .levels import level_name
+from .tables import ImportReport, examples, image_numbers, match, read_table, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .session import Session
 
-__all__ = ["ImportReport", "import_cells", "import_labels", "read_table"]
+__all__ = ["ImportReport", "import_cells", "import_labels"]
 
 
-@dataclass(frozen=True)
-class ImportReport:
-    """What an import did.
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """A table of cells, read and checked."""
 
-    Attributes
-    ----------
-    used : int
-        Rows that found their cell (or made one).
-    unmatched : int
-        Rows that match no cell of the project.
-    skipped : int
-        Rows left out on purpose: a conflict kept as it was, no class given.
-    examples : tuple of str
-        A few of the rows that matched nothing.
-    """
-
-    used: int
-    unmatched: int = 0
-    skipped: int = 0
-    examples: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        text = f"{self.used:,} rows used"
-        if self.skipped:
-            text += f", {self.skipped:,} left as they were"
-        if self.unmatched:
-            text += f"; {self.unmatched:,} match no cell (such as {'; '.join(self.examples)})"
-        return text + "."
-
-
-def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """A DataFrame, or one read from CSV or Parquet.
-
-    Raises
-    ------
-    FormatError
-        When the file is missing, empty, or not what its name says.
-    InputError
-        When one of *columns* is missing.
-    """
-    import pandas as pd
-
-    if isinstance(table, pd.DataFrame):
-        frame, name = table, "The table"
-    elif not isinstance(table, str | os.PathLike):
-        raise InputError(f"A table is a DataFrame or a path to CSV or Parquet, not {type(table).__name__}.")
-    else:
-        path = Path(table).expanduser()
-        name = path.name
-        if not path.is_file():
-            raise FormatError(f"There is no file {path}. Check the path.")
-        kind = path.suffix.lower()
-        if kind not in (".csv", ".parquet", ".pq"):
-            raise FormatError(f"{name} is neither .csv nor .parquet. Save the table as one of them.")
-        try:
-            frame = pd.read_csv(path) if kind == ".csv" else pd.read_parquet(path)
-        except Exception as error:
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise FormatError(
-                f"{name} cannot be read as {kind[1:]} ({reason}). Check or save it again."
-            ) from error
-    if frame.columns.duplicated().any():
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise InputError(f"{name} has two columns {twice!r}. Rename one of them.")
-    missing = [c for c in columns if c not in frame.columns]
-    if missing:
-        raise InputError(
-            f"{name} has no column {missing[0]!r}. Its columns: {', '.join(map(str, list(frame.columns)[:20]))}. "
-            "Name the right one in the call."
-        )
-    if frame.empty:
-        raise InputError(f"{name} has no rows. Check the file.")
-    return frame
-
-
-def _whole(values: Any, what: str) -> NDArray[np.int64]:
-    import pandas as pd
-
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    bad = ~np.isfinite(numbers) | (numbers != np.floor(numbers)) | (np.abs(numbers) > 2**53)
-    if bad.any():
-        raise InputError(
-            f"Column {what!r} holds {int(bad.sum()):,} values that are not whole numbers (the first: "
-            f"{values.iloc[int(np.flatnonzero(bad)[0])]!r}). Correct or remove those rows."
-        )
-    return numbers.astype(np.int64)
-
-
-def _match(session: Session, images: pd.Series, cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Row position of each (image, cellID), -1 where there is none."""
-    table = session.table
-    numbers = {name: i for i, name in enumerate(table.names)}
-    places = np.full(len(cells), -1, np.int64)
-    codes = images.astype(str).map(numbers).fillna(-1).to_numpy(np.int64)
-    for number in np.unique(codes[codes >= 0]):
-        rows = table.of_image(int(number))
-        own = table.cells[rows]
-        wanted = np.flatnonzero(codes == number)
-        found = np.searchsorted(own, cells[wanted])
-        found = np.minimum(found, max(len(own) - 1, 0))
-        hit = (own[found] == cells[wanted]) if len(own) else np.zeros(len(wanted), bool)
-        places[wanted[hit]] = found[hit] + rows.start
-    return places
-
-
-def _examples(images: pd.Series, cells: NDArray[np.int64], places: NDArray[np.int64]) -> tuple[str, ...]:
-    lost = np.flatnonzero(places < 0)[:3]
-    return tuple(f"image {images.iloc[i]}, cell {cells[i]}" for i in lost)
+    frame: pd.DataFrame
+    images: pd.Series
+    cells: NDArray[np.int64]
+    positions: NDArray[np.float64] | None  # y, x
+    where: str  # the columns of positions
+    features: list[str]
+    values: NDArray[np.float32] | None
+    groups: NDArray[np.object_] | None
+    own: list[Any]  # columns that become the user's own
 
 
 def import_cells(
@@ -143,105 +52,178 @@ def import_cells(
     features: Sequence[str] | None, group: str | None,
 ) -> ImportReport:  # fmt: skip
     """See :meth:`celltune_nb.Session.import_cells`."""
+    brought = _read_cells(table, image, cell, x, y, features, group)
+    with session.writing():
+        pass  # refuse before the work, not after it
+    for patience in (True, True, False):
+        # What takes long is done without the lock; when something else was added meanwhile it is done again.
+        with nullcontext() if patience else session.writing():
+            base, before = session.table, session.features_by_name.get("table")
+            items, places = _joined(session, base, brought)
+            source = None
+            if brought.values is not None:
+                hit = places >= 0
+                source = _table_source(before, items.ids, brought.features, places[hit], brought.values[hit])
+            # Rows that the table adds nothing to need not be written again.
+            unchanged = 0 if brought.own or brought.groups is not None else len(base)
+            if _commit(session, base, before, items, source, unchanged):
+                break
+    session.changed_items("cells")
+    hits = int((places >= 0).sum())
+    return ImportReport(hits, len(places) - hits, 0, examples(brought.images, brought.cells, places))
+
+
+def _read_cells(
+    table: Any, image: str, cell: str, x: str | None, y: str | None, features: Any, group: str | None
+) -> _Cells:
     import pandas as pd
 
-    features = None if features is None else [features] if isinstance(features, str) else list(features)
-    wanted = [c for c in (image, cell, x, y, group, *(features or ())) if c is not None]
+    chosen = [] if features is None else [features] if isinstance(features, str) else features
+    try:
+        chosen = list(chosen)
+        wanted = [image, cell, *(c for c in (x, y, group) if c is not None), *chosen]
+        hash(tuple(wanted))
+    except TypeError as error:
+        raise InputError("Columns are given by their names. Name them as they stand in the table.") from error
     frame = read_table(table, wanted)
-    cells = _whole(frame[cell], cell)
-    if frame[[image, cell]].duplicated().any():
-        twice = frame[frame[[image, cell]].duplicated()].iloc[0]
+    cells = whole_numbers(frame[cell], cell)
+    images = frame[image].astype(str)
+    repeated = pd.DataFrame({"image": pd.factorize(images)[0], "cell": cells}).duplicated().to_numpy()
+    if repeated.any():
+        twice = frame.iloc[int(np.flatnonzero(repeated)[0])]
         raise InputError(
             f"Image {twice[image]}, cell {twice[cell]} stands twice in the table. Keep one row a cell."
         )
-    values = None
-    if features:
-        values = frame[list(features)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float32)
-        empty = [f for f, gone in zip(features, ~np.isfinite(values).any(axis=0), strict=True) if gone]
+    values = positions = groups = None
+    if chosen:
+        values = frame[chosen].apply(pd.to_numeric, errors="coerce").to_numpy(np.float32)
+        empty = [f for f, gone in zip(chosen, ~np.isfinite(values).any(axis=0), strict=True) if gone]
         if empty:
             raise InputError(f"Feature column {empty[0]!r} holds no numbers. Leave it out of features=.")
-    names = list(dict.fromkeys(frame[image].astype(str)))
-    new = [name for name in names if name not in session.table.names]
-    items = session.table
-    # An image that the project does not know at all brings its own cells, given their positions.
-    if new and x and y:
+    if x is not None and y is not None:
         positions = frame[[y, x]].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-        if not np.isfinite(positions).all():
-            raise InputError(
-                f"Columns {y!r} and {x!r} have to hold a number in every row. Correct or remove those rows."
-            )
-        for name in new:
-            rows = np.flatnonzero(frame[image].astype(str) == name)
-            known = session.images.get(name)
-            own = known.group if known is not None else None
-            items = items.extended(name, cells[rows], positions[rows, 0], positions[rows, 1], group=own)
-    with session.writing():
-        sources, settings = dict(session.features_by_name), copy.deepcopy(session.project.settings)
-        old, session.table = session.table, items
-        try:
-            places = _match(session, frame[image], cells)
-            hit = places >= 0
-            if not hit.any():
-                raise InputError(
-                    f"None of the {len(frame):,} rows matches a cell of this project (such as "
-                    f"{'; '.join(_examples(frame[image], cells, places))}; images here: {', '.join(items.names[:5]) or 'none'}). "
-                    "Name the columns with image= and id=, and positions with x= and y= if the table brings its own cells."
-                )
-            extra = items.extra if items.extra is not None else pd.DataFrame(index=range(len(items)))
-            extra = extra.copy()
-            taken = {image, cell, *(features or ())}
-            for column in frame.columns:
-                if column in taken or column in (x, y, group) or str(column) in ("image", "cellID"):
-                    continue
-                name = str(column) if str(column) not in ("y", "x", "group", "kind") else f"{column}_table"
-                brought = pd.Series(frame[column].to_numpy()[hit], index=places[hit]).reindex(
-                    range(len(items))
-                )
-                # A second table adds to the first; it does not empty the rows it has nothing to say about.
-                extra[name] = brought.combine_first(extra[name]) if name in extra else brought
-            session.table = replace(items, extra=extra if len(extra.columns) else None)
-            if group is not None:
-                given = frame[group].astype(object)
-                named = given.where(given.isna(), given.astype(str)).where(given.notna(), None)
-                session.table = session.table.regrouped(places[hit], named.to_numpy(object)[hit])
-            if values is not None and features:
-                source = _table_source(session, items.ids, list(map(str, features)), places[hit], values[hit])
-                session.features_by_name["table"] = session.project.save_features(source)
-            session.project.save_items(session.table)
-            session.project.save()
-        except BaseException:
-            session.table, session.features_by_name = old, sources
-            session.project.settings = settings
-            raise
-    session.changed_items("cells")
-    return ImportReport(int(hit.sum()), int((~hit).sum()), 0, _examples(frame[image], cells, places))
+    if group is not None:
+        codes, names = pd.factorize(frame[group])
+        groups = np.array([*map(str, names), None], object)[codes]
+    taken = {image, cell, x, y, group, *chosen}
+    own = [c for c in frame.columns if c not in taken and str(c) not in ("image", "cellID")]
+    where = f"{y!r} and {x!r}"
+    return _Cells(frame, images, cells, positions, where, list(map(str, chosen)), values, groups, own)
+
+
+def _joined(session: Session, items: ItemTable, brought: _Cells) -> tuple[ItemTable, NDArray[np.int64]]:
+    """The items with what a table brought, and the item of each of its rows (-1: none)."""
+    import pandas as pd
+
+    items = _with_new_images(session, items, brought)
+    places = match(items, brought.images, brought.cells)
+    hit = places >= 0
+    if not hit.any():
+        raise InputError(
+            f"None of the {len(places):,} rows matches a cell of this project (such as "
+            f"{'; '.join(examples(brought.images, brought.cells, places))}; images here: {', '.join(items.names[:5]) or 'none'}). "
+            "Name the columns with image= and id=, and positions with x= and y= if the table brings its own cells."
+        )
+    if brought.own:
+        row = np.full(len(items), -1, np.int64)
+        row[places[hit]] = np.flatnonzero(hit)
+        extra = items.extra.copy() if items.extra is not None else pd.DataFrame(index=range(len(items)))
+        plain = brought.frame.reset_index(drop=True)
+        for column in brought.own:
+            name = str(column) if str(column) not in ("y", "x", "group", "kind") else f"{column}_table"
+            given = plain[column].reindex(row).set_axis(range(len(items)))
+            # A second table adds to the first; it does not empty the rows it has nothing to say about.
+            extra[name] = given.combine_first(extra[name]) if name in extra else given
+        items = replace(items, extra=extra)
+    if brought.groups is not None:
+        items = items.regrouped(places[hit], brought.groups[hit])
+    return items, places
+
+
+def _with_new_images(session: Session, items: ItemTable, brought: _Cells) -> ItemTable:
+    """An image whose cells the project does not know brings its own, given their positions."""
+    if brought.positions is None:
+        return items
+    unknown = np.flatnonzero(image_numbers(items, brought.images) < 0)
+    if not len(unknown):
+        return items
+    if not np.isfinite(brought.positions).all():
+        raise InputError(
+            f"Columns {brought.where} have to hold a number in every row. Correct or remove those rows."
+        )
+    import pandas as pd
+
+    codes, names = pd.factorize(brought.images.iloc[unknown])
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(unknown[order], np.flatnonzero(np.diff(codes[order])) + 1)
+    new = []
+    for name, rows in zip(names.tolist(), parts, strict=True):
+        known = session.images.get(name)
+        y, x = brought.positions[rows].T
+        new.append(
+            NewCells(name, brought.cells[rows], y, x, group=known.group if known is not None else None)
+        )
+    return items.extended_by(new)
 
 
 def _table_source(
-    session: Session,
-    ids: NDArray[np.int64],
-    names: list[str],
-    positions: NDArray[np.int64],
+    before: FeatureSource | None, ids: NDArray[np.int64], names: list[str], positions: NDArray[np.int64],
     values: NDArray[np.float32],
-) -> FeatureSource:
+) -> FeatureSource:  # fmt: skip
     """The source ``"table"`` with these features of some items; what an earlier table brought is kept."""
-    before = session.features_by_name.get("table")
     known = list(before.names) if before is not None else []
     every = known + [name for name in names if name not in known]
-    matrix = np.full((len(ids), len(every)), np.nan, np.float32)
-    if before is not None:
-        matrix[: len(before), : len(known)] = before.matrix
-    for column, name in enumerate(names):
-        matrix[positions, every.index(name)] = values[:, column]
+    if before is None and len(positions) == len(ids) and np.array_equal(positions, np.arange(len(ids))):
+        matrix = values  # the whole table in order: nothing to gather
+    else:
+        matrix = np.full((len(ids), len(every)), np.nan, np.float32)
+        if before is not None:
+            matrix[: len(before), : len(known)] = before.matrix
+        matrix[positions[:, None], [every.index(name) for name in names]] = values
     return FeatureSource(
         "table", every, [""] * len(every), ids, matrix, {"Default": every}, list(every), {"origin": "table"}
     )
 
 
+def _commit(
+    session: Session, base: ItemTable, before: FeatureSource | None, items: ItemTable, source: FeatureSource | None,
+    unchanged: int,
+) -> bool:  # fmt: skip
+    """Write items and features, then let them take effect in a short step; False when something came between."""
+    project = session.project
+    ready = project.prepare_items(items, unchanged=unchanged)
+    features = None
+    try:
+        if source is not None:
+            features = project.prepare_features(source)
+        with session.writing():
+            if session.table is not base or session.features_by_name.get("table") is not before:
+                return False
+            settings = copy.deepcopy(project.settings)
+            try:
+                project.use_items(ready)
+                project.save()
+            except BaseException:
+                project.settings = settings
+                raise
+            session.table = items
+            if features is not None:
+                session.features_by_name["table"] = project.use_features(features)
+                features = None
+        return True
+    finally:
+        # Only what did not take effect is still there.
+        ready.path.unlink(missing_ok=True)
+        if features is not None:
+            features_file.drop(project, features)
+
+
 def import_labels(session: Session, table: Any, level: str | None, on_conflict: str) -> ImportReport:
     """See :meth:`celltune_nb.Session.import_labels`."""
-    if on_conflict not in ("new", "old", "error"):
-        raise InputError(f"on_conflict={on_conflict!r} is not known. Choose 'new', 'old' or 'error'.")
+    import pandas as pd
+
+    one_of(on_conflict, ("new", "old", "error"), "on_conflict")
+    level = level_name(session, level)
     frame = read_table(table)
     columns = {str(c).lower(): c for c in frame.columns}
     try:
@@ -254,45 +236,52 @@ def import_labels(session: Session, table: Any, level: str | None, on_conflict: 
             f"The label table has no column {error.args[0]!r}. It needs image (or fov), cellID and class; it has: "
             f"{', '.join(map(str, list(frame.columns)[:20]))}."
         ) from error
-    names = (
-        frame[image].astype(str) if image is not None else frame[cell].map(lambda _: session.table.names[0])
-    )
-    level = level or session.level
-    categories = session.book.level(level).categories
-    cells = _whole(frame[cell], str(cell))
+    if image is not None:
+        names = frame[image].astype(str)
+    else:
+        names = pd.Series(session.table.names[0], index=frame.index)
+    cells = whole_numbers(frame[cell], str(cell))
     given = frame[kind].astype("string").str.strip()
-    places = _match(session, names, cells)
+    items = session.table
+    places = match(items, names, cells)
     use = (places >= 0) & given.notna().to_numpy() & (given != "").fillna(False).to_numpy(bool)
     _, last = np.unique(places[use][::-1], return_index=True)  # of repeated rows the last one counts
     rows = np.flatnonzero(use)[::-1][last]
-    ids, classes = session.table.ids[places[rows]], given.iloc[rows].to_numpy(object)
+    ids = items.ids[places[rows]]
+    classes, words = pd.factorize(given.iloc[rows].to_numpy(object))
+    with session.writing():
+        keep, revision = _put_labels(session, level, ids, classes, list(words), on_conflict)
+    session.emit(session.categories_changed, CategoriesChanged(level))
+    session.emit(session.labels_changed, LabelsChanged(level, ids[keep], revision))
+    kept, unmatched = int(keep.sum()), int((places < 0).sum())
+    return ImportReport(kept, unmatched, len(frame) - kept - unmatched, examples(names, cells, places))
+
+
+def _put_labels(
+    session: Session, level: str, ids: NDArray[np.int64], classes: NDArray[np.intp], words: list[str], on_conflict: str
+) -> tuple[NDArray[np.bool_], int]:  # fmt: skip
+    """Label items by the number of their class; which of them, and the revision that came of it."""
     state = session.book.level(level)
-    codes_before = state.codes_of(ids)
-    by_code = categories.by_code
-    clash = np.array(
-        [c != 0 and by_code[int(c)].name != n for c, n in zip(codes_before, classes, strict=True)], bool
-    )
+    categories = state.categories
+    before = state.codes_of(ids)
+    known = {c.name: c.code for c in categories}
+    here = np.array([known.get(w, -1) for w in words], np.int64)
+    clash = (before != 0) & (before != here[classes])
     if clash.any() and on_conflict == "error":
         i = int(np.flatnonzero(clash)[0])
         raise LabelError(
             f"{int(clash.sum()):,} cells have another label already (the first: item {int(ids[i])} is "
-            f"{by_code[int(codes_before[i])].name}, the table says {classes[i]}). Choose on_conflict='new' or 'old'."
+            f"{categories.by_code[int(before[i])].name}, the table says {words[classes[i]]}). Choose on_conflict='new' or 'old'."
         )
     keep = ~clash if on_conflict == "old" else np.ones(len(ids), bool)
-    for name in dict.fromkeys(classes[keep]):
-        if name not in categories:
-            categories = categories.add(name)
-    codes = np.array([categories[n].code for n in classes[keep]], np.int16)
-    with session.writing():
-        if keep.any():
-            session.book.label(
-                ids[keep], codes, level=level, source="import", round=session.round, user=session.user,
-                categories=None if categories == state.categories else categories,
-            )  # fmt: skip
-        revision = session.book.revision
-    session.emit(session.categories_changed, CategoriesChanged(level))
-    session.emit(session.labels_changed, LabelsChanged(level, ids[keep], revision))
-    unmatched = int((places < 0).sum())
-    return ImportReport(
-        int(keep.sum()), unmatched, len(frame) - int(keep.sum()) - unmatched, _examples(names, cells, places)
-    )
+    for number in np.unique(classes[keep]).tolist():
+        if words[number] not in categories.names:
+            categories = categories.add(words[number])
+    if keep.any():
+        known = {c.name: c.code for c in categories}
+        codes = np.array([known.get(w, 0) for w in words], np.int16)[classes[keep]]
+        session.book.label(
+            ids[keep], codes, level=level, source="import", round=session.round, user=session.user,
+            categories=None if categories == state.categories else categories,
+        )  # fmt: skip
+    return keep, session.book.revision

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-__all__ = ["Categories", "Labels", "Levels"]
+__all__ = ["Categories", "Labels", "Levels", "level_name"]
+
+
+def level_name(session: Session, level: str | None) -> str:
+    """The level named, or the active one.
+
+    Raises
+    ------
+    LabelError
+        When there is none of the name.
+    """
+    return session.level if level is None else session.book.level(level).name
 
 
 class Levels:
@@ -34,7 +45,7 @@ class Levels:
         return len(self.names)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._session.book.levels
+        return isinstance(name, str) and name in self._session.book.levels
 
     def __getitem__(self, name: str) -> Level:
         return self._session.book.level(name)
@@ -66,7 +77,7 @@ class Categories:
         self._session = session
 
     def _set(self, level: str | None = None) -> CategorySet:
-        return self._session.book.level(level or self._session.level).categories
+        return self._session.book.level(level_name(self._session, level)).categories
 
     def __iter__(self) -> Iterator[Category]:
         return iter(self._set())
@@ -78,8 +89,7 @@ class Categories:
         return name in self._set()
 
     def __getitem__(self, name: str) -> Category:
-        category: Category = self._set()[name]
-        return category
+        return self._set().named(name)
 
     def __repr__(self) -> str:
         return f"Categories({', '.join(self.names)})"
@@ -129,6 +139,8 @@ class Categories:
 
     def merge(self, name: str, into: str, *, level: str | None = None) -> None:
         """Move all items of *name* to *into*, and remove *name*.  Undo takes it apart again."""
+        for given in (name, into):
+            self._set(level).named(given)
         if name == into:
             raise LabelError(f"{name!r} cannot be merged into itself. Choose another category.")
         if into == UNKNOWN:
@@ -147,14 +159,13 @@ class Categories:
         move: tuple[str, str] | None = None,
     ) -> None:
         """Change the set as it is under the lock: two edits at once must not undo one another."""
-        name = level or self._session.level
+        name = level_name(self._session, level)
 
         def change(book: LabelBook, user: str) -> int:
             now = book.level(name).categories
+            edited = edit(now)
             moved = {now[move[0]].code: now[move[1]].code} if move else None
-            return book.edit_categories(
-                name, edit(now), what, moved=moved, round=self._session.round, user=user
-            )
+            return book.edit_categories(name, edited, what, moved=moved, round=self._session.round, user=user)
 
         self._session.change_levels(change, name, labels=move is not None)
 
@@ -179,18 +190,18 @@ class Labels:
     def to_pandas(self, level: str | None = None) -> pd.DataFrame:
         """Every label, indexed by item id: category, level, source, user, time, round, batch, t0."""
         with self._session.lock:
-            return self._session.book.to_pandas(level or self._session.level)
+            return self._session.book.to_pandas(level_name(self._session, level))
 
     def codes(self, level: str | None = None) -> NDArray[np.int16]:
         """Category code of every item in row order, 0 where unlabelled; shape (n,), a copy."""
         with self._session.lock:
-            state = self._session.book.level(level or self._session.level)
+            state = self._session.book.level(level_name(self._session, level))
             return state.codes_in_order(self._session.table.ids)
 
     def counts(self, level: str | None = None) -> dict[str, int]:
         """Number of labelled items of each category (*Unknown*: the unlabelled rest)."""
         with self._session.lock:
-            state = self._session.book.level(level or self._session.level)
+            state = self._session.book.level(level_name(self._session, level))
             tally = {
                 c.name: int(state.tally[c.code]) if c.code < len(state.tally) else 0 for c in state.categories
             }

@@ -41,6 +41,8 @@ class Populations(Mapping[str, PopulationSet]):
         self.coming: PopulationSet | None = None
 
     def __getitem__(self, name: str) -> PopulationSet:
+        if not isinstance(name, str):
+            raise NotReadyError(f"{name!r} is no population set's name. There are: {', '.join(self)}.")
         level, bare = self._split(name)
         if bare == "labels":
             return self.of_labels(level)

@@ -19,6 +19,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -30,12 +31,14 @@ from ..data.chunks import ChunkCache
 from ..data.features import FeatureSource
 from ..data.images import Image
 from ..data.items import ItemTable
-from ..errors import FormatError, InputError, ProjectError, ProjectVersionError
-from .files import read_json, write_atomically, write_json
+from ..errors import FormatError, ProjectError, ProjectVersionError
+from . import features_file
+from .features_file import PreparedFeatures
+from .files import read_json, write_atomically
 from .items_file import read_items, write_items
 from .sources import Reference
 
-__all__ = ["SCHEMA_VERSION", "Project"]
+__all__ = ["SCHEMA_VERSION", "PreparedItems", "Project"]
 
 SCHEMA_VERSION = 2
 
@@ -54,6 +57,15 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _items_i
 
 #: In place of a number of rows that nobody has counted yet.
 UNCOUNTED = -1
+
+
+@dataclass(frozen=True)
+class PreparedItems:
+    """Items that are written and not in use yet."""
+
+    path: Path
+    name: str
+    about: dict[str, Any]
 
 
 class Project:
@@ -268,6 +280,10 @@ class Project:
             one is smaller: so each image that is added writes little more than its own cells, and the
             files remain few.
         """
+        self.use_items(self.prepare_items(items, unchanged=unchanged))
+
+    def prepare_items(self, items: ItemTable, *, unchanged: int = 0) -> PreparedItems:
+        """Write the items where nobody looks for them yet; takes long, and needs no lock."""
         files = list(self.item_files)
         while files and (
             sum(rows for _, rows in files) > unchanged
@@ -276,14 +292,23 @@ class Project:
             files.pop()
         start = sum(rows for _, rows in files)
         name = f"items-{uuid4().hex[:8]}.parquet"
+        path = self.path(f".{name}.tmp")
         try:
-            write_items(self.path(name), items, start)
+            write_items(path, items, start)
         except OSError as error:
             raise ProjectError(
                 f"The items could not be written ({error.strerror}). Make room, then repeat."
             ) from error
         files.append((name, len(items) - start))
-        self.settings["items"] = {"kind": items.kind, "names": items.names, "files": files}
+        return PreparedItems(path, name, {"kind": items.kind, "names": items.names, "files": files})
+
+    def use_items(self, ready: PreparedItems) -> None:
+        """Give prepared items their name; ``project.json`` names them when :meth:`save` runs."""
+        try:
+            ready.path.replace(self.path(ready.name))
+        except OSError as error:
+            raise ProjectError(f"The items could not be put in place ({error.strerror}). Repeat.") from error
+        self.settings["items"] = ready.about
 
     @property
     def item_files(self) -> list[tuple[str, int]]:
@@ -313,65 +338,24 @@ class Project:
 
     def save_features(self, source: FeatureSource) -> FeatureSource:
         """Write a feature source and map it."""
-        base = f"features/{_plain(source.name)}"
-        schema = {
-            "name": source.name, "names": source.names, "units": source.units, "groups": source.groups,
-            "used": source.used, "parameters": source.parameters, "hash": source.schema_hash,
-        }  # fmt: skip
-        # The matrix has a name of its own for each measuring, and the schema names it: replacing the
-        # schema is then the one step in which the new features take the place of the old.
-        schema["matrix"] = f"matrix-{uuid4().hex[:8]}.npy"
-        old = self.path(base, "schema.json")
-        former = None
-        if old.exists():
-            with suppress(FormatError, AttributeError):  # damaged: it is replaced now
-                former = read_json(old).get("matrix")
-        self.write_array(
-            f"{base}/{schema['matrix']}",
-            source.matrix.shape,
-            np.float32,
-            lambda out: np.copyto(out, source.matrix),
-        )
-        self.write_array(
-            f"{base}/ids.npy", source.ids.shape, np.int64, lambda out: np.copyto(out, source.ids)
-        )
-        write_json(self.path(base, "schema.json"), schema)
-        if former:
-            with suppress(OSError):  # still mapped by somebody, on a system that minds
-                if (name := Path(str(former)).name).startswith("matrix-"):
-                    self.path(base, name).unlink(missing_ok=True)
-        return self.load_features(_plain(source.name))
+        return self.use_features(self.prepare_features(source))
+
+    def prepare_features(self, source: FeatureSource) -> PreparedFeatures:
+        """Write a feature source where nobody looks for it yet; takes long, and needs no lock."""
+        return features_file.prepare(self, source)
+
+    def use_features(self, ready: PreparedFeatures) -> FeatureSource:
+        """Let prepared features take the place of those of their name, and map them."""
+        return features_file.use(self, ready)
 
     def save_feature_schema(self, source: FeatureSource) -> None:
         """Write which features of a source are used, without touching its matrix."""
-        path = self.path("features", _plain(source.name), "schema.json")
-        write_json(path, {**read_json(path), "used": source.used, "hash": source.schema_hash})
+        features_file.save_schema(self, source)
 
     def load_features(self, name: str) -> FeatureSource:
         """Map a feature source."""
-        schema = read_json(self.path("features", name, "schema.json"))
-        try:
-            source = FeatureSource(
-                str(schema["name"]), [str(n) for n in schema["names"]], [str(u) for u in schema["units"]],
-                self.read_array(f"features/{name}/ids.npy"), self.read_array(f"features/{name}/{schema['matrix']}"),
-                dict(schema["groups"]), [str(n) for n in schema["used"]], dict(schema["parameters"]),
-            )  # fmt: skip
-        except (KeyError, TypeError, AttributeError) as error:
-            raise FormatError(
-                f"features/{name}/schema.json is damaged ({error!r}). Measure again: session.measure()."
-            ) from error
-        if source.matrix.shape != (len(source.ids), len(source.names)):
-            raise FormatError(f"features/{name} does not fit its schema. Measure again: session.measure().")
-        return source
+        return features_file.load(self, name)
 
     def feature_sources(self) -> list[str]:
         """Names of the feature folders."""
         return sorted(p.parent.name for p in self.folder.glob("features/*/schema.json"))
-
-
-def _plain(name: str) -> str:
-    """A name as a file name that every system takes."""
-    plain = "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip(".")
-    if not plain:
-        raise InputError(f"{name!r} cannot name a folder. Use letters and digits.")
-    return plain

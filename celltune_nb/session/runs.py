@@ -12,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import CellTuneError, FormatError, ProjectError
+from ..errors import CellTuneError, FormatError, InputError, ProjectError
 from .files import read_json, write_atomically, write_json
 from .jobs import Job, Progress
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..learn.models import ModelHandle
     from ..learn.verdict import Evaluation
 
-__all__ = ["Run", "load_models", "load_runs", "new_run_id", "save_run", "trained_on"]
+__all__ = ["Run", "as_run", "load_models", "load_runs", "new_run_id", "save_run", "trained_on"]
 
 HISTORY_COLUMNS = ("model", "step", "split", "metric", "value")
 
@@ -180,6 +180,18 @@ class Run:
         """End soon and discard everything."""
         if self.job is not None:
             self.job.cancel()
+
+
+def as_run(value: Any) -> Run | None:
+    """The value, if it is a training or None.
+
+    Raises
+    ------
+    InputError
+    """
+    if value is not None and not isinstance(value, Run):
+        raise InputError(f"{value!r} is no training. Take one from session.runs.")
+    return value
 
 
 def save_run(run: Run, folder: Path, trained_on: NDArray[np.int64]) -> None:

@@ -27,10 +27,12 @@ from ..data.items import ItemTable
 from ..data.journal import Journal
 from ..data.labels import LabelBook
 from ..data.populations import PopulationSet
-from ..errors import CellTuneError, FormatError, InputError, LabelError, NotReadyError, TrainingError
+from ..errors import CellTuneError, FormatError, InputError, NotReadyError, TrainingError
 from . import describing, evaluating, exporting, importing, measuring, predicting, sampling, training
 from .access import Access
 from .adding import Adding
+from .checks import folder as as_folder
+from .checks import one_of, texts
 from .checks import rectangle as as_rectangle
 from .events import (
     AccessChanged,
@@ -46,11 +48,11 @@ from .files import read_json, write_json
 from .jobs import Job, Jobs, Repeat
 from .keeping import AT_THE_END, CHECKPOINT, keep_labels
 from .lease import HEARTBEAT, current_user
-from .levels import Categories, Labels, Levels
+from .levels import Categories, Labels, Levels, level_name
 from .populations import Populations, load_populations
 from .project import Project
 from .pyramids import Pyramids, cache_bytes
-from .runs import Run, load_runs
+from .runs import Run, as_run, load_runs
 from .view import View
 
 if TYPE_CHECKING:
@@ -192,7 +194,7 @@ class Session:
         ProjectError
             When something lies there already.
         """
-        return cls(Project.create(folder), read_only=False, jobs=jobs)
+        return cls(Project.create(as_folder(folder)), read_only=False, jobs=jobs)
 
     @classmethod
     def open(cls, folder: str | Path, *, read_only: bool = False, jobs: Jobs | None = None) -> Session:
@@ -208,7 +210,7 @@ class Session:
         FormatError
             When a file of it is damaged.
         """
-        return cls(Project.open(folder), read_only=read_only, jobs=jobs)
+        return cls(Project.open(as_folder(folder)), read_only=read_only, jobs=jobs)
 
     def close(self) -> None:
         """End background work, give the project back and close its files; a second call does nothing."""
@@ -421,7 +423,8 @@ class Session:
         wait : bool
             False: measure in the background and return the job.
         **options
-            As of :func:`celltune_nb.measure.measure_cells`: percentiles, rings, morphology, neighbours.
+            As of :func:`celltune_nb.measure.measure_cells`: percentiles, rings, morphology, neighbours; texture,
+            of all channels or of those named; engine.
 
         Returns
         -------
@@ -456,7 +459,7 @@ class Session:
 
     def image_number(self, name: str) -> int:
         """The place of an image, as in ``table.images``; also of one whose cells came with a table, without pixels."""
-        if name not in self.images and name not in self.table.names:
+        if not isinstance(name, str) or (name not in self.images and name not in self.table.names):
             known = list(dict.fromkeys([*self.images, *self.table.names]))
             raise InputError(f"There is no image {name!r}. Images: {', '.join(known) or 'none yet'}.")
         return self.table.names.index(name) if name in self.table.names else -2
@@ -529,20 +532,21 @@ class Session:
         InputError
             For an id that is no item.
         """
-        level = level or self._level
-        if category is not None and not isinstance(category, str):
-            raise LabelError(
-                f"{category!r} is not a category's name. Categories: {', '.join(self.categories.names)}."
-            )
-        code = self.book.level(level).categories[UNKNOWN if category is None else category].code
+        level = level_name(self, level)
+        code = self.book.level(level).categories.named(UNKNOWN if category is None else category).code
         given = self.table.ids[self.table.positions(ids)]
         unique, first = np.unique(given, return_index=True)
         if not len(unique):
             raise InputError("No item was given to label. Select some first.")
         onset = None
         if t0 is not None:
-            onset = np.atleast_1d(np.asarray(t0, np.float64))
-            if len(onset) not in (1, len(given)):
+            try:
+                onset = np.atleast_1d(np.asarray(t0, np.float64))
+            except (TypeError, ValueError) as error:
+                raise InputError(
+                    f"{t0!r} is no onset. Give a number, in frames, or one for each item."
+                ) from error
+            if onset.ndim != 1 or len(onset) not in (1, len(given)):
                 raise InputError(
                     f"{len(onset)} onsets for {len(given)} items. Give one for all, or one each."
                 )
@@ -591,7 +595,7 @@ class Session:
 
     def label_counts(self, by: str = "image", *, level: str | None = None) -> pd.DataFrame:
         """Labels per category (columns) and image or group (rows)."""
-        return describing.label_counts(self, by, level or self._level)
+        return describing.label_counts(self, by, level_name(self, level))
 
     def label_population(self, level: str) -> PopulationSet:
         """The labels of a level as a population set, as they are now."""
@@ -607,25 +611,25 @@ class Session:
         ids : sequence of int
         mode : {"replace", "add", "toggle"}
         """
+        one_of(mode, ("replace", "add", "toggle"), "How items are selected")
         given = np.unique(self.table.ids[self.table.positions(ids)])
         if mode == "add":
             given = np.union1d(self.selection, given)
         elif mode == "toggle":
             given = np.setxor1d(self.selection, given)
-        elif mode != "replace":
-            raise InputError(f"Items can be selected by replace, add or toggle, not {mode!r}.")
         self.selection = given
         self.emit(self.selection_changed, SelectionChanged(given))
 
     def set_view(self, **changes: Any) -> View:
         """Look at something else, or in another way; see :class:`~celltune_nb.session.view.View`."""
-        if changes.get("image") is not None and changes["image"] not in self.images:
+        if changes.get("image") is not None:
             self.image_number(changes["image"])
-            raise InputError(
-                f"The cells of image {changes['image']!r} came with a table; there are no pixels to show. "
-                "Add them with session.add_image()."
-            )
-        if changes.get("color_by") is not None and changes["color_by"] not in self.populations:
+            if changes["image"] not in self.images:
+                raise InputError(
+                    f"The cells of image {changes['image']!r} came with a table; there are no pixels to show. "
+                    "Add them with session.add_image()."
+                )
+        if changes.get("color_by") is not None:
             self.populations[changes["color_by"]]
         with self.lock:
             old = self.view
@@ -669,19 +673,21 @@ class Session:
         ndarray of int64
             At most *n* ids, the most useful first.
         """
-        return sampling.sample(self, n, image, rectangle, by, level or self._level, seed)
+        if by is not None and not isinstance(by, str):
+            raise InputError(f"by={by!r} is not known. Name a strategy, such as 'random'.")
+        return sampling.sample(self, n, image, rectangle, by, level_name(self, level), seed)
 
     def suggest_rectangle(
         self, image: str | None = None, *, level: str | None = None, seed: int | None = None
     ) -> Suggestion:
         """The rectangle where labels would help most, with the reason."""
-        return sampling.suggest_rectangle(self, image, level or self._level, seed)
+        return sampling.suggest_rectangle(self, image, level_name(self, level), seed)
 
     def draw_audit(
         self, n: int = 200, *, level: str | None = None, seed: int | None = None
     ) -> NDArray[np.int64]:
         """Reserve items for the audit sample; drawing again tops it up. Returns the new ids."""
-        return sampling.draw_audit(self, n, level or self._level, seed)
+        return sampling.draw_audit(self, n, level_name(self, level), seed)
 
     @property
     def offer(self) -> tuple[NDArray[np.int64], str]:
@@ -697,7 +703,7 @@ class Session:
 
     def training_problems(self, *, level: str | None = None) -> list[Problem]:
         """What stands in the way of a training, or will make it poor, in sentences."""
-        return training.problems(self, level or self._level)
+        return training.problems(self, level_name(self, level))
 
     def train(
         self, models: Sequence[str] = ("xgboost", "catboost"), *, level: str | None = None, seed: int = 0,
@@ -722,7 +728,7 @@ class Session:
         TrainingError
             When the labels cannot be learned from; see :meth:`training_problems`.
         """
-        run = training.start(self, models, level or self._level, seed, options)
+        run = training.start(self, texts(models, "The models"), level_name(self, level), seed, options)
         return run.wait() if wait else run
 
     @property
@@ -746,7 +752,7 @@ class Session:
             At the temperature that the run's audit asks for, so that .8 is right in 80 of 100; needs an
             evaluation that speaks from an audit.
         """
-        return predicting.predict(self, ids, run, level or self._level, calibrated)
+        return predicting.predict(self, ids, as_run(run), level_name(self, level), calibrated)
 
     def evaluate(
         self, run: Run | None = None, *, level: str | None = None,
@@ -768,7 +774,7 @@ class Session:
         Evaluation
             ``.split`` says in a sentence what the figures speak from.
         """
-        return evaluating.evaluate(self, run, level or self._level, progress, stop)
+        return evaluating.evaluate(self, as_run(run), level_name(self, level), progress, stop)
 
     def outdated(self, evaluation: Evaluation) -> str:
         """Why an evaluation speaks of a former state: newer labels or a newer training; empty when it does not.
@@ -788,7 +794,7 @@ class Session:
 
     def export_labels(self, path: str | Path, *, level: str | None = None) -> Path:
         """Write a label file ``image,cellID,class`` that :meth:`import_labels` reads."""
-        return exporting.export_labels(self, path, level or self._level)
+        return exporting.export_labels(self, path, level_name(self, level))
 
     # ------------------------------------------------------------------ for the modules of this floor
 

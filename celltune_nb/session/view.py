@@ -108,7 +108,7 @@ class View:
 
     def with_channel(self, name: str, **changes: Any) -> View:
         """With one channel shown differently."""
-        if name not in {c.name for c in self.channels}:
+        if not isinstance(name, str) or name not in {c.name for c in self.channels}:
             raise InputError(
                 f"There is no channel {name!r}. Channels: {', '.join(c.name for c in self.channels)}."
             )

@@ -11,6 +11,7 @@ import pytest
 from celltune_nb.errors import CellTuneError, InputError, LabelError
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
+from tests.session.conftest import field
 
 IMAGE = np.arange(2 * 8 * 8, dtype=np.uint16).reshape(2, 8, 8)
 MASK = np.zeros((8, 8), np.uint32)
@@ -134,3 +135,60 @@ def test_a_table_brings_the_cells_of_an_image_without_a_mask(empty: Session) -> 
     assert empty.items["image"].tolist() == ["masked", "masked", "bare", "bare"]
     assert empty.items["group"].tolist()[-1] == "donor 1"
     assert empty.item_at("bare", 6, 5) == 4
+
+
+def test_a_table_is_prepared_without_the_lock_and_again_when_something_came_between(session: Session) -> None:
+    import threading
+
+    writing, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        """A remark that takes its time to be written."""
+
+        def __str__(self) -> str:
+            writing.set()
+            go_on.wait(20)
+            return "slow"
+
+    items = session.items
+    table = items[["image", "cellID"]].assign(score=np.arange(300.0), remark=[Slow()] + ["quick"] * 299)
+    reports = []
+    thread = threading.Thread(target=lambda: reports.append(session.import_cells(table, features=["score"])))
+    thread.start()
+    assert writing.wait(20)
+    session.label([1], "A")  # would wait for the import if that held the lock
+    image, mask, _ = field(9)
+    session.add_image("late", image, mask, channels=["A", "B", "C"])
+    go_on.set()
+    thread.join(20)
+    assert reports[0].used == 300
+    assert len(session.items) == 400
+    assert session.items["remark"].tolist()[1:300] == ["quick"] * 299
+    assert session.items["remark"].isna().sum() == 100
+    assert session.features["table"].column("score")[:300].tolist() == list(range(300))
+    assert np.isnan(session.features["table"].column("score")[300:]).all()
+    with Session.open(session.folder, read_only=True, jobs=Jobs(inline=True)) as again:
+        assert again.problems == []
+        assert len(again.items) == 400
+        assert len(again.features["table"]) == 400
+        assert again.labels.counts()["A"] == 1
+    assert not list(session.folder.glob(".items-*"))
+    assert len(list((session.folder / "features" / "table").iterdir())) == 3  # schema, matrix, ids
+
+
+def test_labels_of_many_images_are_matched_and_conflicts_counted(session: Session) -> None:
+    items = session.items
+    table = pd.DataFrame({"image": items["image"], "cellID": items["cellID"], "class": items["truth"]})
+    shuffled = table.sample(frac=1, random_state=0)
+    assert session.import_labels(shuffled).used == 300
+    assert session.labels.to_pandas()["category"].tolist() == items["truth"].tolist()
+    other = table.assign(**{"class": "D"})
+    assert session.import_labels(other, on_conflict="old").used == 0
+    assert "D" not in session.categories
+    with pytest.raises(LabelError, match="300 cells have another label"):
+        session.import_labels(other, on_conflict="error")
+    report = session.import_labels(pd.concat([other, other.assign(image="nowhere")]))
+    assert (report.used, report.unmatched) == (300, 300)
+    assert session.labels.counts()["D"] == 300
+    session.undo()
+    assert "D" not in session.categories

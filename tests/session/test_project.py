@@ -75,7 +75,7 @@ def test_damaged_files_are_named(project: Path, victim: str, content: bytes) -> 
         Session.open(project)
 
 
-@pytest.mark.parametrize("victim", ["schema.json", "ids.npy", "matrix-*.npy"])
+@pytest.mark.parametrize("victim", ["schema.json", "ids-*.npy", "matrix-*.npy"])
 @pytest.mark.parametrize("content", [b"", b"\x80\x04cos\nsystem\n", b"{}"])
 def test_features_that_cannot_be_read_are_left_out_and_can_be_measured_again(
     project: Path, victim: str, content: bytes

@@ -1,0 +1,145 @@
+"""Tables of cells that a person brings: read, checked, and matched with the items."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.items import ItemTable
+from ..errors import FormatError, InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["ImportReport", "examples", "image_numbers", "match", "read_table", "whole_numbers"]
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did.
+
+    Attributes
+    ----------
+    used : int
+        Rows that found their cell (or made one).
+    unmatched : int
+        Rows that match no cell of the project.
+    skipped : int
+        Rows left out on purpose: a conflict kept as it was, no class given.
+    examples : tuple of str
+        A few of the rows that matched nothing.
+    """
+
+    used: int
+    unmatched: int = 0
+    skipped: int = 0
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        text = f"{self.used:,} rows used"
+        if self.skipped:
+            text += f", {self.skipped:,} left as they were"
+        if self.unmatched:
+            text += f"; {self.unmatched:,} match no cell (such as {'; '.join(self.examples)})"
+        return text + "."
+
+
+def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A DataFrame, or one read from CSV or Parquet.
+
+    Raises
+    ------
+    FormatError
+        When the file is missing, empty, or not what its name says.
+    InputError
+        When one of *columns* is missing.
+    """
+    import pandas as pd
+
+    if isinstance(table, pd.DataFrame):
+        frame, name = table, "The table"
+    elif not isinstance(table, str | os.PathLike):
+        raise InputError(f"A table is a DataFrame or a path to CSV or Parquet, not {type(table).__name__}.")
+    else:
+        path = Path(table).expanduser()
+        name = path.name
+        if not path.is_file():
+            raise FormatError(f"There is no file {path}. Check the path.")
+        kind = path.suffix.lower()
+        if kind not in (".csv", ".parquet", ".pq"):
+            raise FormatError(f"{name} is neither .csv nor .parquet. Save the table as one of them.")
+        try:
+            frame = pd.read_csv(path) if kind == ".csv" else pd.read_parquet(path)
+        except Exception as error:
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise FormatError(
+                f"{name} cannot be read as {kind[1:]} ({reason}). Check or save it again."
+            ) from error
+    if frame.columns.duplicated().any():
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise InputError(f"{name} has two columns {twice!r}. Rename one of them.")
+    missing = [c for c in columns if c not in frame.columns]
+    if missing:
+        raise InputError(
+            f"{name} has no column {missing[0]!r}. Its columns: {', '.join(map(str, list(frame.columns)[:20]))}. "
+            "Name the right one in the call."
+        )
+    if frame.empty:
+        raise InputError(f"{name} has no rows. Check the file.")
+    return frame
+
+
+def whole_numbers(values: Any, what: str) -> NDArray[np.int64]:
+    """A column of numbers without fractions.
+
+    Raises
+    ------
+    InputError
+    """
+    import pandas as pd
+
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    bad = ~np.isfinite(numbers) | (numbers != np.floor(numbers)) | (np.abs(numbers) > 2**53)
+    if bad.any():
+        raise InputError(
+            f"Column {what!r} holds {int(bad.sum()):,} values that are not whole numbers (the first: "
+            f"{values.iloc[int(np.flatnonzero(bad)[0])]!r}). Correct or remove those rows."
+        )
+    return numbers.astype(np.int64)
+
+
+def image_numbers(table: ItemTable, images: pd.Series) -> NDArray[np.int64]:
+    """Number of the image each row names, -1 for one that the project does not know."""
+    import pandas as pd
+
+    codes, names = pd.factorize(images.astype(str))
+    numbers = {name: i for i, name in enumerate(table.names)}
+    return np.array([*(numbers.get(name, -1) for name in names), -1], np.int64)[codes]
+
+
+def match(table: ItemTable, images: pd.Series, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Row position of each (image, cellID), -1 where there is none."""
+    numbers = image_numbers(table, images)
+    places = np.full(len(cells), -1, np.int64)
+    order = np.argsort(numbers, kind="stable")
+    known, starts = np.unique(numbers[order], return_index=True)
+    for number, wanted in zip(known.tolist(), np.split(order, starts[1:]), strict=True):
+        rows = table.of_image(number) if number >= 0 else slice(0, 0)
+        own = table.cells[rows]
+        if len(own):
+            found = np.minimum(np.searchsorted(own, cells[wanted]), len(own) - 1)
+            hit = own[found] == cells[wanted]
+            places[wanted[hit]] = found[hit] + rows.start
+    return places
+
+
+def examples(images: pd.Series, cells: NDArray[np.int64], places: NDArray[np.int64]) -> tuple[str, ...]:
+    """Some of the rows that match nothing, in words."""
+    lost = np.flatnonzero(places < 0)[:3]
+    return tuple(f"image {images.iloc[i]}, cell {cells[i]}" for i in lost)
