@@ -368,7 +368,7 @@ JOBS = [
     Job(
         "browser", "events to pixels and dragging in Voilà, beside ipycanvas", tuple(SIZES), _with_playwright(in_voila)
     ),
-    Job("browser-lab", "the same in JupyterLab, and two views", ("2048", "8192"), _with_playwright(in_jupyterlab)),
+    Job("browser-lab", "the same in JupyterLab, and two views", tuple(SIZES), _with_playwright(in_jupyterlab)),
     Job(
         "browser-memory", "what frames leave behind in the browser, beside ipycanvas", tuple(FRAMES), _with_playwright(followed)
     ),
