@@ -108,8 +108,9 @@ def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSour
         {**{k: v for k, v in options.items() if k not in ("n_jobs", "engine")}, "notes": notes},
     )  # fmt: skip
     job.check()
+    ready = session.project.prepare_features(source)  # hundreds of megabytes: not while the lock is held
     with session.writing():
-        saved = session.project.save_features(source)
+        saved = session.project.use_features(ready)
         session.features_by_name[SOURCE] = saved
         session.project.settings.setdefault("features", SOURCE)
         session.project.save()

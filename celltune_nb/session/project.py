@@ -336,10 +336,6 @@ class Project:
 
     # ------------------------------------------------------------------ features
 
-    def save_features(self, source: FeatureSource) -> FeatureSource:
-        """Write a feature source and map it."""
-        return self.use_features(self.prepare_features(source))
-
     def prepare_features(self, source: FeatureSource) -> PreparedFeatures:
         """Write a feature source where nobody looks for it yet; takes long, and needs no lock."""
         return features_file.prepare(self, source)
