@@ -31,7 +31,7 @@ Float32 = npt.NDArray[np.float32]
 _RINGS = {"Eroded": ("Mean", "Std", "Max"), "Dilated": ("Mean", "Std", "Max"), "Environment": ("Mean",)}
 
 _ROWS = 256  # of a band: few enough to stay in the cache, many against the reach of a ring
-_SLAB = 16 << 20  # pixels whose rings are held at once
+_SLAB = 2 << 20  # pixels whose rings are held at once
 _READ = 128 << 20  # bytes read at once
 _MOMENTS = ("Mean", "Sum", "Std", "Var", "Min", "Max")  # as `Engine.statistics` gives them
 
@@ -231,7 +231,7 @@ def layout_of(found: MaskRuns, planes: Planes) -> tuple[Int64, list[list[tuple[i
     first = found.runs.rows()[0]
     order = np.argsort(first, kind="stable")
     begins, left = first[order], found.runs.start[found.runs.ptr[:-1]][order]
-    rows = max(_ROWS, _SLAB // width)
+    rows = max(2 * _ROWS, _SLAB // width)
     if planes.row_bytes:
         # a chunk above and one below are read for the rings: the more between, the less is read twice
         rows = min(max(rows, 4 * planes.chunk_rows), _READ // planes.row_bytes)

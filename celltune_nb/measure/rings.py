@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from celltune_nb.measure.engines import Engine
-from celltune_nb.measure.runs import Int32, Int64, MaskRuns, Runs, by_cell, strip_runs
+from celltune_nb.measure.runs import Int32, Int64, MaskRuns, Runs, by_cell, joined, strip_runs
 
 __all__ = ["dilated", "environment", "eroded", "reach"]
 
@@ -57,11 +57,10 @@ def dilated(engine: Engine, found: MaskRuns, cells: Int64, runs: Runs, radius: f
     begins, ends = runs.rows()
     first, last = max(int(begins.min()) - r, 0), min(int(ends.max()) + r, found.shape[0])
     limit = int(np.floor(radius**2 + 1e-6))
-    strips = [
+    label, row, start, stop = joined(
         strip_runs(engine.nearest(found, y0, min(y0 + _STRIP, last), r, limit), y0)
         for y0 in range(first, last, _STRIP)
-    ]
-    label, row, start, stop = (np.concatenate(part) for part in zip(*strips, strict=True))
+    )
     number = np.full(found.labels.size + 1, -1, np.int32)
     number[cells + 1] = np.arange(cells.size, dtype=np.int32)
     cell = number[label]

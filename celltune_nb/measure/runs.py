@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from celltune_nb.data.chunks import read_part
 from celltune_nb.errors import InputError
+from celltune_nb.measure.planes import chunk_of
 
 __all__ = ["CellIndex", "MaskRuns", "Runs", "cell_index", "mask_runs", "read_strip"]
 
@@ -25,7 +26,8 @@ Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Map = Callable[[Callable[[int], Any], Iterable[int]], Iterable[Any]]
 
-STRIP = 256  # rows of the mask read at once
+_STRIP = 256  # rows of the mask read at once, unless its chunks are longer
+_CELLS = 50_000  # located at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,21 +109,26 @@ class MaskRuns:
     labels : int64 (n,)
         Ascending; the position of a label is the number of its cell.
     runs : Runs
-    cell, row, start, stop : int32 (r,)
+    cell, start, stop : int32 (r,)
         The same runs in reading order, with their cell.
     row_ptr : int64 (Y + 1,)
         Where each row begins in them.
+    order : int32 or int64 (r,)
+        Of the runs in reading order, the one that each of `runs` is.
     """
 
     shape: tuple[int, int]
     labels: Int64
     runs: Runs
     cell: Int32
-    row: Int32
     start: Int32
     stop: Int32
     row_ptr: Int64
-    order: Int64
+    order: Int32 | Int64
+
+    def rows(self, y0: int, y1: int) -> Int64:
+        """Row of each of the runs in rows ``y0:y1``, in reading order."""
+        return np.repeat(np.arange(y0, y1), np.diff(self.row_ptr[y0 : y1 + 1]))
 
 
 class CellIndex(NamedTuple):
@@ -170,19 +177,23 @@ def cell_index(mask: Any) -> CellIndex:
 
 def locate(found: MaskRuns) -> CellIndex:
     """The index of a mask that is already in runs."""
-    runs = found.runs
-    first = runs.ptr[:-1]
-    length = (runs.stop - runs.start).astype(np.float64)
-    area = runs.total(length)
-    y = runs.total(length * runs.row) / area
-    x = runs.total(length * (runs.start.astype(np.float64) + runs.stop - 1) / 2) / area
-    y0, y1 = runs.rows()
-    x0 = np.minimum.reduceat(runs.start, first)
-    x1 = np.maximum.reduceat(runs.stop, first)
-    bbox = np.stack([y0, x0, y1, x1], axis=1).astype(np.int32)
+    n = found.labels.size
+    centre = np.empty((2, n))
+    bbox = np.empty((n, 4), np.int32)
+    for a in range(0, n, _CELLS):
+        b = min(a + _CELLS, n)
+        runs = found.runs.part(a, b)
+        first = runs.ptr[:-1]
+        length = (runs.stop - runs.start).astype(np.float64)
+        area = runs.total(length)
+        centre[0, a:b] = runs.total(length * runs.row) / area
+        centre[1, a:b] = runs.total(length * (runs.start.astype(np.float64) + runs.stop - 1) / 2) / area
+        bbox[a:b, 0], bbox[a:b, 2] = runs.rows()
+        bbox[a:b, 1] = np.minimum.reduceat(runs.start, first)
+        bbox[a:b, 3] = np.maximum.reduceat(runs.stop, first)
     height, width = found.shape
-    gaps = np.stack([y0, x0, height - y1, width - x1])
-    return CellIndex(found.labels, y, x, bbox, gaps.min(axis=0).astype(np.float32))
+    gaps = np.stack([bbox[:, 0], bbox[:, 1], height - bbox[:, 2], width - bbox[:, 3]])
+    return CellIndex(found.labels, centre[0], centre[1], bbox, gaps.min(axis=0).astype(np.float32))
 
 
 def mask_runs(mask: Any, run: Map = map) -> MaskRuns:
@@ -200,8 +211,9 @@ def mask_runs(mask: Any, run: Map = map) -> MaskRuns:
         See `cell_index`.
     """
     shape = _checked_shape(mask)
-    strips = list(run(lambda y0: strip_runs(read_strip(mask, y0, y0 + STRIP), y0), range(0, shape[0], STRIP)))
-    label, row, start, stop = (np.concatenate(part) for part in zip(*strips, strict=True))
+    step = max(_STRIP, chunk_of(mask, 0))
+    strips = run(lambda y0: strip_runs(read_strip(mask, y0, y0 + step), y0), range(0, shape[0], step))
+    label, row, start, stop = joined(strips)
     if label.size == 0:
         raise InputError(
             f"The mask ({shape[0]} × {shape[1]} pixels) holds no cell: every pixel is 0. "
@@ -213,18 +225,25 @@ def mask_runs(mask: Any, run: Map = map) -> MaskRuns:
             "Set negative pixels to 0, or save the mask as an unsigned integer type."
         )
     labels, cell = _dense(label)
+    del label
     runs, order = by_cell(cell, row, start, stop, labels.size)
     row_ptr = np.searchsorted(row, np.arange(shape[0] + 1)).astype(np.int64)
-    return MaskRuns(shape, labels, runs, cell, row, start, stop, row_ptr, order)
+    return MaskRuns(shape, labels, runs, cell, start, stop, row_ptr, order)
 
 
-def strip_runs(strip: npt.NDArray[Any], y0: int) -> tuple[Int64, Int32, Int32, Int32]:
+def joined(strips: Iterable[tuple[npt.NDArray[Any], ...]]) -> list[npt.NDArray[Any]]:
+    """What `strip_runs` gave for all strips, one after the other; never all of it in memory twice."""
+    fields = [list(field) for field in zip(*strips, strict=True)]
+    return [np.concatenate(fields.pop(0)) for _ in range(len(fields))]
+
+
+def strip_runs(strip: npt.NDArray[Any], y0: int) -> tuple[npt.NDArray[Any], Int32, Int32, Int32]:
     """Label, row, start and stop of the runs in rows ``y0…`` of a mask, in reading order."""
     width = strip.shape[1]
     flat = strip.ravel()
     if flat.size == 0:
         empty = np.zeros(0, np.int32)
-        return np.zeros(0, np.int64), empty, empty, empty
+        return flat, empty, empty, empty
     begins = np.empty(flat.size, bool)
     np.not_equal(flat[1:], flat[:-1], out=begins[1:])
     begins[::width] = True
@@ -233,24 +252,28 @@ def strip_runs(strip: npt.NDArray[Any], y0: int) -> tuple[Int64, Int32, Int32, I
     inside = label != 0
     end = np.append(first[1:], flat.size)[inside]
     first, label = first[inside], label[inside]
-    if label.dtype == np.uint64 and label.size and int(label.max()) > np.iinfo(np.int64).max:
-        raise InputError(
-            f"The mask holds the label {int(label.max())}, beyond the 64-bit integers that cell ids are kept in. "
-            "Renumber it first: skimage.segmentation.relabel_sequential(mask)[0]."
-        )
+    if label.dtype == np.uint64:
+        if label.size and int(label.max()) > np.iinfo(np.int64).max:
+            raise InputError(
+                f"The mask holds the label {int(label.max())}, beyond the 64-bit integers that cell ids are kept in. "
+                "Renumber it first: skimage.segmentation.relabel_sequential(mask)[0]."
+            )
+        label = label.astype(np.int64)
     row = first // width
     origin = row * width
     return (
-        label.astype(np.int64),
+        label,
         (row + y0).astype(np.int32),
         (first - origin).astype(np.int32),
         (end - origin).astype(np.int32),
     )
 
 
-def by_cell(cell: Int32, row: Int32, start: Int32, stop: Int32, n: int) -> tuple[Runs, Int64]:
+def by_cell(cell: Int32, row: Int32, start: Int32, stop: Int32, n: int) -> tuple[Runs, Int32 | Int64]:
     """Runs in reading order, gathered by cell; and the order that gathers them."""
     order = np.argsort(cell, kind="stable")
+    if order.size < 2**31:
+        order = order.astype(np.int32)
     ptr = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(cell, minlength=n), out=ptr[1:])
     return Runs(ptr, row[order], start[order], stop[order]), order
@@ -260,13 +283,13 @@ def runs_within(found: MaskRuns, inside: Any, run: Map = map) -> Runs:
     """The pixels of each cell where a second mask is not 0 (a nucleus of whatever label)."""
 
     def strip(y0: int) -> tuple[Int64, Int32, Int32, Int32]:
-        y1 = min(y0 + STRIP, found.shape[0])
+        y1 = min(y0 + step, found.shape[0])
         cells = painted(found, y0, y1)
         cells[read_strip(inside, y0, y1) == 0] = 0
         return strip_runs(cells, y0)
 
-    strips = run(strip, range(0, found.shape[0], STRIP))
-    label, row, start, stop = (np.concatenate(part) for part in zip(*strips, strict=True))
+    step = max(_STRIP, chunk_of(inside, 0))
+    label, row, start, stop = joined(run(strip, range(0, found.shape[0], step)))
     return by_cell((label - 1).astype(np.int32), row, start, stop, found.labels.size)[0]
 
 
@@ -274,7 +297,7 @@ def painted(found: MaskRuns, y0: int, y1: int) -> Int32:
     """Rows ``y0:y1`` of the mask as cell numbers from 1, 0 for background; int32 (y1 − y0, X)."""
     width = found.shape[1]
     a, b = found.row_ptr[y0], found.row_ptr[y1]
-    origin = (found.row[a:b].astype(np.int64) - y0) * width
+    origin = (found.rows(y0, y1) - y0) * width
     # run lengths of background and cells alternately, unrolled in one pass
     edges = np.empty(2 * (b - a) + 2, np.int64)
     edges[0], edges[-1] = 0, (y1 - y0) * width
@@ -297,12 +320,12 @@ def read_strip(mask: Any, y0: int, y1: int) -> npt.NDArray[Any]:
     return np.ascontiguousarray(strip, dtype=strip.dtype.newbyteorder("="))
 
 
-def _dense(label: Int64) -> tuple[Int64, Int32]:
+def _dense(label: npt.NDArray[Any]) -> tuple[Int64, Int32]:
     """The labels that occur, ascending, and the number of the cell of each run."""
     top = int(label.max())
     if top > 16 * label.size + 1_000_000:
         labels, cell = np.unique(label, return_inverse=True)
-        return labels, cell.astype(np.int32)
+        return labels.astype(np.int64), cell.astype(np.int32)
     present = np.zeros(top + 1, bool)
     present[label] = True
     number = np.cumsum(present, dtype=np.int32) - np.int32(1)

@@ -122,14 +122,17 @@ def overlaps(around: Runs, found: MaskRuns) -> tuple[Int64, Int32]:
     """See `engines.Engine.overlaps`."""
     n = found.labels.size
     stride = found.shape[1] + 1
+    begins, ends = around.rows()
+    y0, y1 = int(begins.min(initial=found.shape[0])), int(ends.max(initial=0))
+    some = slice(found.row_ptr[y0], found.row_ptr[max(y0, y1)])
     row = around.row.astype(np.int64) * stride
-    every = found.row.astype(np.int64) * stride
-    first = np.searchsorted(every + found.stop, row + around.start, side="right")
-    upto = np.searchsorted(every + found.start, row + around.stop, side="left")
+    every = found.rows(y0, max(y0, y1)) * stride
+    first = np.searchsorted(every + found.stop[some], row + around.start, side="right")
+    upto = np.searchsorted(every + found.start[some], row + around.stop, side="left")
     many = np.maximum(upto - first, 0)
     which = np.repeat(first, many) + _within(many)
     cell = np.repeat(around.cells(), many)
-    pairs = np.unique(cell * n + found.cell[which])
+    pairs = np.unique(cell * n + found.cell[some][which])
     return np.bincount(pairs // n, minlength=around.ptr.size - 1), (pairs % n).astype(np.int32)
 
 
