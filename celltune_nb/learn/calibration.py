@@ -22,10 +22,14 @@ __all__ = ["apply_temperature", "chance", "cross_fitted", "ece", "reliability", 
 
 Floats = NDArray[np.floating]
 RANGE = (np.log(0.05), np.log(20.0))  # of the log temperature
+SPREAD = 0.4  # of the log temperature of boosters that were never calibrated: what is expected before looking
 
 
 def temperature(probabilities: Floats, y: NDArray[np.integer], weights: Floats | None = None) -> float:
     """The temperature that makes probabilities fit the truth best (lowest log loss).
+
+    Few items say little about it, and what chance says would make fair probabilities worse; so it is
+    drawn towards 1 as by a normal prior on its logarithm, which 200 items all but overrule.
 
     Parameters
     ----------
@@ -49,14 +53,15 @@ def temperature(probabilities: Floats, y: NDArray[np.integer], weights: Floats |
         return 1.0
     logs, truth = logs[known], np.asarray(y)[known]
     w = np.ones(len(truth)) if weights is None else np.asarray(weights, np.float64)[known]
+    w = w * (w.sum() / (w**2).sum())  # their sum: as many equal items as they are worth
 
     def loss(log_t: float) -> float:
         scaled = logs / np.exp(log_t)
         top = scaled.max(axis=1)
         total = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return float(w @ (total - scaled[np.arange(len(truth)), truth]))
+        return float(w @ (total - scaled[np.arange(len(truth)), truth])) + log_t**2 / (2 * SPREAD**2)
 
-    low, high = RANGE  # the loss is convex in 1/T, so it has one valley: golden section finds it
+    low, high = RANGE  # the loss has one valley: golden section finds it
     ratio = (np.sqrt(5) - 1) / 2
     a, b = high - ratio * (high - low), low + ratio * (high - low)
     at_a, at_b = loss(a), loss(b)

@@ -4,7 +4,14 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, f1_score, log_loss, precision_recall_fscore_support
 
 from celltune_nb.errors import InputError, NotReadyError, TrainingError
-from celltune_nb.learn.calibration import apply_temperature, cross_fitted, ece, reliability, temperature
+from celltune_nb.learn.calibration import (
+    apply_temperature,
+    chance,
+    cross_fitted,
+    ece,
+    reliability,
+    temperature,
+)
 from celltune_nb.learn.evaluation import (
     agreement,
     churn,
@@ -221,6 +228,27 @@ def test_temperature_keeps_answers_and_is_one_for_fair_models():
     weighted = temperature(p, y, np.where(p.max(1) > 0.7, 5.0, 1.0))
     assert weighted == pytest.approx(1, abs=0.1)
     np.testing.assert_allclose(cross_fitted(p, y).sum(1), 1)
+
+
+def test_few_items_do_not_unsettle_fair_probabilities():
+    rng = np.random.default_rng(1)
+    p = rng.dirichlet(np.full(4, 0.4), 60 * 200)
+    y = np.minimum((p.cumsum(1) < rng.random(len(p))[:, None]).sum(1), 3)
+    found = [temperature(p[i : i + 60], y[i : i + 60]) for i in range(0, len(p), 60)]
+    assert np.exp(np.mean(np.log(found))) == pytest.approx(1, abs=0.06)
+    assert np.mean(np.abs(np.log(found)) < 0.3) > 0.9
+
+
+def test_how_large_the_error_of_fair_probabilities_is_by_chance():
+    rng = np.random.default_rng(2)
+    seen, told = [], []
+    for _ in range(200):
+        p, w = rng.dirichlet(np.full(4, 0.4), 200), rng.uniform(1, 5, 200)
+        y = np.minimum((p.cumsum(1) < rng.random(200)[:, None]).sum(1), 3)
+        seen.append(ece(reliability(p, y, w)))
+        told.append(chance(p, w))
+    assert np.mean(told) == pytest.approx(np.mean(seen), rel=0.1)
+    assert np.isnan(chance(p[:0]))
 
 
 def test_churn_and_kappa_between_rounds():
