@@ -25,6 +25,7 @@ from celltune_nb.session.strategies import PLACED, STRATEGIES
 from celltune_nb.session.trials import Point, cost, curve, supervised
 
 from .labelled_sets import SETS, AbsentError, load
+from .variants import VARIANTS
 
 FULL = "all labels"
 LEVELS = (0.90, 0.95, 0.98)
@@ -94,7 +95,7 @@ def trial(cells: Any, strategy: str, seed: int, seen: int, full: float) -> Any:
     def reached(point: Point) -> bool:
         return point.labels >= enough and point.macro_f1 >= LEVELS[-1] * full
 
-    return curve(cells, strategy, sizes, seed=seed, enough=reached, n_jobs=1)
+    return curve(cells, VARIANTS.get(strategy, strategy), sizes, seed=seed, enough=reached, n_jobs=1)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -242,10 +243,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--strategies",
         nargs="+",
-        choices=STRATEGIES,
-        default=list(STRATEGIES),
+        choices=[*STRATEGIES, *VARIANTS],
         metavar="STRATEGY",
-        help=", ".join(STRATEGIES),
+        help=", ".join([*STRATEGIES, *VARIANTS]),
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="lines are appended to it")
@@ -258,7 +258,8 @@ def main(arguments: list[str]) -> int:
         rows = [
             row
             for row in read(options.table)
-            if row["set"] in options.sets and row["strategy"] in (FULL, *options.strategies)
+            if row["set"] in options.sets
+            and row["strategy"] in (FULL, *(options.strategies or [*STRATEGIES, *VARIANTS]))
         ]
         print(*table(rows), sep="\n")
         if options.pack:
@@ -266,7 +267,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.out is None:
         parser.error("name a file with --out, or with --table")
-    run(options.sets, options.strategies, range(options.seeds), options.out)
+    run(options.sets, options.strategies or list(STRATEGIES), range(options.seeds), options.out)
     return 0
 
 

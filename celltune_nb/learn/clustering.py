@@ -1,13 +1,53 @@
-"""Groups of similar rows: k-means, and rows spread far apart."""
+"""Groups of similar rows: features made comparable, k-means, and rows spread far apart."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["distances", "kmeans", "spread"]
+__all__ = ["Scaling", "distances", "kmeans", "spread"]
 
 Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Features made comparable, without outliers, on at most some number of principal axes.
+
+    Each feature is centred on its median, divided by its interquartile range and cut at ±4; missing
+    values become 0.
+    """
+
+    known: NDArray[np.bool_]  # features with at least one value
+    middle: NDArray[np.float32]
+    width: NDArray[np.float32]
+    axes: NDArray[np.float32] | None
+
+    @classmethod
+    def of(cls, X: NDArray[np.float32], dimensions: int = 50) -> Scaling:
+        """Learn it from rows, float32 (n, f) with n at least 1."""
+        # quantiles of a part are as good and much cheaper
+        part = X[:: max(1, len(X) // 2_000)]
+        part = np.where(np.isfinite(part), part, np.float32(np.nan))
+        known: NDArray[np.bool_] = np.asarray(np.isfinite(part).any(axis=0))
+        part = part[:, known]
+        low, middle, high = np.nanpercentile(part, [25, 50, 75], axis=0).astype(np.float32)
+        width = high - low
+        deviation = np.nanstd(part, axis=0).astype(np.float32)
+        width = np.where(width > 1e-6 * (deviation + 1e-30), width, deviation)
+        scaling = cls(known, middle, np.where(width > 0, width, 1).astype(np.float32), None)
+        if known.sum() <= dimensions:
+            return scaling
+        _, axes = np.linalg.eigh(np.cov(scaling(X[:: max(1, len(X) // 4_000)]), rowvar=False))
+        return cls(known, middle, scaling.width, axes[:, ::-1][:, :dimensions].astype(np.float32))
+
+    def __call__(self, X: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Scale rows, float32 (n, dimensions)."""
+        Z = (np.asarray(X, np.float32)[:, self.known] - self.middle) / self.width
+        Z = np.clip(np.nan_to_num(Z, nan=0.0, posinf=4.0, neginf=-4.0), -4, 4)
+        return np.ascontiguousarray(Z if self.axes is None else Z @ self.axes, np.float32)
 
 
 def kmeans(

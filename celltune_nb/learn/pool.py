@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError, NotReadyError
+from .clustering import Scaling
 
 __all__ = ["CANDIDATES", "Pool", "Proposal", "RowsOf"]
 
@@ -61,6 +62,8 @@ class Pool:
         Labels each category has, in the order of the columns; may be empty.
     categories : tuple of str
         Names of the columns; may be empty.
+    labelled : callable or None
+        Number m → features of at most so many labelled items, float array (≤ m, f).
     """
 
     ids: NDArray[np.int64]
@@ -72,6 +75,7 @@ class Pool:
     probabilities: Sequence[NDArray[np.floating] | RowsOf] = field(default_factory=list)
     label_counts: NDArray[np.integer] = field(default_factory=lambda: np.empty(0, np.int64))
     categories: tuple[str, ...] = ()
+    labelled: Callable[[int], NDArray[np.floating]] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -113,8 +117,7 @@ class Pool:
     def scaled(self, rows: NDArray[np.int64], dimensions: int = 50) -> NDArray[np.float32]:
         """Features of some rows, comparable and without outliers, at most `dimensions` principal axes.
 
-        Each feature is centred on its median, divided by its interquartile range and cut at ±4;
-        missing values become 0.  Without features the mean probabilities stand in.
+        See :class:`~celltune_nb.learn.clustering.Scaling`.  Without features the mean probabilities stand in.
         """
         if self.features is None:
             if not self.probabilities:
@@ -123,23 +126,7 @@ class Pool:
                 )
             return np.nan_to_num(self.mean(rows))
         X = np.asarray(self.features(rows), np.float32)
-        if not len(X):
-            return X
-        # quantiles of a part are as good and much cheaper
-        part = X[:: max(1, len(X) // 2_000)]
-        part = np.where(np.isfinite(part), part, np.float32(np.nan))
-        known = np.isfinite(part).any(axis=0)
-        X, part = X[:, known], part[:, known]
-        low, middle, high = np.nanpercentile(part, [25, 50, 75], axis=0).astype(np.float32)
-        spread = high - low
-        deviation = np.nanstd(part, axis=0).astype(np.float32)
-        spread = np.where(spread > 1e-6 * (deviation + 1e-30), spread, deviation)
-        X = (X - middle) / np.where(spread > 0, spread, 1)
-        X = np.clip(np.nan_to_num(X, nan=0.0, posinf=4.0, neginf=-4.0), -4, 4)
-        if X.shape[1] > dimensions:
-            _, axes = np.linalg.eigh(np.cov(X[:: max(1, len(X) // 4_000)], rowvar=False))
-            X = X @ axes[:, ::-1][:, :dimensions].astype(np.float32)
-        return np.ascontiguousarray(X, np.float32)
+        return Scaling.of(X, dimensions)(X) if len(X) else X
 
     def propose(
         self,

@@ -8,31 +8,48 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from .exploring import explore
 from .pool import Pool, Proposal
 from .uncertainty import answers, asked_for, best_rows, close_calls, scored
 
 __all__ = ["allocate", "celltune", "quota_margin", "rare"]
 
+EXPLORED = 0.1
 BUDGETS = (0.33, 0.44, 0.23)  # CellTune's: low agreement by image, by category, rare
 
 
-def quota_margin(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:
-    """Close calls, with a quota for each category ∝ 1/√(labels it has).
+def quota_margin(pool: Pool, n: int, rng: np.random.Generator, *, explored: float = EXPLORED) -> Proposal:
+    """Close calls, with a quota for each category ∝ 1/√(labels it has); a tenth where nothing is labelled.
 
     Plain margin spends its labels where two large categories touch; the quota keeps asking for the
     categories that have few labels.  A close call counts for the one of its two categories that has
-    fewer labels, so that one which is rarely anybody's first answer is asked for too.
+    fewer labels, so that one which is rarely anybody's first answer is asked for too.  A category that
+    nobody has labelled yet is no close call at all, since the models do not know it: hence the tenth.
+
+    Parameters
+    ----------
+    explored : float
+        Share of the places for :func:`~celltune_nb.learn.exploring.explore`.
     """
     rows, p, two, values = scored(pool, n, rng)
+    n = min(n, len(rows))
+    new, why = explore(pool, rows, int(explored * n + rng.random()), rng)
     score = 1 - (values[:, 0] - values[:, 1])
     k = p.shape[1]
     category = asked_for(pool, k, two, values)
-    available = np.bincount(category, minlength=k)
-    quota = allocate(min(n, len(rows)), pool.class_weights(k), available)
+    category[new] = k  # taken already
+    available = np.bincount(category, minlength=k + 1)[:k]
+    quota = allocate(n - len(new), pool.class_weights(k), available)
     picks = [np.flatnonzero(category == code) for code in range(k)]
     best = np.concatenate([pick[best_rows(score[pick], q)] for pick, q in zip(picks, quota, strict=True)])
     best = best[np.argsort(-score[best], kind="stable")]
     reason = close_calls(pool, two[best], values[best])
+    if len(new):
+        # among the others, evenly: a person may stop before the end
+        place = np.concatenate([np.arange(len(best)), np.linspace(0, len(best), len(new) + 2)[1:-1] - 0.5])
+        order = np.argsort(place, kind="stable")
+        reason = [[*reason, *why][i] for i in order.tolist()]
+        best = np.concatenate([best, new])[order]
     return pool.propose(rows[best], score[best], reason, "quota_margin", len(rows) / max(1, len(pool)))
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .audit import audit
 from .clustering import kmeans, spread
+from .exploring import scattered
 from .pool import Pool, Proposal, check_size
 from .quotas import allocate, celltune, quota_margin, rare
 from .rectangles import RectangleProposal, propose_rectangle
@@ -43,6 +44,8 @@ __all__ = [
 
 Rows = NDArray[np.int64]
 
+ORDINARY = 0.5  # of the first cells: see `clusters`
+
 
 def random(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:
     """Every item with the same probability."""
@@ -52,13 +55,19 @@ def random(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:
     return pool.propose(rows, np.ones(n), ["drawn at random"] * n, "random", n / max(1, len(pool)))
 
 
-def clusters(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:
+def clusters(pool: Pool, n: int, rng: np.random.Generator, *, ordinary: float = ORDINARY) -> Proposal:
     """The first cells to label: one typical item of each group of similar items, and as many ordinary ones.
 
     k-means on scaled features of the candidates, with half as many groups as places.  Half the places go
-    to the item nearest to each centre; the others are drawn at random, each group in proportion to its
-    size.  Typical items alone would be too easy: where the boundaries lie is learned from ordinary ones.
-    The two kinds alternate, typical items of large groups first.
+    to the item nearest to each centre, groups with many items first.  Typical items alone would be too
+    easy: where the boundaries lie is learned from ordinary ones.  A quarter is therefore drawn at random,
+    each group in proportion to its size, and a quarter nearest to random places on the images, so that
+    sparse tissue counts as well (where there are no places: half at random).  The kinds alternate.
+
+    Parameters
+    ----------
+    ordinary : float
+        Share of the places for items that are not the typical ones.
 
     Raises
     ------
@@ -68,25 +77,35 @@ def clusters(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:
     check_size(n)
     rows = pool.candidates(n, rng)
     n = min(n, len(rows))
-    typical, group = kmeans(pool.scaled(rows), -(-n // 2), rng)
+    typical, group = kmeans(pool.scaled(rows), n - int(ordinary * n), rng)
     share = np.bincount(group) / max(1, len(rows))
-    typical = typical[np.argsort(-share[group[typical]], kind="stable")][:n]
+    typical = typical[np.argsort(-share[group[typical]], kind="stable")]
     rest = np.setdiff1d(np.arange(len(rows)), typical)
+    placed, where = scattered(pool, rows[rest], (n - len(typical)) // 2, rng)
+    placed = rest[placed]
+    rest = np.setdiff1d(rest, placed)
     rest = rest[np.lexsort((rng.random(len(rest)), group[rest]))]
-    places = n - len(typical)
     # equal steps along the groups: each gets its share, rounded at random
+    places = n - len(typical) - len(placed)
     step = len(rest) / max(1, places)
     drawn = rng.permutation(rest[((rng.random() + np.arange(places)) * step).astype(np.int64)])
-    chosen = np.concatenate([typical, drawn])
-    chosen = chosen[np.argsort(np.concatenate([np.arange(len(typical)), np.arange(places) + 0.5]))]
-    is_typical = np.isin(chosen, typical)
+
+    chosen = np.concatenate([typical, drawn, placed])
     reason = [
-        f"{'typical of' if first else 'drawn from'} a group of similar items ({100 * part:.2g} % of all)"
-        for first, part in zip(is_typical.tolist(), share[group[chosen]].tolist(), strict=True)
-    ]
+        f"{'typical of' if i < len(typical) else 'drawn from'} a group of similar items ({100 * part:.2g} % of all)"
+        for i, part in enumerate(share[group[chosen[: n - len(placed)]]].tolist())
+    ] + where
     certain = len(rows) / max(1, len(pool))
-    probability = np.where(is_typical, certain, certain * places / max(1, len(rest)))
-    return pool.propose(rows[chosen], share[group[chosen]], reason, "clusters", probability)
+    probability = np.full(n, certain)
+    probability[len(typical) : n - len(placed)] *= places / max(1, len(rest))
+    order = np.argsort(
+        np.concatenate([(np.arange(k) + 0.5) / max(1, k) for k in (len(typical), places, len(placed))]),
+        kind="stable",
+    )
+    return pool.propose(
+        rows[chosen[order]], share[group[chosen[order]]], [reason[i] for i in order.tolist()], "clusters",
+        probability[order],
+    )  # fmt: skip
 
 
 def diverse(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:

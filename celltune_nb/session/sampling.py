@@ -307,7 +307,17 @@ def make_pool(
         probabilities=[RowsOf(s.probability, positions) for s in sets if s.probability is not None],
         label_counts=np.array([tally.get(name, 0) for name in (sets[0].classes if sets else ())], np.int64),
         categories=sets[0].classes if sets else (),
+        labelled=None
+        if source is None
+        else (lambda most: source.rows(_some_labelled(session, level, known, most))),
     )
+
+
+def _some_labelled(session: Session, level: str, known: int, most: int) -> NDArray[np.int64]:
+    """Rows of labelled items, every so many of them where there are more than `most`."""
+    with session.lock:
+        rows = np.flatnonzero(session.book.level(level).codes_in_order(session.table.ids[:known]))
+    return rows[:: -(-len(rows) // most) or 1]
 
 
 def model_sets(session: Session, level: str) -> list[PopulationSet]:

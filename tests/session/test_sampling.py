@@ -45,6 +45,10 @@ def test_the_default_asks_where_the_models_are_unsure_once_there_are_models(sess
     strategies = [r.strategy for r in session.journal.proposals()]
     assert strategies == ["clusters", "quota_margin"]
     assert not np.isin(ids, session.labels.to_pandas().index).any()
+    reasons = list(session.journal.proposals())[-1].reasons
+    assert sum("a close call" in reason for reason in reasons) == 18
+    assert sum("of a group of similar items" in reason for reason in reasons) == 1
+    assert sum("random place" in reason for reason in reasons) == 1
     for by in ("margin", "entropy", "disagreement", "rare", "diverse", "celltune", "mistakes"):
         assert len(session.sample(7, by=by, seed=0)) == 7
 
