@@ -194,7 +194,9 @@ def _units(groups: NDArray[np.generic] | None, n: int, unit: str) -> tuple[Ints 
         return None, start
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < ENOUGH_GROUPS:
-        return None, f"{start}: they speak for these {unit}s, too few ({len(names)}) to speak for new ones"
+        if len(names) == 1:
+            return None, f"{start}: they speak for this {unit} only"
+        return None, f"{start}: they speak for these {len(names)} {unit}s, too few to speak for new ones"
     return member.reshape(-1).astype(np.int64), f"95 % intervals from the spread between {len(names)} {unit}s"
 
 

@@ -76,7 +76,7 @@ def test_groups_that_look_different_are_not_glossed_over():
     kind = evaluate_out_of_fold(one, ["xgboost"], rounds={"xgboost": 30})
     assert honest.accuracy < kind.accuracy - 0.05
     assert "4 folds by group" in honest.split
-    assert "between 400 items: they speak for these groups, too few (4) to speak for new ones" in honest.split
+    assert "between 400 items: they speak for these 4 groups, too few to speak for new ones" in honest.split
     assert "random folds, because all labels come from one group: too kind to new groups" in kind.split
     assert any("on new groups the models will do worse" in w for w in kind.warnings)
 
