@@ -264,12 +264,12 @@ def _stays(file: ImageFile, copy: bool | None) -> bool:
 
 def _cells(mask: Any, progress: Callable[[int], object]) -> CellIndex:
     """Where the cells of a mask are."""
-    from ..measure.runs import STRIP, locate, mask_runs
+    from ..measure.runs import locate, mask_runs
 
     def run(read: Callable[[int], Any], starts: Any) -> Iterator[Any]:
         for start in starts:
             yield read(start)
-            progress(min(STRIP, mask.shape[0] - start) * mask.shape[1] * 4)
+            progress(min(starts.step, mask.shape[0] - start) * mask.shape[1] * 4)
 
     return locate(mask_runs(mask, run))
 
