@@ -159,14 +159,18 @@ def test_moving_frames_are_coarse_and_a_fine_one_follows_at_rest(scene):
     fine = len(scene.wire.buffers(scene.layer)[-1])
     scene.say("camera", y=1, x=1, zoom=2, epoch=0, final=False)
     assert len(scene.wire.buffers(scene.layer)[-1]) < fine
-    scene.ack()
-    assert len(scene.frames()) == 2
-    # the hand lets go where the last frame was made
+    # the hand lets go where the last frame was made; the answer to that one is not waited for, but only one can be ahead
     scene.say("camera", y=1, x=1, zoom=2, epoch=0, final=True)
     assert len(scene.frames()) == 3
     assert len(scene.wire.buffers(scene.layer)[-1]) == fine
-    scene.ack()
+    scene.say("camera", y=2, x=1, zoom=2, epoch=0, final=True)
     assert len(scene.frames()) == 3
+    scene.say("ack", frame=2)
+    assert len(scene.frames()) == 3
+    scene.say("ack", frame=3)
+    assert len(scene.frames()) == 4
+    scene.ack()
+    assert len(scene.frames()) == 4
 
 
 def test_moving_frames_are_as_coarse_as_the_way_is_slow(monkeypatch):

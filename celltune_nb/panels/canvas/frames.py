@@ -99,6 +99,8 @@ class Frames:
         """Whether to render now; if so, what is asked for from here on is another frame."""
         with self._lock:
             free = self._in_flight is None or time.monotonic() - self._sent > LOST_AFTER
+            # The frame that the picture rests on need not wait for the answer to the last moving one.
+            free = free or (not moving and self._shown is not None and self._shown.grade is not FINE)
             take = free and self.wants(moving=moving)
             if take:
                 self.due = False
