@@ -29,7 +29,7 @@ CACHE_BYTES = 64 << 20
 #: Chunks decoded between two looks at the clock: one for each of the two threads that decode.
 BATCH = 2
 #: Chunks in flight where nobody is in a hurry.
-PASS = 32
+PASS = 8
 #: A sample comes from this many chunks along each side.
 SPREAD = 5
 

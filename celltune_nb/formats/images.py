@@ -30,7 +30,8 @@ MOST_CHUNK = 64 << 20
 #: Pieces of a file that its fingerprint looks at, besides beginning and end, and bytes of each.
 PIECES, PIECE = 32, 4096
 
-SUFFIXES = (".npy", ".tif", ".tiff", ".zarr")
+#: Parts in which an array of the other byte order is turned round, pixels.
+PART = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,8 +143,17 @@ def _opener(path: Path) -> Callable[[Path, ChunkCache], ImageFile]:
     )
 
 
-def _open_npy(path: Path, _cache: ChunkCache) -> ImageFile:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+def _open_npy(path: Path, cache: ChunkCache) -> ImageFile:
+    array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    checked_shape(path, array.shape, array.dtype)
+    if not array.dtype.isnative:
+        mapped, rgb = array, array.ndim == 3 and array.shape[2] == 3
+        chunks = (PART, PART, 3) if rgb else (*(1,) * (array.ndim - 2), PART, PART)
+
+        def load(index: tuple[int, ...]) -> Any:
+            return mapped[tuple(slice(i * n, (i + 1) * n) for i, n in zip(index, chunks, strict=True))]
+
+        array = Chunked(mapped.shape, chunks, mapped.dtype, load, cache, path.name)
     return ImageFile(path, array, parts=(path,))
 
 

@@ -203,7 +203,7 @@ class Pyramid:
         self._array = getattr(array, "opened", array)
         self._labels = labels
         self._shape = image_shape(array)
-        self._own = [(0, self._array), *_own_levels(self._shape, own)]
+        self._own = [(0, self._array), *_own_levels(array, own)]
         self._store = store
         self._max_bytes = max_bytes
         self._ask = ask
@@ -324,10 +324,15 @@ def _block(chunk: int, size: int) -> int:
     return min(max(BLOCK, -(-chunk // unit) * unit), -(-size // unit) * unit)
 
 
-def _own_levels(shape: tuple[int, int], arrays: Sequence[Any]) -> list[tuple[int, Any]]:
-    """The levels among a file's reduced copies: those that are smaller by a power of two."""
+def _own_levels(source: Any, arrays: Sequence[Any]) -> list[tuple[int, Any]]:
+    """The levels among a file's reduced copies: those that are smaller by a power of two, with all channels."""
     found: dict[int, Any] = {}
+    shape = image_shape(source)
     for array in arrays:
+        if len(array.shape) != len(source.shape) or is_rgb(array) != is_rgb(source):
+            continue
+        if len(source.shape) == 3 and not is_rgb(source) and array.shape[0] != source.shape[0]:
+            continue
         size = image_shape(array)
         level = round(math.log2(max(1.0, max(shape) / max(1, *size))))
         if level and all(abs(full / 2**level - part) <= 1 for full, part in zip(shape, size, strict=True)):

@@ -42,6 +42,8 @@ VERSION = 1
 LEAST = 12 << 20
 #: Images and masks whose reduced copies are kept in memory.
 KEPT = 8
+#: Bytes of them; beyond it only those of the image that is looked at stay.
+MOST = 512 << 20
 
 
 class Pyramids:
@@ -80,9 +82,10 @@ class Pyramids:
                     array, labels=mask, own=() if mask else image.levels(), store=_Store(self._session, image, mask),
                     ask=lambda channel: self._ask(image, mask, channel),
                 )  # fmt: skip
-                while len(self._kept) > KEPT:
-                    self._kept.popitem(last=False)
             self._kept.move_to_end(key)
+            held = sum(one.nbytes for one in self._kept.values())
+            while len(self._kept) > KEPT or (len(self._kept) > 2 and held > MOST):
+                held -= self._kept.popitem(last=False)[1].nbytes
             return found
 
     def close(self) -> None:

@@ -43,6 +43,15 @@ def test_npy_is_mapped(tmp_path: Path, array: np.ndarray) -> None:
     assert isinstance(open_image(tmp_path / "a.npy").array, np.memmap)
 
 
+@pytest.mark.parametrize("array", [IMAGE, IMAGE[0]], ids=["cyx", "yx"])
+def test_npy_of_the_other_byte_order(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", array.astype(">u2"))
+    same(tmp_path / "a.npy", array)
+    assert open_image(tmp_path / "a.npy").array.dtype.isnative
+    np.save(tmp_path / "b.npy", np.asfortranarray(array))
+    same(tmp_path / "b.npy", array)
+
+
 @pytest.mark.parametrize("compression", [None, "zlib", "zstd", "lzw", "lzma", "packbits"])
 @pytest.mark.parametrize("tile", [None, (64, 128)], ids=["strips", "tiles"])
 @pytest.mark.parametrize("byteorder", ["<", ">"])

@@ -167,7 +167,7 @@ def test_a_file_whose_own_levels_stop_early_gets_the_coarser_ones():
 
 def test_copies_of_another_scale_are_left_out():
     image = RNG.integers(0, 4000, (1, 900, 900)).astype(np.uint16)
-    own = [image[:, ::3, ::3], image[:, :100, :700]]
+    own = [image[:, ::3, ::3], image[:, :100, :700], image[0, ::2, ::2], np.zeros((2, 450, 450), np.uint16)]
     window = Window.of(Camera.fit((900, 900), 300, 300), (900, 900))
     np.testing.assert_array_equal(
         Pyramid(image, own=own).look(0, window)[0], Pyramid(image).look(0, window)[0]
