@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ import numpy as np
 from ..data.images import Image, check_image, check_mask
 from ..data.items import NewCells
 from ..errors import InputError
-from ..formats.images import ImageFile, is_image_path, open_image
+from ..formats.images import ImageFile, fingerprint, is_image_path, open_image
 from . import sources
 
 if TYPE_CHECKING:
@@ -248,6 +248,45 @@ class Adding:
                 self._remove(one.files)
             raise
         session.changed_items("image")
+
+    # ------------------------------------------------------------------ files that were moved
+
+    def locate(self, name: str, image: Any, mask: Any) -> Image:
+        """See :meth:`celltune_nb.Session.locate_image`."""
+        session = self._session
+        with session.writing():
+            rows = list(session.project.settings["images"])
+            number = next((i for i, row in enumerate(rows) if row["name"] == name), None)
+            if number is None:
+                raise InputError(
+                    f"There is no image {name!r}. Images: {', '.join(list(session.images)[:10])}."
+                )
+            row = dict(rows[number])
+            for key, path in (("file", image), ("mask_file", mask)):
+                if path is None:
+                    continue
+                what = f"{'The mask of image' if key == 'mask_file' else 'Image'} {name!r}"
+                if not row.get(key):
+                    raise InputError(f"{what} lies in the project itself. Leave it out.")
+                file = open_image(path)
+                if not sources.unchanged(row[key], fingerprint(file)):
+                    raise InputError(
+                        f"{what} was not added from {file.path}: its content is another. Name the same file."
+                    )
+                row[key] = {**row[key], "path": sources.place(file.path, session.project.folder)}
+            rows[number] = row
+            before, session.project.settings = (
+                session.project.settings,
+                {**session.project.settings, "images": rows},
+            )
+            try:
+                session.project.save()
+            except BaseException:
+                session.project.settings = before
+                raise
+            found = session.images[name] = session.project.image(row, session.chunks)
+        session.changed_items("image")
+        return found
 
 
 def _stays(file: ImageFile, copy: bool | None) -> bool:

@@ -379,6 +379,16 @@ class Session:
         """``with session.adding_images():`` – images added inside take effect together, many of them sooner."""
         return self._adding.together()
 
+    def locate_image(self, name: str, image: Any = None, mask: Any = None) -> Image:
+        """Say where the file of an image, or of its mask, lies now that it was moved.
+
+        Raises
+        ------
+        InputError
+            When it is another file.
+        """
+        return self._adding.locate(name, image, mask)
+
     def import_cells(
         self, table: Any, *, image: str = "image", id: str = "cellID", x: str | None = None, y: str | None = None,
         features: Sequence[str] | None = None, group: str | None = None,

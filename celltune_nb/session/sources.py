@@ -23,7 +23,16 @@ from ..formats.images import ImageFile, fingerprint, open_image
 if TYPE_CHECKING:
     from .project import Project
 
-__all__ = ["COPY_UP_TO", "Reference", "copy_mask", "copy_pixels", "describe", "numbered", "unchanged"]
+__all__ = [
+    "COPY_UP_TO",
+    "Reference",
+    "copy_mask",
+    "copy_pixels",
+    "describe",
+    "numbered",
+    "place",
+    "unchanged",
+]
 
 #: A file is copied into the project unless its pixels take more bytes than this.
 COPY_UP_TO = 512 << 20
@@ -45,11 +54,15 @@ def unchanged(known: dict[str, Any], now: dict[str, int]) -> bool:
 # ---------------------------------------------------------------------- files that the project names
 
 
+def place(path: Path, folder: Path) -> str:
+    """How ``project.json`` names the place of a file: from the project's folder on inside of it, else as a whole."""
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
 def describe(file: ImageFile, folder: Path, shape: tuple[int, ...]) -> dict[str, Any]:
-    """A file as ``project.json`` names it: by its path inside of the project, else by its whole path."""
-    inside = file.path.is_relative_to(folder)
+    """A file as ``project.json`` names it."""
     return {
-        "path": file.path.relative_to(folder).as_posix() if inside else str(file.path),
+        "path": place(file.path, folder),
         "shape": list(shape), "dtype": np.dtype(file.array.dtype).newbyteorder("=").str, **fingerprint(file),
     }  # fmt: skip
 
@@ -95,8 +108,8 @@ class Reference:
     def _open(self) -> ImageFile:
         if not self.path.exists():
             raise FormatError(
-                f"{self.path}, the file of {self._what}, is not there any more. Put it back to see it; labels, features and "
-                "figures do not need it."
+                f"{self.path}, the file of {self._what}, is not there any more. Put it back, or say where it is now: "
+                "session.locate_image(name, path). Labels and figures do not need it."
             )
         if not unchanged(self._about, fingerprint(self.path)):
             raise FormatError(

@@ -232,6 +232,29 @@ def test_a_file_that_is_gone_or_another_is_said_and_the_project_works(
         assert len(session.labels.to_pandas()) == 2
 
 
+def test_a_file_that_was_moved_is_found_again(empty: Session, tmp_path: Path) -> None:
+    path, mask = save(tmp_path, "ome.tif", LARGE, "image"), save(tmp_path, "zarr", CELLS, "mask")
+    empty.add_image("a", path, mask, copy=False)
+    empty.add_image("b", LARGE, channels=["A", "B"])
+    other = save(tmp_path, "ome.tif", LARGE[:, ::-1], "other")
+    (tmp_path / "later").mkdir()
+    path, mask = (Path(shutil.move(one, tmp_path / "later")) for one in (path, mask))
+    with reopened(empty) as session:
+        with pytest.raises(FormatError, match=r"session.locate_image"):
+            session.images["a"].array[0]
+        for options, says in (
+            ({"image": other}, "another"), ({"image": tmp_path / "gone.tif"}, "no file"),
+            ({"name": "b", "image": other}, "in the project itself"), ({"name": "c"}, "no image 'c'"),
+        ):  # fmt: skip
+            with pytest.raises(InputError, match=says):
+                session.locate_image(**{"name": "a", **options})
+        session.locate_image("a", path, mask)
+        np.testing.assert_array_equal(np.asarray(session.images["a"].array), LARGE)
+    with Session.open(empty.folder) as session:
+        assert session.images["a"].source == path
+        assert session.item_at("a", 250, 10) is not None
+
+
 @pytest.mark.parametrize(
     "changes",
     [
