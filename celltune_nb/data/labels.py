@@ -206,9 +206,8 @@ class LabelBook:
 
     def sources(self, level: str, ids: NDArray[np.int64]) -> NDArray[np.object_]:
         """Where each item's label came from (``click``, ``audit``, …), "" where there is none."""
-        state = self.level(level)
-        state.codes_of(ids)
-        return np.array(self._rows.sources, object)[self._rows.source_of(state.batches[ids])]
+        batches = self.level(level).batches_of(ids)
+        return np.array(self._rows.sources, object)[self._rows.source_of(batches)]
 
     def to_pandas(self, level: str) -> pd.DataFrame:
         """The labels of a level, one row an item, indexed by item id.

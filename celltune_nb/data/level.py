@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,15 +54,21 @@ class Level:
         -------
         ndarray of int16, shape (n,)
         """
-        if len(ids) and int(ids.max()) >= len(self.codes):
-            self.reserve(int(ids.max()) + 1)
-        return self.codes[ids]
+        return _of(self.codes, ids)
+
+    def batches_of(self, ids: NDArray[np.int64]) -> NDArray[np.int32]:
+        """The journal row that labelled each item, as :meth:`codes_of`."""
+        return _of(self.batches, ids)
 
     def codes_in_order(self, ids: NDArray[np.int64]) -> NDArray[np.int16]:
         """As :meth:`codes_of` for distinct ids that ascend, such as those of all items: much quicker without gaps."""
         if len(ids) and int(ids[-1]) - int(ids[0]) == len(ids) - 1:
-            self.reserve(int(ids[-1]) + 1)
-            return self.codes[int(ids[0]) : int(ids[-1]) + 1].copy()
+            known = self.codes[int(ids[0]) : int(ids[-1]) + 1]
+            if len(known) == len(ids):
+                return known.copy()
+            out = np.zeros(len(ids), np.int16)
+            out[: len(known)] = known
+            return out
         return self.codes_of(ids)
 
     def counts_by(
@@ -135,6 +142,19 @@ class Level:
         self.batches[ids] = batches
         if self.t0 is not None:
             self.t0[ids] = t0
+
+
+def _of(values: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[Any]:
+    """Values by item id, 0 for items beyond them.
+
+    Reading never makes room: a reader without the lock would put a copy in place of what is being written.
+    """
+    if not len(ids) or int(ids.max()) < len(values):
+        return values[ids]
+    out = np.zeros(len(ids), values.dtype)
+    known = ids < len(values)
+    out[known] = values[ids[known]]
+    return out
 
 
 @dataclass

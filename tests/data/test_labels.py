@@ -126,6 +126,19 @@ def test_a_newer_journal_and_a_damaged_one_are_refused_in_words(tmp_path: Path) 
         Journal(path)
 
 
+def test_reading_items_beyond_the_labels_leaves_them_as_they_are(book: LabelBook) -> None:
+    book.label(np.array([1, 3]), 2, level="main", source="click")
+    level = book.level("main")
+    codes, batches = level.codes, level.batches
+    far = np.array([5_000, 3, 9_000])
+    assert level.codes_of(far).tolist() == [0, 2, 0]
+    assert level.batches_of(far).tolist() == [0, book.revision, 0]
+    assert level.codes_in_order(np.arange(1, 2_000)).tolist() == [2, 0, 2] + [0] * 1_996
+    assert book.sources("main", far).tolist() == ["", "click", ""]
+    assert level.codes is codes  # another thread may be writing into this very array
+    assert level.batches is batches
+
+
 class AgainstPlainModel(RuleBasedStateMachine):
     """Random verbs on the journal and on dictionaries; a reopened journal has to agree too."""
 
