@@ -45,6 +45,7 @@ __all__ = [
 Rows = NDArray[np.int64]
 
 ORDINARY = 0.5  # of the first cells: see `clusters`
+TYPICAL = 25  # with fewer labels every kind has to be met before its boundaries matter
 
 
 def random(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:
@@ -58,16 +59,16 @@ def random(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:
 def clusters(pool: Pool, n: int, rng: np.random.Generator, *, ordinary: float = ORDINARY) -> Proposal:
     """The first cells to label: one typical item of each group of similar items, and as many ordinary ones.
 
-    k-means on scaled features of the candidates, with half as many groups as places.  Half the places go
-    to the item nearest to each centre, groups with many items first.  Typical items alone would be too
-    easy: where the boundaries lie is learned from ordinary ones.  A quarter is therefore drawn at random,
-    each group in proportion to its size, and a quarter nearest to random places on the images, so that
-    sparse tissue counts as well (where there are no places: half at random).  The kinds alternate.
+    k-means on scaled features of the candidates, with half as many groups as places, but at least 25.  The
+    item nearest to each centre is taken, groups with many items first.  Typical items alone would be too
+    easy: where the boundaries lie is learned from ordinary ones.  Half of the others are therefore drawn at
+    random, each group in proportion to its size, and half nearest to random places on the images, so that
+    sparse tissue counts as well (where there are no places: all at random).  The kinds alternate.
 
     Parameters
     ----------
     ordinary : float
-        Share of the places for items that are not the typical ones.
+        Share of the places for items that are not the typical ones, as far as 25 are left for these.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def clusters(pool: Pool, n: int, rng: np.random.Generator, *, ordinary: float = 
     check_size(n)
     rows = pool.candidates(n, rng)
     n = min(n, len(rows))
-    typical, group = kmeans(pool.scaled(rows), n - int(ordinary * n), rng)
+    typical, group = kmeans(pool.scaled(rows), max(n - int(ordinary * n), min(n, TYPICAL)), rng)
     share = np.bincount(group) / max(1, len(rows))
     typical = typical[np.argsort(-share[group[typical]], kind="stable")]
     rest = np.setdiff1d(np.arange(len(rows)), typical)

@@ -86,10 +86,12 @@ def test_clusters_find_kinds_of_cells_that_random_misses():
 
 def test_typical_and_ordinary_items_take_turns():
     candidates, y = pool(4000, k=4, models=0)
-    found = clusters(candidates, 40, np.random.default_rng(0))
+    found = clusters(candidates, 80, np.random.default_rng(0))
     kinds = [reason.split()[0] for reason in found.reason]
-    for part in (kinds[:20], kinds[20:]):  # whoever stops half-way has labelled some of each
-        assert [part.count(kind) for kind in ("typical", "drawn", "nearest")] == [10, 5, 5]
+    for part in (kinds[:40], kinds[40:]):  # whoever stops half-way has labelled some of each
+        assert [part.count(kind) for kind in ("typical", "drawn", "nearest")] == [20, 10, 10]
+    few = clusters(candidates, 31, np.random.default_rng(0))
+    assert sum(reason.startswith("typical") for reason in few.reason) == 25
     # each group gets ordinary items in proportion to its size, so every kind its share
     many = clusters(candidates, 1000, np.random.default_rng(0))
     drawn = np.array([reason.startswith("drawn") for reason in many.reason])
