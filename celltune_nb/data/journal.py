@@ -229,13 +229,13 @@ class Journal:
                 "restore the project from a copy."
             )
         try:
-            self.connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            raise ReadOnlyError(
-                f"The label journal cannot be written ({error}). Check that the folder is writable and the "
-                "disk not full, then repeat the last action: nothing was changed."
-            ) from error
-        try:
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                raise ReadOnlyError(
+                    f"The label journal cannot be written ({error}). Check that the folder is writable and the "
+                    "disk not full, then repeat the last action: nothing was changed."
+                ) from error
             if self.owner is not None:
                 held = self.connection.execute("SELECT owner FROM lease WHERE id = 1").fetchone()
                 if held is None or held[0] != self.owner:
@@ -246,7 +246,8 @@ class Journal:
             yield self.connection
             self.connection.execute("COMMIT")
         except BaseException:
-            self.connection.execute("ROLLBACK")
+            if self.connection.in_transaction:  # an interrupt may come when the row is on disk already
+                self.connection.execute("ROLLBACK")
             raise
 
     # ------------------------------------------------------------------ rows
@@ -261,9 +262,9 @@ class Journal:
         """
         codes = None if isinstance(entry.codes, int) else encode_array(entry.codes)
         row = (
-            float(entry.time or time.time()), entry.user, entry.verb, entry.level, entry.category,
+            float(entry.time or time.time()), *map(_text, (entry.user, entry.verb, entry.level, entry.category)),
             int(entry.codes) if isinstance(entry.codes, int) else None,
-            entry.source, entry.strategy, int(entry.round),
+            _text(entry.source), _text(entry.strategy), int(entry.round),
             encode_ids(entry.ids) if len(entry.ids) else None, codes,
             None if entry.t0 is None else encode_array(entry.t0),
             json.dumps(entry.detail, separators=(",", ":")) if entry.detail else None,
@@ -345,6 +346,11 @@ class Journal:
                 seed=int(seed), image=image, rectangle=tuple(json.loads(rectangle)) if rectangle else None,
                 round=turn or 0, user=user, time=when, id=number,
             )  # fmt: skip
+
+
+def _text(value: str | None) -> str | None:
+    """The text as it will be read back: a NumPy string has another repr, and the digest would differ."""
+    return None if value is None else str(value)
 
 
 def _feed(digest: Digest, row: tuple[Any, ...]) -> None:

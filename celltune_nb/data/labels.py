@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import LabelError
+from ..errors import CellTuneError, LabelError
 from . import checkpoint
 from .categories import UNKNOWN, CategorySet
 from .columns import words
@@ -70,13 +70,27 @@ class LabelBook:
         self._rows = Rows()
         #: Of every byte of every row that was folded, in order.
         self._digest = hashlib.sha256()
+        #: While a row is being folded, and after that was interrupted: the state is not what the journal says.
+        self._halfway = False
 
     def catch_up(self) -> int:
-        """Apply the rows written since (by a former run of this project, or by another session)."""
+        """Apply the rows written since (by a former run of this project, or by another session).
+
+        After a folding that was interrupted, everything is read anew.
+        """
+        if self._halfway:
+            self._begin()
         start = self.revision
+        self._halfway = True
         for entry in self.journal.entries(after=self.revision, digest=self._digest):
             self._apply(entry)
+        self._halfway = False
         return self.revision - start
+
+    def mend(self) -> None:
+        """Read everything anew if a folding was interrupted; else do nothing."""
+        if self._halfway:
+            self.catch_up()
 
     # ------------------------------------------------------------------ verbs
 
@@ -243,9 +257,20 @@ class LabelBook:
     # ------------------------------------------------------------------ the fold
 
     def _record(self, entry: Entry) -> int:
+        self.mend()
         entry = replace(entry, time=time.time())
-        seq = self.journal.append(entry, digest=self._digest)
-        self._apply(replace(entry, seq=seq))
+        digest = self._digest.copy()
+        try:
+            seq = self.journal.append(entry, digest=digest)
+            self._halfway = True
+            self._apply(replace(entry, seq=seq))
+            self._digest = digest
+            self._halfway = False
+        except BaseException as error:
+            # The row may be on disk and not folded, or folded by half; a refusal has written nothing.
+            if self._halfway or not isinstance(error, CellTuneError):
+                self.catch_up()
+            raise
         return seq
 
     def _apply(self, entry: Entry) -> None:
@@ -303,6 +328,7 @@ class LabelBook:
 
     def snapshot(self) -> checkpoint.Content:
         """The state as plain data and copies of arrays, for a checkpoint."""
+        self.mend()
         history, arrays = self._history.to_plain()
         rows, row_arrays = self._rows.to_plain()
         arrays.update(row_arrays)

@@ -254,10 +254,16 @@ class Session:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """The lock, for a short change; refuses when the session may only look."""
-        could_write = not self.read_only
+        could_write, revision = not self.read_only, None
         try:
             with self.access.writing():
+                self.book.mend()
+                revision = self.book.revision
                 yield
+        except BaseException:
+            if revision not in (None, self.book.revision):  # interrupted when its row was on disk
+                self.emit(self.labels_changed, LabelsChanged(self.level, None, self.book.revision))
+            raise
         finally:
             if could_write and self.read_only:
                 self.emit(self.access_changed, AccessChanged(True, self.access.reason))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import sys
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -137,6 +139,55 @@ def test_reading_items_beyond_the_labels_leaves_them_as_they_are(book: LabelBook
     assert book.sources("main", far).tolist() == ["", "click", ""]
     assert level.codes is codes  # another thread may be writing into this very array
     assert level.batches is batches
+
+
+def _interrupted_after(book: LabelBook, steps: int) -> bool:
+    """Label with an interrupt after so many lines of the program; whether there were as many."""
+    left = steps
+
+    def trace(frame: FrameType, event: str, arg: object) -> object:
+        nonlocal left
+        if not frame.f_code.co_filename.endswith(("journal.py", "labels.py", "level.py", "history.py")):
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    former = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        book.label(np.array([steps, steps + 1]), 1 + steps % 3, level="main", source="click")
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(former)
+    return False
+
+
+def test_an_interrupt_at_any_line_leaves_what_the_journal_says(book: LabelBook) -> None:
+    book.journal.connection.execute("PRAGMA synchronous=OFF")
+    steps = 1
+    while _interrupted_after(book, steps):
+        again = LabelBook(book.journal)
+        assert _codes(book, 400) == _codes(again, 400)
+        assert book.undoable == again.undoable
+        (one, arrays), (other, as_read) = book.snapshot(), again.snapshot()
+        assert one == other  # with the digest of all rows
+        for name, values in as_read.items():
+            np.testing.assert_array_equal(arrays[name], values)
+        steps += 1
+    assert steps > 60
+
+
+def test_words_of_numpy_are_the_words_that_are_read_back(book: LabelBook, tmp_path: Path) -> None:
+    user, strategy = np.array(["eva", "margin"])
+    book.label(np.array([4]), 1, level=np.str_("main"), source=np.str_("click"), strategy=strategy, user=user)
+    with (tmp_path / "kept").open("wb") as stream:
+        checkpoint.write(stream, book.snapshot())
+    assert LabelBook(book.journal, tmp_path / "kept").kept == book.revision
 
 
 class AgainstPlainModel(RuleBasedStateMachine):
