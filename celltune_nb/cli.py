@@ -269,7 +269,9 @@ def _kernels() -> str:
     count = len({path.name for path in _kernel_files()})
     if count:
         return f"{count} on disk"
-    return "none on disk: the first measurement and the first picture take a few seconds longer"
+    return (
+        "none on disk: the first picture takes a few seconds longer, the first cells are measured with NumPy"
+    )
 
 
 def _kernel_files() -> Iterator[Path]:

@@ -153,9 +153,10 @@ def measure_cells(
     neighbours has a neighbour mean and maximum of 0.  So the matrix holds NaN only where a cell has no
     finite pixel.  Standard deviation and variance are those of the population (ddof 0).
 
-    The image is read some rows at a time, each part of it once, or about one and a half times where it
-    comes in large chunks; what is held are the runs of the mask (about 40 bytes each), the matrix and, of
-    one channel, 16 million pixels for each thread at most, unless one cell is larger.
+    The image is read some rows at a time: each chunk once, or about one and a half times where the rows
+    around it are in other chunks.  What is held are the runs of the mask (28 bytes each, some 15 a cell), the
+    matrix, and a slab of one or two channels with its rings.  Only a cell as tall as the image takes
+    all rows of a channel at once.
     """
     tell = progress or _quiet
     percents = checked_percentiles(percentiles)

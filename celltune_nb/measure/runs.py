@@ -85,6 +85,11 @@ class Runs:
         return Runs(ptr, self.row[which], self.start[which], self.stop[which])
 
     @cached_property
+    def largest(self) -> int:
+        """Pixels of the largest cell."""
+        return int(self.areas().max(initial=0))
+
+    @cached_property
     def pixels(self) -> tuple[Int32, Int32, Int64]:
         """Row and column of each pixel, cell after cell, and where those of each cell begin (n + 1,).
 

@@ -33,7 +33,7 @@ _BLOCK = 64  # values are filled up to whole blocks, so that no loop has a scala
 def statistics(window: Window, runs: Runs, quantiles: Float64) -> Float32:
     """See `engines.Engine.statistics`."""
     n = runs.ptr.size - 1
-    room = int(runs.areas().max(initial=0)) + 2 * _BLOCK
+    room = runs.largest + 2 * _BLOCK
     values = np.empty(room, np.float32)
     out = np.empty((MOMENTS + quantiles.size, n), np.float32)
     measure_runs(
@@ -277,7 +277,8 @@ def measure_runs(
         bits[padded + 1] = key_of(high)
         out[4, c] = values[padded]
         out[5, c] = values[padded + 1]
-        write_quantiles(keys, n, padded, low, high, quantiles, values, bits, known, out, c)
+        if quantiles.size > 0:
+            write_quantiles(keys, n, padded, low, high, quantiles, values, bits, known, out, c)
 
 
 @kernel
