@@ -67,7 +67,7 @@ def test_label_in_a_notebook_and_load_the_page_again(visit: Callable, lab: Calla
     )
     tab.locator(".ct-pixels").focus()
     tab.keyboard.press("u")
-    tab.locator(".ct-header", has_text=" 0 labelled").wait_for()
+    tab.locator(".ct-header", has_text=re.compile(r"· 0 labelled")).wait_for()
     tab.keyboard.press("r")
     tab.locator(".ct-header", has_text="30 labelled").wait_for()
     assert seen.errors == []
