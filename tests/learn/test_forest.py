@@ -51,6 +51,35 @@ def test_margins_are_the_librarys_to_the_last_bit(k, params):
     np.testing.assert_allclose(together, own if k > 2 else np.stack([1 - own, own], axis=1), atol=1e-6)
 
 
+@pytest.mark.parametrize("missing", [True, False])
+@pytest.mark.parametrize(
+    ("k", "params"),
+    [
+        (5, {}),
+        (2, {}),
+        (40, {}),
+        (5, {"num_leaves": 200, "max_bin": 250}),
+        (3, {"min_child_samples": 10_000}),
+    ],
+)
+def test_lightgbms_trees_say_what_lightgbm_says(k, params, missing):
+    X, y = holed(800, 1, k=k)
+    rows = (X if missing else np.nan_to_num(X), y, None)
+    fitted = boosting.fit("lightgbm", rows, None, k, rounds=12, params=params)
+    new, _ = holed(1000, 2, k=k)
+    new = np.concatenate([new, rows[0]])  # with values that lie on cuts
+    assert fitted._forest() is not None
+    own = fitted.booster.predict(new, num_iteration=fitted.rounds)
+    np.testing.assert_allclose(
+        fitted.predict(new), own if k > 2 else np.stack([1 - own, own], axis=1), atol=1e-5
+    )
+    part = fitted.first(5)
+    own = fitted.booster.predict(new, num_iteration=5)
+    np.testing.assert_allclose(
+        part.predict(new), own if k > 2 else np.stack([1 - own, own], axis=1), atol=1e-5
+    )
+
+
 def test_what_does_not_fit_into_bytes_is_left_to_the_library():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 3)).astype(np.float32)

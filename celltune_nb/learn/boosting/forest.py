@@ -10,7 +10,8 @@ The idea of replacing walks by comparisons over all nodes is QuickScorer's (Lucc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from . import Float32
 
-__all__ = ["Forest", "Tree", "build", "is_compiled", "warm_up"]
+__all__ = ["Forest", "Later", "Tree", "build", "is_compiled", "warm_up"]
 
 AT_A_TIME = 256  # items: their features as bytes stay in the processor's nearest cache
 MOST_LEAVES = 256  # of a tree
@@ -104,8 +105,31 @@ class Forest:
         for slot, column in enumerate(self.features):
             own = self.cuts[self.cut_starts[slot] : self.cut_starts[slot + 1]]
             X[:, column] = rng.choice(own, n) + np.where(rng.random(n) < 0.5, 0, rng.normal(size=n))
-        X[rng.random(X.shape) < 0.05] = np.nan
+        # an infinite cut parts the missing from all others; no feature is infinite
+        X[np.isinf(X) | (rng.random(X.shape) < 0.05)] = np.nan
         return X
+
+
+class Later:
+    """A forest that is built when it is first asked for, once, whichever thread asks.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the forest; None where there can be none.
+    """
+
+    def __init__(self, make: Callable[[], Forest | None]) -> None:
+        self._make = make
+        self._made: tuple[Forest | None, ...] = ()
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Forest | None:
+        """The forest."""
+        with self._lock:
+            if not self._made:
+                self._made = (self._make(),)
+            return self._made[0]
 
 
 def build(trees: Sequence[Tree], base: Float32) -> Forest | None:

@@ -9,7 +9,8 @@ import lightgbm
 import numpy as np
 
 from ..metrics import scores
-from . import Float32, OnRound, Rows
+from . import Float32, OnRound, Rows, probabilities
+from .forest import Forest, Later, Tree, build
 
 LibraryError: tuple[type[Exception], ...] = (lightgbm.basic.LightGBMError, ValueError, TypeError)
 
@@ -22,11 +23,16 @@ class LightGBM:
         self.k = k
         self.rounds = rounds
         self.device = "cpu"
+        self._forest = Later(lambda: flattened(booster, k, rounds))
 
     def predict(self, X: Float32) -> Float32:
         """Probabilities, shape (n, k)."""
         if not len(X):
             return np.empty((0, self.k), np.float32)
+        # always the same way: the library adds up in float64, which shows in the seventh digit
+        forest = self._forest()
+        if forest is not None:
+            return probabilities(forest.margins(X), self.k)
         p = np.asarray(self.booster.predict(X, num_iteration=self.rounds, num_threads=1), np.float32)
         return np.stack([1 - p, p], axis=1) if p.ndim == 1 else p
 
@@ -48,6 +54,50 @@ class LightGBM:
     def nbytes(self) -> int:
         """Size of the model, in bytes."""
         return len(self.booster.model_to_string(num_iteration=self.rounds))
+
+
+def flattened(booster: lightgbm.Booster, k: int, rounds: int) -> Forest | None:
+    """The trees as flat arrays, ten times as fast; None where LightGBM itself answers otherwise."""
+    try:
+        stored = booster.dump_model(num_iteration=rounds)["tree_info"]
+        outputs = 1 if k == 2 else k
+        trees = [_tree(tree["tree_structure"], i % outputs) for i, tree in enumerate(stored)]
+    except (KeyError, TypeError, ValueError):
+        return None
+    forest = build(trees, np.zeros(outputs, np.float32))
+    if forest is None:
+        return None
+    rows = forest.trying(64, booster.num_feature())
+    theirs = np.asarray(booster.predict(rows, num_iteration=rounds, num_threads=1, raw_score=True))
+    agrees = np.allclose(forest.margins(rows), theirs.reshape(len(rows), -1), rtol=1e-4, atol=1e-4)
+    return forest if agrees else None
+
+
+def _tree(root: dict[str, Any], output: int) -> Tree:
+    nodes = [root]
+    rows: list[tuple[int, int, int, float, bool]] = []
+    for node in nodes:  # grows while it is walked through
+        if "leaf_value" in node:
+            rows.append((-1, -1, 0, float(node["leaf_value"]), False))
+            continue
+        if node["decision_type"] != "<=" or node["missing_type"] not in ("None", "NaN"):
+            raise ValueError("a kind of split that is not known here")
+        cut = float(node["threshold"])
+        # where none was missing in training, NaN counts as 0
+        missing_left = node["default_left"] if node["missing_type"] == "NaN" else cut >= 0
+        children = (len(nodes), len(nodes) + 1)
+        rows.append((*children, int(node["split_feature"]), _above(cut), bool(missing_left)))
+        nodes += [node["left_child"], node["right_child"]]
+    left, right, feature, value, to_left = zip(*rows, strict=True)
+    return Tree(left, right, feature, value, to_left, output)
+
+
+def _above(cut: float) -> float:
+    """The least float32 above a cut: LightGBM sends what equals the cut to the left, in float64."""
+    if abs(cut) > float(np.finfo(np.float32).max):  # a split of the missing from all others
+        return float(np.copysign(np.inf, cut))
+    nearest = np.float32(cut)
+    return float(nearest if float(nearest) > cut else np.nextafter(nearest, np.float32(np.inf)))
 
 
 def leaf_size(codes: np.ndarray[Any, Any]) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..metrics import scores
 from . import Float32, OnRound, Rows, probabilities
-from .forest import Forest, Tree, build, is_compiled
+from .forest import Forest, Later, Tree, build, is_compiled
 
 # Items; both ways give the same margins to the last bit, so which one is taken shows in the time alone.
 FLAT_FROM = 256  # for fewer the library's own prediction is as fast
@@ -31,24 +31,18 @@ class XGBoost:
         self.k = k
         self.device = device
         self.rounds = int(booster.num_boosted_rounds())
-        self._forest: tuple[Forest | None, ...] = ()
+        self._forest = Later(lambda: flattened(booster, k))
 
     def predict(self, X: Float32) -> Float32:
         """Probabilities, shape (n, k)."""
         if not len(X):
             return np.empty((0, self.k), np.float32)
         if len(X) >= FLAT_FROM and (len(X) >= COMPILE_FROM or is_compiled()):
-            forest = self._flattened()
+            forest = self._forest()
             if forest is not None:
                 return probabilities(forest.margins(X), self.k)
         margin = np.asarray(self.booster.inplace_predict(X, predict_type="margin"), np.float32)
         return probabilities(margin, self.k)
-
-    def _flattened(self) -> Forest | None:
-        """The trees as flat arrays, once they have been found to agree with the library."""
-        if not self._forest:
-            self._forest = (flattened(self.booster, self.k),)
-        return self._forest[0]
 
     def contributions(self, X: Float32) -> Float32:
         """SHAP values of every feature for every class, shape (n, k, f)."""
