@@ -248,8 +248,9 @@ def test_resize_sharpness_and_a_steady_heap(opened, tmp_path):
 
 def test_a_page_too_busy_for_anywidget_still_shows_the_image(visit, voila):
     seen = visit()
-    # anywidget gives up on a module after two seconds; here at once
+    # anywidget gives up on a module after two seconds; here at once.  And a browser that lacks the newer decoder.
     seen.context.add_init_script(
+        "delete window.ImageDecoder;"
         "const real = AbortSignal.timeout.bind(AbortSignal);"
         "AbortSignal.timeout = (ms) => real(ms === 2000 ? 0 : ms);"
     )
