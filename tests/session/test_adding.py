@@ -394,6 +394,20 @@ def test_of_two_that_add_the_same_name_one_is_refused_and_leaves_nothing(empty: 
     assert len(list(empty.folder.glob("images/*"))) == 1
 
 
+def test_a_copy_that_is_interrupted_leaves_nothing(empty: Session) -> None:
+    class Interrupted(Slow):
+        def __getitem__(self, key: object) -> np.ndarray:
+            if self.reading.is_set():
+                raise KeyboardInterrupt
+            self.go_on.set()
+            return super().__getitem__(key)
+
+    with pytest.raises(KeyboardInterrupt):
+        empty.add_image("a", Interrupted())
+    assert not list(empty.folder.glob("images/*"))
+    assert not empty.images
+
+
 def test_a_read_only_session_adds_nothing(empty: Session) -> None:
     with Session.open(empty.folder, read_only=True) as session, pytest.raises(ReadOnlyError):
         session.add_image("a", IMAGE, MASK)
