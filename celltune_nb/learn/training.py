@@ -20,7 +20,7 @@ from .splits import Split
 __all__ = ["Cancelled", "Problem", "Step", "TrainingData", "TrainingResult", "fit_models", "problems"]
 
 ROUNDS = 300
-PATIENCE = 15
+PATIENCE = 25
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def fit_models(
     rounds : int, optional
         Learning rounds at most, by default 300.
     patience : int, optional
-        Rounds without progress before a model is done, by default 15; 0 always runs all `rounds`.
+        Rounds without progress before a model is done, by default 25; 0 always runs all `rounds`.
     n_jobs : int, optional
         Threads altogether; None: every usable core, less one where there are more than two.  They are first
         shared among the models, which are fitted side by side; what is left speeds up each of them on

@@ -6,8 +6,8 @@ three are driven round by round by the same callback, so that early stopping, li
 Cancel are written once, in :mod:`celltune_nb.learn.training`.
 
 The default settings are both faster and better on a few hundred labels than the libraries' own
-(``benchmarks/training.py`` prints the comparison): shallow trees, a high learning rate, few
-histogram bins and a random third of the features at every split.
+(``python -m benchmarks training``): shallow trees, a high learning rate, few histogram bins and a part of
+the features at every split.  How they were chosen: ``docs/decisions/0009-boosting-defaults.md``.
 """
 
 from __future__ import annotations
@@ -49,15 +49,19 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "max_depth": 4,
         "learning_rate": 0.3,
         "max_bin": 64,
-        "colsample_bynode": 0.3,
+        "colsample_bynode": 0.6,
         "subsample": 0.8,
     },
     "catboost": {
-        "depth": 4,
-        "learning_rate": 0.3,
+        "depth": 3,
+        "learning_rate": 0.35,
         "border_count": 32,
         "leaf_estimation_iterations": 1,
         "rsm": 0.2,
+        "l2_leaf_reg": 2.0,
+        # what is random is the choice of features; more of it costs rounds and brings nothing
+        "random_strength": 0,
+        "bootstrap_type": "No",
         "boosting_type": "Plain",
     },
     "lightgbm": {"num_leaves": 15, "learning_rate": 0.1, "max_bin": 63, "feature_fraction": 0.3},

@@ -224,7 +224,7 @@ class TrainingPanel(Panel):
             tag(
                 "div",
                 tag("span", "Rounds"), whole("rounds", "300", "Rounds at most"),
-                tag("span", "Patience"), whole("patience", "15", "Rounds without progress before a model is done"),
+                tag("span", "Patience"), whole("patience", "25", "Rounds without progress before a model is done"),
                 tag("span", "Class weights"),
                 tag(
                     "select",
