@@ -136,6 +136,7 @@ class Journal:
         self.read_only = read_only
         #: Token of the lease that a write must still hold; set by the session's lease.
         self.owner: str | None = None
+        self._inside = False  # of a transaction
         if read_only and not path.exists():
             raise FormatError(f"{path.name} is missing in {path.parent}. Open a complete project folder.")
         try:
@@ -220,7 +221,13 @@ class Journal:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction; the lease is checked inside it, so two writers can never interleave."""
+        """A transaction; the lease is checked inside it, so two writers can never interleave.
+
+        Nobody else can take the lease before it ends.  One within another is part of it.
+        """
+        if self._inside:
+            yield self.connection
+            return
         if self.read_only:
             raise ReadOnlyError("This project is open read-only. Take it over, or work on a copy.")
         if not self.in_place:
@@ -243,12 +250,15 @@ class Journal:
                         "This project was taken over by a newer session; this one can only look. Continue there, "
                         "or take it over here: nothing was lost."
                     )
+            self._inside = True
             yield self.connection
             self.connection.execute("COMMIT")
         except BaseException:
             if self.connection.in_transaction:  # an interrupt may come when the row is on disk already
                 self.connection.execute("ROLLBACK")
             raise
+        finally:
+            self._inside = False
 
     # ------------------------------------------------------------------ rows
 

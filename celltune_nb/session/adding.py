@@ -21,6 +21,7 @@ from ..data.items import NewCells
 from ..errors import InputError
 from ..formats.images import ImageFile, fingerprint, is_image_path, open_image
 from . import sources
+from .committing import committing
 
 if TYPE_CHECKING:
     from ..measure.runs import CellIndex
@@ -228,24 +229,27 @@ class Adding:
             with session.writing():
                 for one in ready:
                     self._check_name(one.name, one.cells is not None)
-                project, before = session.project, session.project.settings
+                project = session.project
                 # An image without a mask has no place among the items until a table brings its cells.
                 table = session.table.extended_by([one.new for one in ready if one.cells is not None])
-                project.settings = {**before, "images": [*before["images"], *(one.row for one in ready)]}
-                try:
-                    added = [project.image(one.row, session.chunks) for one in ready]
-                    project.save_items(table, unchanged=len(session.table))
+                added = [project.image(one.row, session.chunks) for one in ready]
+                rows = [*project.settings["images"], *(one.row for one in ready)]
+                with (
+                    project.prepared_items(table, unchanged=len(session.table)) as items,
+                    committing(session),
+                ):
+                    project.settings["images"] = rows
+                    project.use_items(items)
                     project.save()  # the step that makes the images part of the project
-                except BaseException:
-                    project.settings = before
-                    raise
-                session.table = table
-                session.images.update((image.name, image) for image in added)
+                    session.table = table
+                    session.images.update((image.name, image) for image in added)
                 view = session.view.with_image_channels(added)
                 session.view = view if view.image else view.changed(image=added[0].name)
         except BaseException:
+            named = {row.get("key") for row in session.project.settings["images"]}
             for one in ready:
-                self._remove(one.files)
+                if one.row["key"] not in named:  # else interrupted when it had taken effect
+                    self._remove(one.files)
             raise
         session.changed_items("image")
 
@@ -275,16 +279,10 @@ class Adding:
                     )
                 row[key] = {**row[key], "path": sources.place(file.path, session.project.folder)}
             rows[number] = row
-            before, session.project.settings = (
-                session.project.settings,
-                {**session.project.settings, "images": rows},
-            )
-            try:
-                session.project.save()
-            except BaseException:
-                session.project.settings = before
-                raise
-            found = session.images[name] = session.project.image(row, session.chunks)
+            with committing(session) as project:
+                project.settings["images"] = rows
+                project.save()
+                found = session.images[name] = project.image(row, session.chunks)
         session.changed_items("image")
         return found
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.features import FeatureSource
 from ..errors import InputError
 from .checks import texts
+from .committing import committing
 
 if TYPE_CHECKING:
     from .session import Session
@@ -75,11 +76,11 @@ class Features:
                 names += chosen.groups.get(name, [name])
             wanted = set(names)
             chosen = replace(chosen, used=[n for n in chosen.names if n in wanted] or list(chosen.names))
-        with session.writing():
+        with committing(session) as project:
             if features is not None:
-                session.project.save_feature_schema(chosen)
+                project.save_feature_schema(chosen)
+            project.settings["features"] = chosen.name
+            project.save()
             session.features_by_name[chosen.name] = chosen
-            session.project.settings["features"] = chosen.name
-            session.project.save()
         session.changed_items("features")
         return chosen

@@ -71,10 +71,13 @@ def use(project: Project, ready: PreparedFeatures) -> FeatureSource:
 
 
 def drop(project: Project, features: PreparedFeatures) -> None:
-    """Remove arrays that are not wanted any more."""
+    """Remove arrays, unless they are in use: the schema names them."""
+    used: Any = None
+    with suppress(FormatError):
+        used = read_json(project.path("features", features.folder, "schema.json"))
     for kind in ("matrix", "ids"):
         name = Path(str(features.schema.get(kind, ""))).name
-        if name.startswith(f"{kind}-"):
+        if name.startswith(f"{kind}-") and not (isinstance(used, dict) and used.get(kind) == name):
             with suppress(OSError):  # still mapped by somebody, on a system that minds
                 project.path("features", features.folder, name).unlink(missing_ok=True)
 

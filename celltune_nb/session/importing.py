@@ -6,7 +6,6 @@ dropped in silence.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from ..data.items import ItemTable, NewCells
 from ..errors import InputError, LabelError
 from . import features_file
 from .checks import one_of
+from .committing import committing
 from .events import CategoriesChanged, LabelsChanged
 from .levels import level_name
 from .tables import ImportReport, examples, image_numbers, match, read_table, whole_numbers
@@ -190,32 +190,24 @@ def _commit(
     unchanged: int,
 ) -> bool:  # fmt: skip
     """Write items and features, then let them take effect in a short step; False when something came between."""
-    project = session.project
-    ready = project.prepare_items(items, unchanged=unchanged)
-    features = None
+    project, features = session.project, None
     try:
-        if source is not None:
-            features = project.prepare_features(source)
-        with session.writing():
-            if session.table is not base or session.features_by_name.get("table") is not before:
-                return False
-            settings = copy.deepcopy(project.settings)
-            try:
-                project.use_items(ready)
-                project.save()
-            except BaseException:
-                project.settings = settings
-                raise
-            session.table = items
-            if features is not None:
-                session.features_by_name["table"] = project.use_features(features)
-                features = None
+        with project.prepared_items(items, unchanged=unchanged) as ready:
+            if source is not None:
+                features = project.prepare_features(source)
+            with session.writing():
+                if session.table is not base or session.features_by_name.get("table") is not before:
+                    return False
+                with committing(session) as project:
+                    project.use_items(ready)
+                    project.save()
+                    session.table = items
+                    if features is not None:
+                        session.features_by_name["table"] = project.use_features(features)
         return True
     finally:
-        # Only what did not take effect is still there.
-        ready.path.unlink(missing_ok=True)
         if features is not None:
-            features_file.drop(project, features)
+            features_file.drop(project, features)  # unless they have taken effect
 
 
 def import_labels(session: Session, table: Any, level: str | None, on_conflict: str) -> ImportReport:

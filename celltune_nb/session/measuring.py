@@ -8,6 +8,8 @@ import numpy as np
 
 from ..data.features import FeatureSource
 from ..errors import InputError, NotReadyError
+from . import features_file
+from .committing import committing
 
 if TYPE_CHECKING:
     from .jobs import Job
@@ -109,10 +111,13 @@ def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSour
     )  # fmt: skip
     job.check()
     ready = session.project.prepare_features(source)  # hundreds of megabytes: not while the lock is held
-    with session.writing():
-        saved = session.project.use_features(ready)
-        session.features_by_name[SOURCE] = saved
-        session.project.settings.setdefault("features", SOURCE)
-        session.project.save()
+    try:
+        with committing(session) as project:
+            saved = project.use_features(ready)
+            project.settings.setdefault("features", SOURCE)
+            project.save()
+            session.features_by_name[SOURCE] = saved
+    finally:
+        features_file.drop(session.project, ready)  # unless they have taken effect
     session.changed_items("features")
     return saved

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,8 @@ class Project:
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder = folder
         self.settings = settings
+        #: The files of items that this object has used: those of others are not its to delete.
+        self._used: set[str] = set()
 
     # ------------------------------------------------------------------ the folder
 
@@ -174,10 +176,10 @@ class Project:
                 f"project.json could not be written ({error.strerror}). Make room or make the folder writable, then repeat."
             ) from error
         current = {name for name, _ in self.item_files}
-        for old in self.folder.glob("items-*.parquet"):
-            if old.name not in current:
-                with suppress(OSError):
-                    old.unlink()
+        for name in self._used - current:
+            with suppress(OSError):
+                self.path(name).unlink(missing_ok=True)
+        self._used = current
 
     def path(self, *parts: str) -> Path:
         """A path inside the folder; anything that would leave it is refused.
@@ -270,8 +272,11 @@ class Project:
 
     # ------------------------------------------------------------------ items
 
-    def save_items(self, items: ItemTable, *, unchanged: int = 0) -> None:
-        """Write the items to a new file, which ``project.json`` names when :meth:`save` runs.
+    @contextmanager
+    def prepared_items(self, items: ItemTable, *, unchanged: int = 0) -> Iterator[PreparedItems]:
+        """Write the items where nobody looks for them yet; takes long, and needs no lock.
+
+        :meth:`use_items` puts them in place; else they are gone at the end.
 
         Parameters
         ----------
@@ -280,10 +285,6 @@ class Project:
             one is smaller: so each image that is added writes little more than its own cells, and the
             files remain few.
         """
-        self.use_items(self.prepare_items(items, unchanged=unchanged))
-
-    def prepare_items(self, items: ItemTable, *, unchanged: int = 0) -> PreparedItems:
-        """Write the items where nobody looks for them yet; takes long, and needs no lock."""
         files = list(self.item_files)
         while files and (
             sum(rows for _, rows in files) > unchanged
@@ -300,7 +301,10 @@ class Project:
                 f"The items could not be written ({error.strerror}). Make room, then repeat."
             ) from error
         files.append((name, len(items) - start))
-        return PreparedItems(path, name, {"kind": items.kind, "names": items.names, "files": files})
+        try:
+            yield PreparedItems(path, name, {"kind": items.kind, "names": items.names, "files": files})
+        finally:
+            path.unlink(missing_ok=True)
 
     def use_items(self, ready: PreparedItems) -> None:
         """Give prepared items their name; ``project.json`` names them when :meth:`save` runs."""
@@ -308,6 +312,7 @@ class Project:
             ready.path.replace(self.path(ready.name))
         except OSError as error:
             raise ProjectError(f"The items could not be put in place ({error.strerror}). Repeat.") from error
+        self._used.add(ready.name)
         self.settings["items"] = ready.about
 
     @property
@@ -332,6 +337,7 @@ class Project:
             self.settings["items"] = {**about, "files": [(paths[0].name, len(items))]}
         if len(items) != sum(rows for _, rows in self.item_files):
             raise FormatError(f"Some items of {self.folder} are missing. Restore the project from a copy.")
+        self._used |= {path.name for path in paths}
         return items
 
     # ------------------------------------------------------------------ features

@@ -109,7 +109,7 @@ class Audits:
     def record(self, level: str, inclusion: NDArray[np.float64], record: ProposalRecord) -> None:
         """Write a draw: the probabilities first, then the row that makes it count."""
         session = self._session
-        with session.writing():
+        with session.writing(), session.journal.writing():
             _, draws = self._ids(level)
             session.project.write_array(
                 self._file(level, draws + 1),

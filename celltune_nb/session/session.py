@@ -11,7 +11,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,13 +27,14 @@ from ..data.items import ItemTable
 from ..data.journal import Journal
 from ..data.labels import LabelBook
 from ..data.populations import PopulationSet
-from ..errors import CellTuneError, FormatError, InputError, NotReadyError, TrainingError
+from ..errors import CellTuneError, FormatError, InputError, NotReadyError, ReadOnlyError, TrainingError
 from . import describing, evaluating, exporting, importing, measuring, predicting, sampling, training
 from .access import Access
 from .adding import Adding
 from .checks import folder as as_folder
 from .checks import one_of, texts
 from .checks import rectangle as as_rectangle
+from .committing import committing
 from .events import (
     AccessChanged,
     CategoriesChanged,
@@ -117,6 +118,8 @@ class Session:
         self.journal = Journal(project.path("labels.sqlite"), read_only=read_only)
         try:
             self.access = Access(self.journal, self.user, self.lock)
+            # Who had the lease may have changed it until now.
+            project = self.project = Project.open(self.folder)
             self.book = LabelBook(self.journal, project.path(CHECKPOINT))
             if "main" not in self.book.levels and not self.access.read_only:
                 self.book.add_level("main", user=self.user)
@@ -147,7 +150,8 @@ class Session:
         tick = weakref.WeakMethod(self._tick)
         self._ticker = Repeat(lambda: (beat := tick()) is not None and beat(), 1.0, "celltune-heartbeat")
 
-    def _load(self) -> None:
+    def load_data(self) -> None:
+        """Take in the items, images and features as they are on disk."""
         project = self.project
         self.table: ItemTable = project.load_items()
         self.images: dict[str, Image] = {
@@ -161,6 +165,10 @@ class Session:
                 self.problems.append(str(error))
             else:
                 self.features_by_name[source.name] = source
+
+    def _load(self) -> None:
+        self.load_data()
+        project = self.project
         self.levels, self.categories, self.labels = Levels(self), Categories(self), Labels(self)
         level = project.settings.get("level", "main")
         self._level = level if level in self.book.levels else next(iter(self.book.levels), "main")
@@ -497,10 +505,11 @@ class Session:
         if name == self._level:
             return
         with self.lock:
-            self._level = name
             if not self.read_only:
-                self.project.settings["level"] = name
-                self.project.save()
+                with suppress(ReadOnlyError), committing(self) as project:
+                    project.settings["level"] = name
+                    project.save()
+            self._level = name  # who may only look may look at another level
         self.emit(self.categories_changed, CategoriesChanged(name))
 
     @property

@@ -138,6 +138,40 @@ def test_a_save_that_fails_leaves_the_project_as_it_was(session: Session) -> Non
         assert len(list(folder.glob("images/*"))) == 4
 
 
+@pytest.mark.parametrize("what", ["image", "table", "measured"])
+def test_an_interrupt_after_the_project_was_saved_takes_nothing_back(session: Session, what: str) -> None:
+    image, mask, _ = field(7)
+    save = session.project.save
+    given = session.items[["image", "cellID"]].assign(score=1.0, note="seen")
+
+    def interrupted() -> None:
+        save()
+        raise KeyboardInterrupt
+
+    session.project.save = interrupted  # type: ignore[method-assign]
+    verbs = {
+        "image": lambda: session.add_image("late", image, mask, channels=["A", "B", "C"]),
+        "table": lambda: session.import_cells(given, features=["score"]),
+        "measured": lambda: session.features.use(features=session.features.names[:1]),
+    }
+    with pytest.raises(KeyboardInterrupt):
+        verbs[what]()
+    del session.project.save
+    # What is on disk counts, here and after opening it again.
+    images, items, used = list(session.images), session.items, list(session.features.used)
+    assert ("late" in images, len(items)) == ((True, 400) if what == "image" else (False, 300))
+    assert ("note" in items) == (what == "table")
+    session.add_image("later", image, mask, channels=["A", "B", "C"])
+    folder = session.folder
+    session.close()
+    with Session.open(folder) as again:
+        assert list(again.images) == [*images, "later"]
+        assert len(again.items) == len(items) + 100
+        assert list(again.features.used) == used
+        assert again.images[images[-1]].plane("A").shape == (200, 200)
+        assert again.problems == []
+
+
 def test_a_journal_that_was_taken_away_is_noticed(session: Session) -> None:
     (session.folder / "labels.sqlite").rename(session.folder / "elsewhere.sqlite")
     with pytest.raises(ProjectError, match="moved, replaced or deleted"):

@@ -26,6 +26,43 @@ def test_a_session_that_was_taken_over_replaces_no_file(session: Session) -> Non
         assert again.describe(301).label == "A"
 
 
+def test_a_session_that_was_taken_over_switches_its_level_for_itself_alone(session: Session) -> None:
+    image, mask, _ = field(8)
+    session.levels.add("second")
+    with Session.open(session.folder) as newer:
+        newer.add_image("new", image, mask, channels=["A", "B", "C"])
+        session.level = "second"
+        assert session.level == "second"
+        assert session.read_only
+    with Session.open(session.folder) as again:
+        assert list(again.images)[-1] == "new"
+        assert len(again.table) == 400
+        assert again.level == "main"
+
+
+def test_opening_waits_for_a_session_that_is_putting_files_in_place(session: Session) -> None:
+    image, mask, _ = field(8)
+    opened: list[Session] = []
+    opening = threading.Thread(target=lambda: opened.append(Session.open(session.folder)))
+    save = session.project.save
+
+    def slowly() -> None:
+        opening.start()
+        opening.join(0.3)
+        assert not opened
+        save()
+
+    session.project.save = slowly  # type: ignore[method-assign]
+    session.add_image("mine", image, mask, channels=["A", "B", "C"])
+    opening.join(10)
+    with opened[0] as newer:
+        assert list(newer.images)[-1] == "mine"
+        newer.add_image("also", image, mask, channels=["A", "B", "C"])
+    with Session.open(session.folder) as again:
+        assert list(again.images)[-2:] == ["mine", "also"]
+        assert len(again.table) == 500
+
+
 def test_taking_over_takes_in_everything_that_was_written(session: Session) -> None:
     label_some(session)
     with Session.open(session.folder) as newer:
