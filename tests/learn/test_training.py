@@ -301,6 +301,15 @@ def test_parameters_override_the_fast_ones_and_bad_ones_are_named(data):
         fit_models(data, [ModelSpec("catboost", {"depth": 99})])
 
 
+@pytest.mark.parametrize(
+    "params", [{"subsample": 0.7}, {"bagging_temperature": 2.0}, {"bootstrap_type": "MVS"}]
+)
+def test_catboost_draws_labels_when_told_how_many(data, params):
+    given = fit_models(data, [ModelSpec("catboost", params)], rounds=5).handles[0]
+    plain = fit_models(data, ["catboost"], rounds=5).handles[0]
+    assert not np.array_equal(given.predict_proba(data.X), plain.predict_proba(data.X))
+
+
 def test_one_kind_twice_has_two_names(data):
     result = fit_models(data, ["xgboost", ModelSpec("xgboost", {"max_depth": 2})], rounds=4)
     assert [h.name for h in result.handles] == ["xgboost", "xgboost 2"]

@@ -105,6 +105,11 @@ def fit(
         "logging_level": "Silent",
         **params,
     }
+    if settings.get("bootstrap_type") == "No":
+        # who sets how much is drawn wants a drawing; CatBoost refuses the one without the other
+        for given, kind in (("bagging_temperature", "Bayesian"), ("subsample", "Bernoulli")):
+            if given in params:
+                settings["bootstrap_type"] = kind
     if valid is not None:
         settings["custom_metric"] = _extra_metrics(train[2], valid[2])
         settings["use_best_model"] = False
