@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from .categories import UNKNOWN_COLOR, Category
 from .populations import PopulationSet
 
-__all__ = ["PAIR", "compared", "named_as_now", "predicted", "round_diff"]
+__all__ = ["PAIR", "called_now", "compared", "named_as_now", "predicted", "round_diff"]
 
 #: Codes from here on are pairs of categories, far above any category's own code.
+DELETED = " (deleted)"
 PAIR = 10_000
 
 #: Colours of pairs: they have to stand apart from every category, so they are one family.
@@ -105,6 +106,27 @@ def round_diff(before: PopulationSet, after: PopulationSet) -> PopulationSet:
     return replace(result, categories=(same, *kept))
 
 
+def called_now(codes: Mapping[str, int], known: Mapping[int, Category]) -> tuple[str, ...]:
+    """Today's names of the categories that models learned, in the models' order.
+
+    Parameters
+    ----------
+    codes : mapping of str to int
+        Name on the day of the training → code.
+    known : mapping of int to Category
+        The categories of the level by code.
+
+    Returns
+    -------
+    tuple of str
+        All different: one that was deleted is called so, since another may have its name by now.
+    """
+    return tuple(
+        known[code].name if code in known else name.removesuffix(DELETED) + DELETED
+        for name, code in codes.items()
+    )
+
+
 def named_as_now(found: PopulationSet, known: Mapping[int, Category]) -> PopulationSet:
     """A set with today's names and colours of its level's categories, the two names of a pair among them.
 
@@ -137,8 +159,7 @@ def named_as_now(found: PopulationSet, known: Mapping[int, Category]) -> Populat
 
 def _gone(category: Category) -> Category:
     """A category that was deleted since: its name may belong to another one now."""
-    mark = " (deleted)"
-    return replace(category, name=category.name.removesuffix(mark) + mark)
+    return replace(category, name=category.name.removesuffix(DELETED) + DELETED)
 
 
 def _paired(

@@ -10,6 +10,7 @@ about new groups, but the labels were chosen, so the figures are of the labels a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,7 @@ __all__ = [
     "evaluate_out_of_fold",
     "leak_alarm",
     "learning_curve",
+    "with_further_truth",
 ]
 
 FEW = 10  # items of a category below which its figures are little more than chance
@@ -206,6 +208,47 @@ def evaluate_audit(
         census=None if census is None else census.padded(len(names)),
         warnings=leak_alarm(feature_names),
     )
+
+
+def with_further_truth(
+    found: Evaluation,
+    truth: Sequence[int],
+    predicted: Sequence[int],
+    inclusion: NDArray[np.floating],
+    categories: Sequence[str],
+    census: Census | None,
+) -> Evaluation:
+    """The counts of an audit with items in view that no model can be judged by.
+
+    An item called "Ambiguous", a category kept out of training, has no right answer among the models'.  Left
+    out of the counts as well, the share of such items would be dealt out among the other categories.
+
+    Parameters
+    ----------
+    found : Evaluation
+        Of the other items of the audit.
+    truth, predicted : sequence of int, length m
+        Of the further items; numbers in `categories`.
+    inclusion : float array, shape (m,)
+    categories : sequence of str
+        Those of `found` first, in its order.
+    census : Census, optional
+        In the order of `categories`.
+    """
+    counts = prevalence(
+        np.concatenate([found.truth, np.asarray(truth, np.int64)]),
+        np.concatenate([found.predicted, np.asarray(predicted, np.int64)]),
+        np.concatenate([found.weights, 1 / np.asarray(inclusion, np.float64)]),
+        categories,
+        census,
+    )
+    table = found.per_category.copy()
+    own = counts.loc[list(found.categories)]
+    table["prevalence"], table["prevalence_low"] = own["corrected"], own["low"]
+    table["prevalence_high"] = own["high"]
+    names = ", ".join(sorted({categories[code] for code in truth}))
+    text = f"{len(truth)} audit cells are {names}, which no model learns: they count among all cells, but judge nothing."
+    return replace(found, prevalence=counts, per_category=table, warnings=[*found.warnings, text])
 
 
 def _columns(

@@ -48,6 +48,10 @@ class Census:
     drawable: Floats
     labelled: Floats
 
+    def first(self, k: int) -> Census:
+        """Of the first k categories."""
+        return Census(self.predicted[:k], self.drawable[:k], self.labelled[:k])
+
     def padded(self, k: int) -> Census:
         """With zeros for further categories, k in all."""
         return Census(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.categories import UNKNOWN
+from ..data.predictions import called_now
 from ..errors import CellTuneError, NotReadyError
 from .runs import Run, load_models, trained_on
 from .training import snapshot
@@ -36,6 +37,9 @@ class _Judged:
     ----------
     positions, codes, chance : arrays, shape (n,)
         Rows, category codes, and the probability of having been drawn and labelled.
+    aside : tuple of arrays, shape (m,)
+        The same of the cells whose category is kept out of training: they can judge no model, yet they count
+        where it is asked how many cells of each category there are.
     taught : int
         Audit cells left out because the run learned from them.
     passed : int
@@ -45,6 +49,7 @@ class _Judged:
     positions: NDArray[np.int64]
     codes: NDArray[np.int16]
     chance: NDArray[np.float64]
+    aside: tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float64]]
     taught: int
     passed: int
 
@@ -105,8 +110,8 @@ def outdated(session: Session, found: Evaluation) -> str:
 def _judged(session: Session, run: Run) -> _Judged:
     """What the audit has to say about a run.
 
-    Items of a category that is kept out of training have no right answer among the models' and are left out;
-    so is a cell that was labelled, learned from, unlabelled and then drawn: it cannot judge what it taught.
+    Items of a category that is kept out of training have no right answer among the models' and are set aside;
+    a cell that was labelled, learned from, unlabelled and then drawn is left out: it cannot judge what it taught.
     """
     level = run.level
     audits = session.audits
@@ -116,14 +121,22 @@ def _judged(session: Session, run: Run) -> _Judged:
         state = session.book.level(level)
         codes = state.codes_of(ids)
         usable = [c.code for c in state.categories if c.name != UNKNOWN and not c.exclude_from_training]
+        excluded = [c.code for c in state.categories if c.exclude_from_training]
         blind = session.book.sources(level, ids) == "audit"
     labelled = ids[blind]
     use = np.isin(codes, usable) & blind
     fresh = use & ~np.isin(ids, trained_on(run)) if use.any() else use
-    measured = fresh & (session.table.positions(ids) < _measured(session, run))
+    known = session.table.positions(ids) < _measured(session, run)
+    aside, measured = ids[blind & known & np.isin(codes, excluded)], fresh & known
     chance = audits.judging(level, labelled, ids[measured])
     return _Judged(
-        session.table.positions(ids[measured]), codes[measured], chance, int(use.sum() - fresh.sum()),
+        session.table.positions(ids[measured]), codes[measured], chance,
+        (
+            session.table.positions(aside),
+            codes[blind & known & np.isin(codes, excluded)],
+            audits.judging(level, labelled, aside),
+        ),
+        int(use.sum() - fresh.sum()),
         sum(_passed(np.isin(drawn, labelled)) for drawn in draws),
     )  # fmt: skip
 
@@ -139,7 +152,7 @@ def _measured(session: Session, run: Run) -> int:
 
 
 def _from_audit(session: Session, run: Run, judged: _Judged) -> Evaluation:
-    from ..learn.evaluation import evaluate_audit
+    from ..learn.evaluation import evaluate_audit, with_further_truth
 
     source = session.features_by_name.get(run.about.get("source", ""))
     handles = load_models(run)
@@ -150,13 +163,16 @@ def _from_audit(session: Session, run: Run, judged: _Judged) -> Evaluation:
         categories = session.book.level(run.level).categories
     # The models know their categories by the names of that day; codes tell which ones they are now.
     now = {c.code: c.name for c in categories}
-    known = [now.get(code, name) for name, code in run.about["codes"].items()]
-    gone = [name for name, code in run.about["codes"].items() if code not in now]
+    known = called_now(run.about["codes"], categories.by_code)
+    gone = [name for name, code in zip(known, run.about["codes"].values(), strict=True) if code not in now]
     names = [name for name in known if name not in gone]
     names += [c.name for c in categories if c.code in set(judged.codes.tolist()) and c.name not in names]
     truth = np.array([names.index(now[int(code)]) for code in judged.codes], np.int64)
     units, unit = session.table.units()
-    census, beyond = _census(session, run, handles, source, [*names, *gone])
+    places, aside, chance = judged.aside
+    every = [*names, *gone]
+    every += sorted({now[int(code)] for code in aside} - set(every))
+    census, beyond = _census(session, run, handles, source, every)
     found = evaluate_audit(
         {handle.name: handle.predict_proba(rows) for handle in handles},
         truth,
@@ -167,9 +183,15 @@ def _from_audit(session: Session, run: Run, judged: _Judged) -> Evaluation:
         groups=np.array(session.table.unit_names, object)[units[judged.positions]],
         unit=unit,
         seed=run.seed,
-        census=census,
+        census=census.first(len(names) + len(gone)),
         feature_names=run.about.get("features", ()),
     )
+    if len(places):
+        mean = np.mean([handle.predict_proba(source.rows(places)) for handle in handles], axis=0)
+        found = with_further_truth(
+            found, [every.index(now[int(code)]) for code in aside],
+            [every.index(known[int(place)]) for place in mean.argmax(axis=1)], chance, every, census,
+        )  # fmt: skip
     if judged.taught:
         found.warnings.append(f"{judged.taught} audit cells taught this training before and are left out.")
     if judged.passed:
@@ -197,8 +219,8 @@ def _census(
         state = session.book.level(run.level)
         now = {c.code: c.name for c in state.categories}
         labels = state.codes_of(session.table.ids[:n])
-    place = {code: names.index(now.get(code, name)) for name, code in run.about["codes"].items()}
-    number = np.array(list(place.values()), np.int64)[answers]
+        called = called_now(run.about["codes"], state.categories.by_code)
+    number = np.array([names.index(name) for name in called], np.int64)[answers]
     drawable = session.audits.inclusion(run.level)[:n] > 0
     predicted = answers >= 0
     in_names = np.full(max([*now, int(labels.max(initial=0))]) + 1, -1, np.int64)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..data.categories import UNKNOWN, Category
 from ..data.features import FeatureSource
 from ..data.populations import PopulationSet
-from ..data.predictions import predicted
+from ..data.predictions import called_now, predicted
 from ..errors import NotReadyError
 from . import runs as run_files
 from .evaluations import calibrate
@@ -133,6 +133,6 @@ def predict(session: Session, ids: Any, run: Run | None, level: str, calibrated:
     rows = source.rows(positions)
     mean = np.asarray(np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32))
     mean = calibrate(run, mean) if calibrated else mean
-    return pd.DataFrame(
-        mean, index=pd.Index(session.table.ids[positions], name="item"), columns=list(handles[0].categories)
-    )
+    with session.lock:
+        names = called_now(run.about["codes"], session.book.level(run.level).categories.by_code)
+    return pd.DataFrame(mean, index=pd.Index(session.table.ids[positions], name="item"), columns=list(names))

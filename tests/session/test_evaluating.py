@@ -143,3 +143,42 @@ def test_cells_that_came_after_the_audit_are_told(session: Session) -> None:
     found = session.evaluate()
     assert not any("could not come" in text for text in found.warnings)
     assert found.prevalence["count"].sum() == pytest.approx(400)
+
+
+def test_cells_of_an_excluded_category_judge_nothing_but_are_counted(session: Session) -> None:
+    session.categories.add("Ambiguous")
+    session.categories.set_excluded("Ambiguous")
+    label_some(session)
+    session.train(wait=True)
+    drawn = session.draw_audit(90, seed=1)
+    session.label(drawn[:30], "Ambiguous", source="audit")
+    _answer(session, drawn[30:])
+    found = session.evaluate()
+    assert found.n == 60
+    assert "Ambiguous" not in found.categories
+    counts = found.prevalence["corrected"]
+    assert counts["Ambiguous"] == pytest.approx(1 / 3, abs=0.12)
+    assert counts.sum() == pytest.approx(1)
+    assert any("30 audit cells are Ambiguous" in text for text in found.warnings)
+
+
+def test_a_deleted_category_is_no_other_of_its_name(session: Session) -> None:
+    label_some(session)
+    session.train(wait=True)
+    _answer(session, session.draw_audit(80, seed=1))
+    session.categories.delete("A")
+    session.categories.add("A")
+    _answer(session, session.audit.todo)
+    found = session.evaluate()
+    assert {"A", "A (deleted)", "B", "C"} == set(found.categories)
+    assert list(session.predict().columns) == ["A (deleted)", "B", "C"]
+
+
+def test_predictions_carry_todays_names(session: Session) -> None:
+    label_some(session)
+    session.train(wait=True)
+    before = session.predict()["A"]
+    session.categories.rename("A", "X")
+    session.categories.rename("B", "A")
+    session.categories.rename("X", "B")
+    assert (session.predict()["B"] == before).all()
