@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -129,6 +130,20 @@ def test_a_ring_of_some_cells_is_the_same_as_among_all():
         ring = dilated(choice_of(engine)(), found, some, found.runs.take(some), 8.0)
         for i, cell in enumerate(some):
             np.testing.assert_array_equal(pixels(ring, i, mask.shape), pixels(everyone, cell, mask.shape))
+
+
+def test_distances_that_do_not_fit_in_32_bits_with_the_cells_are_the_same():
+    from celltune_nb.measure.compiled import nearest
+
+    found = mask_runs(odd())
+    expected = nearest.nearest(found, 3, 37, 8, 64)
+
+    # as in an image of ten million cells
+    class Many(np.ndarray):
+        size = 10_000_000
+
+    many = dataclasses.replace(found, labels=found.labels.view(Many))
+    np.testing.assert_array_equal(nearest.nearest(many, 3, 37, 8, 64), expected)
 
 
 def test_a_ring_has_the_pixels_that_expanding_labels_adds():
