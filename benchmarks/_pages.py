@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +116,7 @@ _w.VBox([canvas, _box, played])
 
 def project(folder: Path, side: int, channels: int) -> tuple[float, float]:
     """A project with tissue of ``side``² pixels and an image of lines one pixel wide; the centre of the middle cell."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # its bars would run into the table
     image, mask = tissue(side, channels)
     with ct.Session.create(folder, jobs=Jobs(inline=True)) as session:
         names = [f"marker {c + 1}" for c in range(channels)]
