@@ -7,7 +7,10 @@ filtered) are left to zarr.
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import math
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,17 +21,17 @@ from numpy.typing import NDArray
 __all__ = ["chunk_reader"]
 
 Index = tuple[int, ...]
-Decode = Callable[[bytes], Any]
+#: Compressed bytes and how many they shall become.
+Decode = Callable[[bytes, int], Any]
 
-#: Codecs that turn bytes into bytes and need nothing but them, by their name in Zarr 2 and 3.
-_PLAIN = {
-    "zstd": "Zstd",
-    "gzip": "GZip",
-    "zlib": "Zlib",
-    "blosc": "Blosc",
-    "lz4": "LZ4",
-    "bz2": "BZ2",
-    "lzma": "LZMA",
+#: Codecs that say in front how much they hold, and refuse to write it into less, by their name in Zarr 2 and 3.
+_SIZED = {"zstd": "Zstd", "blosc": "Blosc", "lz4": "LZ4"}
+#: Codecs that go on until they end, and what decodes them up to a limit: a small file can hold gigabytes of zeros.
+_ENDLESS: dict[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.decompressobj(32 + zlib.MAX_WBITS),
+    "zlib": lambda: zlib.decompressobj(32 + zlib.MAX_WBITS),
+    "bz2": bz2.BZ2Decompressor,
+    "lzma": lzma.LZMADecompressor,
 }
 
 
@@ -40,8 +43,8 @@ def chunk_reader(folder: Path, about: dict[str, Any], fill: Any) -> Callable[[In
     folder : Path
     about : dict
         The array's metadata, checked: ``.zarray``, or ``zarr.json``.
-    fill : number
-        The value of chunks that have no file.
+    fill : number or None
+        The value of chunks that have no file; None: 0.
 
     Returns
     -------
@@ -52,13 +55,15 @@ def chunk_reader(folder: Path, about: dict[str, Any], fill: Any) -> Callable[[In
     if known is None:
         return None
     chunks, dtype, order, decode, key = known
+    size = math.prod(chunks) * dtype.itemsize
+    empty = 0 if fill is None else fill
 
     def read(index: Index) -> NDArray[Any]:
         try:
             data = (folder / key(index)).read_bytes()
         except FileNotFoundError:
-            return np.full(chunks, fill, dtype)
-        found = np.frombuffer(decode(data), dtype)
+            return np.full(chunks, empty, dtype)
+        found = np.frombuffer(decode(data, size), dtype)
         if found.size != math.prod(chunks):
             raise ValueError(f"a chunk holds {found.size} pixels, expected {math.prod(chunks)}")
         return found.reshape(chunks, order=order)
@@ -94,14 +99,23 @@ def _version_3(about: dict[str, Any]) -> Any:
 
 def _decoder(name: str | None) -> Decode | None:
     if name is None:
-        return lambda data: data
-    kind = _PLAIN.get(name.removeprefix("numcodecs."))
-    if kind is None:
-        return None
+        return lambda data, _: data
+    name = name.removeprefix("numcodecs.")
+    if name in _ENDLESS:
+        start = _ENDLESS[name]
+        return lambda data, size: start().decompress(data, size + 1)
     import numcodecs
 
-    codec = getattr(numcodecs, kind, None)
-    return None if codec is None else codec().decode
+    codec = getattr(numcodecs, _SIZED.get(name, ""), None)
+    if codec is None:
+        return None
+
+    def decode(data: bytes, size: int) -> Any:
+        out = np.empty(size, np.uint8)
+        filled = codec().decode(data, out=out)
+        return out if filled is None else filled
+
+    return decode
 
 
 def _key(prefix: str, between: str) -> Callable[[Index], str]:

@@ -48,6 +48,8 @@ FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 #: Chunks are read together until they are about this large along rows and columns, pixels.
 LEAST_CHUNK = 256
 MOST_LEVELS = 32
+#: Of one chunk: what a look at a single pixel may cost.
+MOST_BYTES = 1 << 30
 _UNITS = {**MICROMETRES, "micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "centimeter": 1e4}
 
 
@@ -170,6 +172,12 @@ def _array(path: Path, folder: Path, cache: ChunkCache, axes: list[str] | None =
     keep = _kept_axes(path, stored.shape, axes)
     shape = tuple(int(stored.shape[i]) for i in keep)
     checked_shape(path, shape, stored.dtype)
+    size = math.prod(stored.chunks) * stored.dtype.itemsize
+    if size > MOST_BYTES:
+        raise FormatError(
+            f"{path.name} has chunks of {size / 2**30:.1f} GB, each of which is read whole. Save it again with chunks of about "
+            "1024 pixels along each side."
+        )
     if not any(one.is_file() and one.name not in FILES for one in folder.rglob("*")):
         raise FormatError(f"{path.name} has no pixels, only their description. Copy the whole folder.")
     chunks = [int(stored.chunks[i]) for i in keep]

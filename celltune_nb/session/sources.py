@@ -106,7 +106,7 @@ class Reference:
             return self._file
 
     def _open(self) -> ImageFile:
-        if not self.path.exists():
+        if not (self.path.is_file() or self.path.is_dir()):  # a pipe would be waited for
             raise FormatError(
                 f"{self.path}, the file of {self._what}, is not there any more. Put it back, or say where it is now: "
                 "session.locate_image(name, path). Labels and figures do not need it."
@@ -170,11 +170,13 @@ def renumbering(numbers: NDArray[np.int64]) -> Callable[[NDArray[Any]], NDArray[
     if 0 <= top <= TABLE:
         table = np.zeros(top + 1, np.uint32)
         table[numbers] = np.arange(1, len(numbers) + 1)
-        return lambda part: table[np.minimum(part, top)]
+        # Numbers that were not there when the mask was added are nobody's.
+        return lambda part: np.where(part <= top, table[np.minimum(part, top)], np.uint32(0))
 
     def search(part: NDArray[Any]) -> NDArray[np.uint32]:
-        places = np.searchsorted(numbers, part.ravel().astype(np.int64)).reshape(part.shape) + 1
-        return np.where(part == 0, 0, places).astype(np.uint32)
+        wanted = part.astype(np.int64)
+        places = np.minimum(np.searchsorted(numbers, wanted.ravel()), len(numbers) - 1).reshape(part.shape)
+        return np.where((wanted != 0) & (numbers[places] == wanted), places + 1, 0).astype(np.uint32)
 
     return search
 

@@ -412,6 +412,33 @@ def test_an_npy_and_a_zarr_that_declare_more_than_they_can_hold(tmp_path: Path) 
     refused(tmp_path / "a.zarr", "cannot be right")
 
 
+def test_a_zarr_whose_chunks_are_too_large_or_larger_than_they_say(tmp_path: Path) -> None:
+    folder = tmp_path / "a.zarr"
+    folder.mkdir()
+    about = {
+        "zarr_format": 2, "shape": [64, 64], "chunks": [64, 64], "dtype": "<u2", "fill_value": None,
+        "order": "C", "filters": None, "compressor": {"id": "zlib", "level": 9},
+    }  # fmt: skip
+    (folder / ".zarray").write_text(json.dumps({**about, "chunks": [60_000, 60_000]}))
+    (folder / "0.0").write_bytes(zlib.compress(bytes(64 << 20)))
+    refused(folder, "chunks of 6.7 GB")
+    (folder / ".zarray").write_text(json.dumps(about))
+    with pytest.raises(FormatError, match="damaged"):
+        np.asarray(open_image(folder).array)
+
+
+def test_a_chunk_that_was_never_written_is_black_where_no_other_value_is_named(tmp_path: Path) -> None:
+    array = zarr.create_array(
+        tmp_path / "a.zarr", shape=(64, 128), chunks=(64, 64), dtype="u2", zarr_format=2, fill_value=None
+    )
+    array[:, :64] = 7
+    about = json.loads((tmp_path / "a.zarr" / ".zarray").read_text())
+    (tmp_path / "a.zarr" / ".zarray").write_text(json.dumps({**about, "fill_value": None}))
+    found = np.asarray(open_image(tmp_path / "a.zarr").array)
+    assert (found[..., :64] == 7).all()
+    assert not found[..., 64:].any()
+
+
 def test_other_files_that_a_tiff_names_are_left_alone(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.ome.tif", IMAGE[0], metadata={"axes": "YX"})
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
