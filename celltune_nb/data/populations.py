@@ -43,6 +43,8 @@ class PopulationSet:
         Names of the columns of :attr:`probability`.
     pairs : tuple of (int, int, int)
         For each category that stands for two others (``A/B``): its code and theirs.
+    run : str or None
+        Id of the training that it came of.
     """
 
     name: str
@@ -53,6 +55,7 @@ class PopulationSet:
     given: NDArray[np.float32] | Callable[[], NDArray[np.float32]] | None = None
     classes: tuple[str, ...] = ()
     pairs: tuple[tuple[int, int, int], ...] = ()
+    run: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

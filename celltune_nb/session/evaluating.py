@@ -240,9 +240,9 @@ def _census(
 def _answers(session: Session, run: Run, handles: list[Any], source: FeatureSource) -> NDArray[np.int64]:
     """The run's answer for every measured item, by place among its categories; -1 where there is none."""
     codes = list(run.about["codes"].values())
-    name = f"{run.level}/Pred_AVG"
-    if session.finished_run(run.level) is run and name in session.populations:
-        stored = session.populations[name].codes
+    kept = session.populations.answer_of(run)
+    if kept is not None:
+        stored = kept.codes
         place = np.full(max(int(stored.max(initial=0)), *codes) + 1, -1, np.int64)
         place[codes] = np.arange(len(codes))
         return np.asarray(place[stored])
@@ -279,8 +279,8 @@ def _counts(session: Session, run: Run, codes: list[int]) -> Any:
     """What the run predicts for all cells, by category code; None where that is no longer kept."""
     from ..learn.prevalence import Census
 
-    name = f"{run.level}/Pred_AVG"
-    if session.finished_run(run.level) is not run or name not in session.populations:
+    kept = session.populations.answer_of(run)
+    if kept is None:
         return None
-    tally = np.bincount(session.populations[name].codes, minlength=max(codes) + 1)[codes].astype(np.float64)
+    tally = np.bincount(kept.codes, minlength=max(codes) + 1)[codes].astype(np.float64)
     return Census(tally, np.zeros(len(codes)), np.zeros(len(codes)))

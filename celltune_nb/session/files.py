@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from ..errors import FormatError
 
-__all__ = ["file_stem", "read_json", "write_atomically", "write_json"]
+__all__ = ["file_stem", "read_json", "write_atomically", "write_beside", "write_json"]
 
 
 def file_stem(name: str) -> str:
@@ -31,6 +31,16 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     write : callable
         Gets the open binary file.
     """
+    temporary = write_beside(path, write)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_beside(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
+    """Let *write* fill a temporary file beside *path*, to be put in its place later; returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own for each writer: two threads that save the same file must not share one.
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
@@ -39,10 +49,10 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    return temporary
 
 
 def write_json(path: Path, content: Any) -> None:

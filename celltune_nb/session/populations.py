@@ -15,13 +15,14 @@ from ..data.categories import Category
 from ..data.populations import PopulationSet
 from ..data.predictions import named_as_now
 from ..errors import CellTuneError, FormatError, NotReadyError
-from .files import file_stem, write_atomically
+from .files import file_stem, write_beside
 from .project import Project
+from .runs import Run
 
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Populations", "load_populations", "remove_population", "save_population"]
+__all__ = ["Populations", "load_populations", "of_newest", "prepare_population", "remove_population"]
 
 
 class Populations(Mapping[str, PopulationSet]):
@@ -113,6 +114,13 @@ class Populations(Mapping[str, PopulationSet]):
         by_code = {c.code: c for c in (*found.categories, *coming.categories)}
         return PopulationSet(found.name, found.level, found.ids, codes, tuple(by_code.values()))
 
+    def answer_of(self, run: Run) -> PopulationSet | None:
+        """What a training says of all items; None where only another's answer is kept."""
+        found = self._sets.get((run.level, "Pred_AVG"))
+        if found is None or self._session.finished_run(run.level) is not run:
+            return None
+        return self._current(found) if found.run in (None, run.id) else None
+
     def put(self, sets: list[PopulationSet], *, instead: Collection[str] = ()) -> None:
         """Add or replace sets, and drop those of the same level named *instead* (the session tells its listeners)."""
         kept = {
@@ -138,8 +146,11 @@ def _place(name: str) -> tuple[int, str]:
     return ({"Pred_AVG": 1, "Pred_ALL": 2, "Round_diff": 3}.get(name, 4), name)
 
 
-def save_population(project: Project, item: PopulationSet) -> None:
-    """Write a set as Parquet: id, code and one float32 column a class; its categories in the file's metadata."""
+def prepare_population(project: Project, item: PopulationSet) -> tuple[Path, Path]:
+    """Write a set where nobody looks for it yet; the file, and the path that it is to have.
+
+    It is Parquet: id, code and one float32 column a class; its categories and its training in the file's metadata.
+    """
     import json
 
     import pyarrow as pa
@@ -152,14 +163,13 @@ def save_population(project: Project, item: PopulationSet) -> None:
             columns[f"p:{name}"] = pa.array(np.ascontiguousarray(probability[:, i]))
     about = {
         "name": item.name, "level": item.level, "classes": list(item.classes), "pairs": item.pairs,
-        "categories": [[c.code, c.name, c.color] for c in item.categories],
+        "categories": [[c.code, c.name, c.color] for c in item.categories], "run": item.run,
     }  # fmt: skip
     table = pa.table(columns).replace_schema_metadata({"celltune_nb": json.dumps(about)})
-    name = _file_name(item)
-    write_atomically(
-        project.path("populations", name),
-        lambda stream: pq.write_table(table, stream, compression="lz4", use_dictionary=["code"]),
-    )
+    path = project.path("populations", _file_name(item))
+    return write_beside(
+        path, lambda stream: pq.write_table(table, stream, compression="lz4", use_dictionary=["code"])
+    ), path
 
 
 def remove_population(project: Project, item: PopulationSet) -> None:
@@ -176,6 +186,20 @@ def load_populations(project: Project, ids: NDArray[np.int64]) -> tuple[list[Pop
         except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, CellTuneError) as error:
             complaints.append(_complaint(path, error))
     return sets, complaints
+
+
+def of_newest(sets: list[PopulationSet], runs: list[Run]) -> tuple[list[PopulationSet], list[str]]:
+    """The sets without those of another training than the newest of their level, and a sentence for each such level.
+
+    A training that is cut off while it takes effect leaves sets of its own beside those of the former.
+    """
+    newest = {run.level: run.id for run in runs if run.state in ("done", "stopped")}
+    kept = [item for item in sets if item.run is None or item.run == newest.get(item.level)]
+    cut = sorted({item.level for item in sets if item not in kept})
+    return kept, [
+        f"A training of level {level!r} was cut off while it was saved; its predictions were left out. Train again."
+        for level in cut
+    ]
 
 
 def _load(path: Path, ids: NDArray[np.int64]) -> PopulationSet:
@@ -207,8 +231,9 @@ def _load(path: Path, ids: NDArray[np.int64]) -> PopulationSet:
         raise ValueError("other items")
     pairs = tuple((int(a), int(b), int(c)) for a, b, c in about.get("pairs", ()))
     return PopulationSet(
-        str(about["name"]), str(about["level"]), ids[: len(codes)], codes, categories, later, classes, pairs
-    )
+        str(about["name"]), str(about["level"]), ids[: len(codes)], codes, categories, later, classes, pairs,
+        None if about.get("run") is None else str(about["run"]),
+    )  # fmt: skip
 
 
 class _Later:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..learn.models import ModelHandle
     from ..learn.verdict import Evaluation
 
-__all__ = ["Run", "as_run", "load_models", "load_runs", "new_run_id", "save_run", "trained_on"]
+__all__ = ["Run", "as_run", "finish_run", "load_models", "load_runs", "new_run_id", "save_run", "trained_on"]
 
 HISTORY_COLUMNS = ("model", "step", "split", "metric", "value")
 
@@ -195,7 +195,7 @@ def as_run(value: Any) -> Run | None:
 
 
 def save_run(run: Run, folder: Path, trained_on: NDArray[np.int64]) -> None:
-    """Write a finished run: models first, ``run.json`` last, so that a folder with it is complete.
+    """Write a finished run but for ``run.json``, which makes it count: see :func:`finish_run`.
 
     Parameters
     ----------
@@ -212,16 +212,22 @@ def save_run(run: Run, folder: Path, trained_on: NDArray[np.int64]) -> None:
         folder / "trained_on.npy", lambda stream: np.save(stream, trained_on, allow_pickle=False)
     )
     run.folder = folder
-    files = [handle.save(folder / f"model{i + 1}").name for i, handle in enumerate(run.models)]
+    run.about["files"] = [handle.save(folder / f"model{i + 1}").name for i, handle in enumerate(run.models)]
     history = run.history
     write_atomically(folder / "history.csv", lambda stream: history.to_csv(stream, index=False))
+
+
+def finish_run(run: Run) -> None:
+    """Write ``run.json``, the last file of a run: a folder with it is complete."""
+    assert run.folder is not None
+    about = {name: value for name, value in run.about.items() if name != "files"}
     write_json(
-        folder / "run.json",
+        run.folder / "run.json",
         {
             "id": run.id, "level": run.level, "seed": run.seed, "round": run.round, "started": run.started,
             "seconds": run.seconds, "state": "stopped" if run.about.get("stopped") else "done",
-            "models": list(run.model_names), "files": files, "metrics": run.metrics, "notes": run.notes,
-            "about": run.about,
+            "models": list(run.model_names), "files": run.about["files"], "metrics": run.metrics,
+            "notes": run.notes, "about": about,
         },
     )  # fmt: skip
 

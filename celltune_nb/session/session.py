@@ -50,7 +50,7 @@ from .jobs import Job, Jobs, Repeat
 from .keeping import AT_THE_END, CHECKPOINT, keep_labels
 from .lease import HEARTBEAT, current_user
 from .levels import Categories, Labels, Levels, level_name
-from .populations import Populations, load_populations
+from .populations import Populations, load_populations, of_newest
 from .project import Project
 from .pyramids import Pyramids, cache_bytes
 from .runs import Run, as_run, load_runs
@@ -173,10 +173,11 @@ class Session:
         level = project.settings.get("level", "main")
         self._level = level if level in self.book.levels else next(iter(self.book.levels), "main")
         self.populations = Populations(self)
-        sets, complaints = load_populations(project, self.table.ids)
-        self.populations.put([s for s in sets if s.level in self.book.levels])
-        self.problems += complaints
         self.runs: list[Run] = load_runs(project.path("runs"))
+        sets, complaints = load_populations(project, self.table.ids)
+        sets, cut = of_newest(sets, self.runs)
+        self.populations.put([s for s in sets if s.level in self.book.levels])
+        self.problems += complaints + cut
         self.selection: NDArray[np.int64] = np.empty(0, np.int64)
         view_path = project.path("view.json")
         try:

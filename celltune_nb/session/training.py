@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +16,11 @@ from ..data.features import FeatureSource
 from ..data.predictions import predicted, round_diff
 from ..errors import InputError, NotReadyError, TrainingError
 from . import runs as run_files
-from .checks import whole_number
+from .checks import number, whole_number
 from .exporting import label_table
 from .files import file_stem, write_atomically
 from .jobs import Job
-from .populations import remove_population, save_population
+from .populations import prepare_population, remove_population
 from .predicting import predict_all, shown_first
 from .runs import Run
 
@@ -149,6 +150,12 @@ def start(session: Session, kinds: Sequence[str], level: str, seed: int, options
     for name, least in (("rounds", 1), ("patience", 0)):
         if options.get(name) is not None:
             options[name] = whole_number(options[name], name.capitalize(), least)
+    if options.get("holdout_fraction") is not None:
+        share = options["holdout_fraction"] = number(options["holdout_fraction"], "The held-out fraction")
+        if not 0 < share < 1:
+            raise InputError(f"The held-out fraction is {share}. Give one between 0 and 1, for example 0.25.")
+    if options.get("n_jobs") is not None:
+        options["n_jobs"] = whole_number(options["n_jobs"], "The number of threads", -1)
     params = options.pop("params", None) or {}
     if not isinstance(params, dict) or not all(isinstance(p, dict) for p in params.values()):
         raise InputError("params= holds a dict for each model: params={'xgboost': {'max_depth': 6}}.")
@@ -256,19 +263,28 @@ def _commit(
     job.check()
     with session.writing():
         pass  # refuse before anything is written
-    run_files.save_run(run, session.project.path("runs", run.id), session.table.ids[now.positions])
-    for item in sets:
-        save_population(session.project, item)
+    sets = [replace(item, run=run.id) for item in sets]
     # A training with fewer models leaves no answer of an older one behind.
     prefix = "" if run.level == session.level else f"{run.level}/"
     old = [
         s for name, s in session.populations.items() if name.startswith((f"{prefix}Pred_", f"{prefix}Round_"))
     ]
     stale = [s for s in old if s.level == run.level and s.name not in {item.name for item in sets}]
-    with session.writing():
-        session.populations.put(sets, instead={s.name for s in stale})
-    for item in stale:
-        remove_population(session.project, item)
+    ready: list[tuple[Path, Path]] = []
+    try:
+        run_files.save_run(run, session.project.path("runs", run.id), session.table.ids[now.positions])
+        ready.extend(prepare_population(session.project, item) for item in sets)
+        # Nobody else can write before this ends: the sets of one training and its record belong together.
+        with session.writing(), session.journal.writing():
+            for prepared, path in ready:
+                prepared.replace(path)
+            for item in stale:
+                remove_population(session.project, item)
+            run_files.finish_run(run)
+            session.populations.put(sets, instead={s.name for s in stale})
+    finally:
+        for prepared, _ in ready:
+            prepared.unlink(missing_ok=True)  # what did not take effect
     if session.view.color_by not in (None, *session.populations):
         session.set_view(color_by="Pred_AVG")
     session.changed_populations([item.name for item in sets])

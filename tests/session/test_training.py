@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -228,6 +230,35 @@ def test_of_many_cells_those_nearest_to_the_middle_come_first(session: Session) 
     assert session.table.y[places].max() < 60
     assert session.table.x[places].max() < 60
     assert len(on_screen(session)) == 100
+
+
+def test_a_training_that_was_cut_off_is_not_taken_for_the_former(project: Path) -> None:
+    with Session.open(project, jobs=Jobs(inline=True)) as session:
+        label_some(session)
+        first = session.train(wait=True, rounds=5)
+        label_some(session, each=20, seed=1)
+        second = session.train(wait=True, rounds=20)
+        assert session.populations["Pred_AVG"].run == second.id
+        assert session.populations.answer_of(first) is None
+        (second.folder / "run.json").unlink()  # it is written last
+    with Session.open(project) as again:
+        assert [run.id for run in again.runs] == [first.id]
+        assert "Pred_AVG" not in again.populations
+        assert any("cut off" in problem for problem in again.problems)
+        assert again.evaluate().prevalence is not None
+        again.jobs.close()
+
+
+@pytest.mark.parametrize(
+    "option", [{"holdout_fraction": "a"}, {"holdout_fraction": 2}, {"n_jobs": "a"}, {"n_jobs": 1.5}]
+)
+def test_options_that_are_no_numbers_are_refused_before_it_begins(
+    session: Session, option: dict[str, object]
+) -> None:
+    label_some(session)
+    with pytest.raises(InputError, match="Give"):
+        session.train(wait=True, **option)
+    assert session.runs == []
 
 
 def test_the_line_of_progress_names_the_models_side_by_side(session: Session) -> None:
