@@ -6,7 +6,7 @@ and are never used twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -63,8 +63,8 @@ class ItemTable:
         Number of the independent unit (donor, animal, well) of each item, -1 where none was given.
     group_names : list of str
         Groups by number, in the order of their first items.
-    extra : DataFrame
-        The user's own columns, row by row; never used as features.
+    own : DataFrame, None, or a function that reads it
+        The user's own columns, row by row; never used as features.  See :attr:`extra`.
     """
 
     ids: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -78,12 +78,17 @@ class ItemTable:
     groups: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     group_names: list[str] = field(default_factory=list)
     kind: str = "cell"
-    extra: pd.DataFrame | None = None
+    own: pd.DataFrame | Callable[[], pd.DataFrame | None] | None = None
     #: Of each image that was asked for rectangles; made on first use.
     _grids: dict[int, Grid] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def extra(self) -> pd.DataFrame | None:
+        """The user's own columns, row by row, None where there are none; read when they are asked for."""
+        return self.own() if callable(self.own) else self.own
 
     def extended(
         self, name: str, cells: NDArray[np.int64], y: NDArray[np.float64], x: NDArray[np.float64],
@@ -120,7 +125,8 @@ class ItemTable:
         image, cells, y, x, border, bbox, groups = (np.concatenate(part) for part in parts)
         first = int(self.ids[-1]) + 1 if len(self) else 1
         more = np.arange(first, first + len(image) - len(self), dtype=np.int64)
-        extra = None if self.extra is None else self.extra.reindex(range(len(image)))
+        extra = self.extra
+        extra = None if extra is None else extra.reindex(range(len(image)))
         return ItemTable(
             np.concatenate([self.ids, more]), image, cells, y, x, border, bbox, names, groups, group_names,
             self.kind, extra,
@@ -248,7 +254,8 @@ class ItemTable:
             },
             index=pd.Index(self.ids, name="item"),
         )
-        if self.extra is not None:
-            for column in self.extra.columns:
-                frame[column] = self.extra[column].array
+        extra = self.extra
+        if extra is not None:
+            for column in extra.columns:
+                frame[column] = extra[column].array
         return frame

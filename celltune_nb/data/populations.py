@@ -61,7 +61,7 @@ class PopulationSet:
         return len(self.ids)
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{name} {n:,}" for name, n in self.counts().items() if n)
+        counts = ", ".join(f"{name} {n:,}" for name, n in self.tally().items() if n)
         return f"PopulationSet({self.name!r}: {counts})"
 
     @property
@@ -102,10 +102,12 @@ class PopulationSet:
         """Number of items in every category, in the order of the categories."""
         import pandas as pd
 
-        tally = np.bincount(self.codes, minlength=max(c.code for c in self.categories) + 1)
-        return pd.Series(
-            {c.name: int(tally[c.code]) for c in self.categories}, name=self.name, dtype=np.int64
-        )
+        return pd.Series(self.tally(), name=self.name, dtype=np.int64)
+
+    def tally(self) -> dict[str, int]:
+        """As :meth:`counts`, as a plain dictionary."""
+        found = np.bincount(self.codes, minlength=max(c.code for c in self.categories) + 1)
+        return {c.name: int(found[c.code]) for c in self.categories}
 
     def confidence(self) -> NDArray[np.float32] | None:
         """The largest probability of each item, or None."""

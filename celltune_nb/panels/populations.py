@@ -129,9 +129,8 @@ class PopulationsPanel(Panel):
         found = self._shown_set()
         self._counts, self._total = [], 0
         if found is not None:
-            counts = found.counts()
             colors = {c.name: c.color for c in found.categories}
-            rows = [(str(name), colors[str(name)], int(n)) for name, n in counts.items()]
+            rows = [(name, colors[name], n) for name, n in found.tally().items()]
             self._total = sum(n for _, _, n in rows)
             named = [r for r in rows if r[0] != UNKNOWN]
             if found.name in {"Pred_ALL", "Round_diff"}:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-__all__ = ["ItemSummary", "describe", "item_at", "label_counts"]
+__all__ = ["ItemSummary", "LabelTable", "describe", "item_at", "label_counts", "label_table"]
 
 #: Without a mask a click takes the nearest centre up to this far, pixels.
 REACH = 20.0
@@ -73,7 +73,8 @@ def item_at(session: Session, image: str, y: float, x: float) -> int | None:
         if not (0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]):
             return None
         cell = int(mask[row, column])
-        return int(session.table.ids[rows.start + cell - 1]) if cell else None
+        # A mask read where it lies may have been changed: a number beyond the image's cells is no cell.
+        return int(session.table.ids[rows.start + cell - 1]) if 0 < cell <= rows.stop - rows.start else None
     place = session.table.nearest(number, y, x, REACH)
     return None if place is None else int(session.table.ids[place])
 
@@ -147,10 +148,26 @@ def _marker_scale(
     return scale
 
 
-def label_counts(session: Session, by: str, level: str) -> pd.DataFrame:
-    """See :meth:`celltune_nb.Session.label_counts`."""
-    import pandas as pd
+@dataclass(frozen=True, eq=False)
+class LabelTable:
+    """Labels counted by image or group.
 
+    Attributes
+    ----------
+    rows : list of str
+        Images or groups, "–" for items without a group.
+    columns : list of str
+        Categories.
+    counts : ndarray of int64, shape (rows, columns)
+    """
+
+    rows: list[str]
+    columns: list[str]
+    counts: NDArray[np.int64]
+
+
+def label_table(session: Session, by: str, level: str) -> LabelTable:
+    """The labels counted by ``"image"`` or ``"group"``; quick, for panels ask for it after every label."""
     table = session.table
     one_of(by, ("image", "group"), "What labels are counted by")
     names, units = (table.names, table.images) if by == "image" else (table.group_names, table.groups)
@@ -162,8 +179,14 @@ def label_counts(session: Session, by: str, level: str) -> pd.DataFrame:
         names = ["–", *names]  # items without a group
     else:
         tally = tally[1:]
-    data: dict[str, Any] = {
-        c.name: tally[:, c.code] if c.code < tally.shape[1] else np.zeros(len(names), np.int64)
-        for c in categories
-    }
-    return pd.DataFrame(data, index=pd.Index(names, name=by))
+    span = max((c.code for c in categories), default=0) + 1
+    tally = np.pad(tally, ((0, 0), (0, max(0, span - tally.shape[1]))))
+    return LabelTable(list(names), [c.name for c in categories], tally[:, [c.code for c in categories]])
+
+
+def label_counts(session: Session, by: str, level: str) -> pd.DataFrame:
+    """See :meth:`celltune_nb.Session.label_counts`."""
+    import pandas as pd
+
+    found = label_table(session, by, level)
+    return pd.DataFrame(found.counts, index=pd.Index(found.rows, name=by), columns=found.columns)

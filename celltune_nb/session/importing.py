@@ -127,14 +127,15 @@ def _joined(session: Session, items: ItemTable, brought: _Cells) -> tuple[ItemTa
     if brought.own:
         row = np.full(len(items), -1, np.int64)
         row[places[hit]] = np.flatnonzero(hit)
-        extra = items.extra.copy() if items.extra is not None else pd.DataFrame(index=range(len(items)))
+        extra = items.extra
+        extra = pd.DataFrame(index=range(len(items))) if extra is None else extra.copy()
         plain = brought.frame.reset_index(drop=True)
         for column in brought.own:
             name = str(column) if str(column) not in ("y", "x", "group", "kind") else f"{column}_table"
             given = plain[column].reindex(row).set_axis(range(len(items)))
             # A second table adds to the first; it does not empty the rows it has nothing to say about.
             extra[name] = given.combine_first(extra[name]) if name in extra else given
-        items = replace(items, extra=extra)
+        items = replace(items, own=extra)
     if brought.groups is not None:
         items = items.regrouped(places[hit], brought.groups[hit])
     return items, places

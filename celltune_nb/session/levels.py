@@ -12,6 +12,7 @@ from ..data.categories import UNKNOWN, Category, CategorySet
 from ..data.labels import LabelBook
 from ..data.level import Level
 from ..errors import LabelError
+from .describing import LabelTable, label_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,6 +198,10 @@ class Labels:
         with self._session.lock:
             state = self._session.book.level(level_name(self._session, level))
             return state.codes_in_order(self._session.table.ids)
+
+    def table(self, by: str = "image", level: str | None = None) -> LabelTable:
+        """Labels counted by ``"image"`` or ``"group"`` and category, as arrays; see ``session.label_counts``."""
+        return label_table(self._session, by, level_name(self._session, level))
 
     def counts(self, level: str | None = None) -> dict[str, int]:
         """Number of labelled items of each category (*Unknown*: the unlabelled rest)."""

@@ -15,6 +15,7 @@ from ..data.categories import Category
 from ..data.populations import PopulationSet
 from ..data.predictions import named_as_now
 from ..errors import CellTuneError, FormatError, NotReadyError
+from .arrow import numbers
 from .files import file_stem, write_beside
 from .project import Project
 from .runs import Run
@@ -223,11 +224,11 @@ def _load(path: Path, ids: NDArray[np.int64]) -> PopulationSet:
         if not mapped:
             later()
     table = file.read(columns=["item", "code"])
-    codes = table["code"].to_numpy().astype(np.int16, copy=False)
+    codes = numbers(table["code"]).astype(np.int16, copy=False)
     categories = tuple(Category(int(c[0]), str(c[1]), str(c[2])) for c in about["categories"])
     if not set(np.flatnonzero(np.bincount(codes)).tolist()) <= {c.code for c in categories}:
         raise ValueError("codes without a category")
-    if len(codes) > len(ids) or not np.array_equal(table["item"].to_numpy(), ids[: len(codes)]):
+    if len(codes) > len(ids) or not np.array_equal(numbers(table["item"]), ids[: len(codes)]):
         raise ValueError("other items")
     pairs = tuple((int(a), int(b), int(c)) for a, b, c in about.get("pairs", ()))
     return PopulationSet(
@@ -251,7 +252,7 @@ class _Later:
                     table = self._file.read(columns=[f"p:{c}" for c in self._classes])
                 except (OSError, ValueError) as error:
                     raise FormatError(_complaint(self._path, error)) from error
-                columns = [table[f"p:{c}"].to_numpy() for c in self._classes]
+                columns = [numbers(table[f"p:{c}"]) for c in self._classes]
                 self._read = np.empty((table.num_rows, len(columns)), np.float32)
                 for start in range(0, table.num_rows, 65_536):  # a part that stays in the processor's cache
                     for i, column in enumerate(columns):

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import ipywidgets as w
 
 from ..panels import theme
 from ..panels.channels import ChannelsPanel
-from ..panels.evaluation import EvaluationPanel
 from ..panels.image import ImagePanel
 from ..panels.labelling import LabellingPanel
 from ..panels.panel import Kind, Panel
 from ..panels.populations import PopulationsPanel
 from ..panels.theme import Markup, tag
-from ..panels.training import TrainingPanel
 
 if TYPE_CHECKING:
+    from ..panels.evaluation import EvaluationPanel
+    from ..panels.training import TrainingPanel
     from ..session import Session
     from ..session.events import PopulationsChanged
     from ..session.jobs import Job
 
 __all__ = ["CellsWorkflow", "cells"]
+
+_P = TypeVar("_P", bound=Panel)
 
 
 @cache
@@ -58,6 +60,7 @@ class CellsWorkflow(Panel):
     labelling : LabellingPanel
     training : TrainingPanel
     evaluation : EvaluationPanel
+        Made when they are first looked at: their plots need libraries that nobody should wait for to see an image.
     """
 
     def __init__(self, session: Session) -> None:
@@ -67,12 +70,9 @@ class CellsWorkflow(Panel):
         self.channels = ChannelsPanel(session)
         self.populations = PopulationsPanel(session)
         self.labelling = LabellingPanel(session)
-        self.training = TrainingPanel(session)
-        self.evaluation = EvaluationPanel(session)
-        for panel in (
-            self.channels, self.populations, self.image, self.labelling, self.training, self.evaluation,
-        ):  # fmt: skip
+        for panel in (self.channels, self.populations, self.image, self.labelling):
             self.part(panel)
+        self._warm = False
         self.image.labels_by = self._label
         self._arrange()
         for signal in (
@@ -81,6 +81,7 @@ class CellsWorkflow(Panel):
         ):  # fmt: skip
             self.listen(signal, self._show_header)
         self.listen(session.populations_changed, self._predicted)
+        self.listen(session.labels_changed, self._warm_up)
         self._show_header()
         self.say("")
 
@@ -90,8 +91,7 @@ class CellsWorkflow(Panel):
         self._channels = theme.section("Channels", self.channels.widget)
         left = w.VBox([self._channels, self.populations.widget])
         left.add_class("ct-cells-left")
-        self._pages = (self.labelling.widget, self.training.widget, self.evaluation.widget)
-        self.own(*self._pages)
+        self.own(self.labelling.widget)
         self._tabs = theme.tabs({title: w.Box() for title in ("Label", "Train", "Evaluate")})
         self._tabs.observe(self._open_page, "selected_index")
         self._open_page()
@@ -118,16 +118,40 @@ class CellsWorkflow(Panel):
         self.session.take_over()
         self._show_header()
 
+    @cached_property
+    def training(self) -> TrainingPanel:
+        """See :class:`CellsWorkflow`."""
+        from ..panels.training import TrainingPanel
+
+        return self._late(TrainingPanel(self.session))
+
+    @cached_property
+    def evaluation(self) -> EvaluationPanel:
+        """See :class:`CellsWorkflow`."""
+        from ..panels.evaluation import EvaluationPanel
+
+        return self._late(EvaluationPanel(self.session))
+
+    def _late(self, panel: _P) -> _P:
+        self.part(panel)
+        self.own(panel.widget)
+        if self.closed:
+            panel.close()
+        return panel
+
     def _warm_up(self) -> None:
-        """Load the learning libraries while the person looks at her images: the first training waits less."""
+        """Load what a training needs once the first label is given: whoever labels is going to train."""
 
         def load(_: Job) -> None:
+            import bqplot  # noqa: F401 - the curves of the training panel
+
             from ..learn.machine import warm_up
 
             warm_up()
 
-        if not self.session.jobs.inline:
-            self.session.jobs.submit(load, "loading the learning libraries")
+        if not self._warm and not self.session.jobs.inline:
+            self._warm = True
+            self.session.jobs.aside(load, "loading the learning libraries")
 
     def _label(self, key: str, held: list[str]) -> str:
         """A labelling key pressed on the image does what it does in the labelling panel."""
@@ -139,7 +163,8 @@ class CellsWorkflow(Panel):
         number = self._tabs.selected_index or 0
         page = self._tabs.children[number]
         if not page.children:
-            page.children = (self._pages[number],)
+            panel = (lambda: self.labelling, lambda: self.training, lambda: self.evaluation)[number]()
+            page.children = (panel.widget,)
 
     def _predicted(self, event: PopulationsChanged) -> None:
         # Who trains wants to see what came of it; one choice in the list leads back to the labels.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -136,3 +139,20 @@ def test_what_went_wrong_beside_the_work_is_listed(session):
     assert "1 problem" in workflow._header.html
     assert "populations/x.parquet is damaged" in workflow._header.html
     workflow.close()
+
+
+def test_plots_are_loaded_when_their_page_is_looked_at(folder):
+    """Nobody waits for a plotting library to see an image; a process of its own shows what is loaded."""
+    program = f"""
+import sys
+import celltune_nb as ct
+from celltune_nb.session.jobs import Jobs
+with ct.Session.open({str(folder)!r}, jobs=Jobs(inline=True)) as session:
+    workflow = ct.workflows.cells(session)
+    print(*sorted({{"bqplot", "pandas", "sklearn", "xgboost"}} & set(sys.modules)))
+    workflow._tabs.selected_index = 1
+    print("bqplot" in sys.modules, workflow.training.widget in workflow._tabs.children[1].children)
+    workflow.close()
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == ["", "True True"]

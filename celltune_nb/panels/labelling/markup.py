@@ -10,7 +10,7 @@ from ...data.categories import UNKNOWN, Category
 from ..theme import Markup, swatch, tag
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from ...session.describing import LabelTable
 
 __all__ = ["State", "image_table", "page"]
 
@@ -211,43 +211,43 @@ def _editor(state: State, category: Category) -> Markup:
     )  # fmt: skip
 
 
-def image_table(counts: pd.DataFrame, colors: Mapping[str, str], here: str | None) -> Markup:
+def image_table(labels: LabelTable, colors: Mapping[str, str], here: str | None) -> Markup:
     """Labels per image and category.
 
     Parameters
     ----------
-    counts : DataFrame
-        Rows images, columns categories.
+    labels : LabelTable
+        Counted by image.
     colors : mapping of str to str
         Category name → ``"#RRGGBB"``.
     here : str or None
         The image looked at.
     """
     title = tag("h3", "Labels per image")
-    if not len(counts):
+    if not labels.rows:
         return tag(
             "section",
             title,
             tag("p", "No image yet. Add one with session.add_image().", cls="ct-muted"),
         )
-    totals = counts.sum(axis=1)
+    totals = labels.counts.sum(axis=1).tolist()
     # Images with labels and the one looked at come before those where nothing is to be read.
-    rank = {name: (name != here, not totals[name], i) for i, name in enumerate(counts.index)}
-    shown = sorted(sorted(counts.index, key=rank.__getitem__)[:ROWS], key=lambda name: rank[name][2])
-    rest = len(counts) - len(shown)
+    rows = sorted(range(len(totals)), key=lambda i: (labels.rows[i] != here, not totals[i], i))
+    shown = [(labels.rows[i], labels.counts[i].tolist(), totals[i]) for i in sorted(rows[:ROWS])]
+    rest = len(totals) - len(shown)
     head = [
         tag("th", swatch(colors.get(name, "#AAAAAA")), cls="ct-num", title=name, aria_label=name)
-        for name in counts.columns
+        for name in labels.columns
     ]
     body = [
         tag(
             "tr",
             tag("td", tag("button", name, cls="ct-link ct-cut", do="go", what=name)),
-            [tag("td", f"{n:,}" if n else "·", cls="ct-num" if n else "ct-num ct-muted") for n in counts.loc[name]],
-            tag("td", f"{int(totals[name]):,}", cls="ct-num"),
+            [tag("td", f"{n:,}" if n else "·", cls="ct-num" if n else "ct-num ct-muted") for n in counts],
+            tag("td", f"{total:,}", cls="ct-num"),
             do="go", what=name, cls="ct-here" if name == here else None, title=f"Look at {name}",
         )
-        for name in shown
+        for name, counts, total in shown
     ]  # fmt: skip
     table = tag(
         "table",

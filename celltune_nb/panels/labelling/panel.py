@@ -329,7 +329,7 @@ class LabellingPanel(Panel):
 
     def _show_table(self) -> None:
         self._table.html = markup.image_table(
-            self.session.label_counts(),
+            self.session.labels.table(),
             {c.name: c.color for c in self.session.categories},
             self.session.view.image,
         )
