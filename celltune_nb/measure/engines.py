@@ -175,7 +175,11 @@ def _starts(texture: bool) -> bool:
         return running.poll() is None
     if not all(is_cached(entry) for entry in _kernels(texture)):
         return False  # no folder for the machine code: what another process compiles does not come here
-    code = f"from celltune_nb.measure import warm_up; warm_up(texture={texture})"
+    # whoever waits for an image goes first
+    code = (
+        "import os; getattr(os, 'nice', int)(5); "
+        f"from celltune_nb.measure import warm_up; warm_up(texture={texture})"
+    )
     try:
         process = subprocess.Popen(
             [sys.executable, "-c", code],
