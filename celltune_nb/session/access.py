@@ -36,6 +36,8 @@ class Access:
         self._lock = lock
         self._lease = Lease(journal, user)
         self._ended = False
+        #: When the lease was taken, if nobody was at work then; else None.
+        self.alone_since: float | None = None
         self.read_only = journal.read_only
         self.reason = "This project was opened read-only." if journal.read_only else ""
         if not journal.read_only:
@@ -48,6 +50,7 @@ class Access:
                 "This session was opened read-only. Open the project again without read_only=True."
             )
         holder = self._lease.take(force=force)
+        self.alone_since = self._lease.alone_since
         self.read_only = holder is not None
         self.reason = (
             f"{holder.user} is working on this project on {holder.host}; you can look, and take it over."

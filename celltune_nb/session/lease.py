@@ -74,6 +74,8 @@ class Lease:
         self._journal = journal
         self._user = user
         self._token = uuid4().hex
+        #: When it was taken, if it was free or left behind.
+        self.alone_since: float | None = None
 
     def holder(self) -> Holder | None:
         """Who holds it now."""
@@ -120,6 +122,7 @@ class Lease:
                 connection.execute("ROLLBACK")
             raise
         self._journal.owner = self._token
+        self.alone_since = now if holder is None or holder.abandoned else None
         return None
 
     def beat(self) -> bool:

@@ -49,6 +49,7 @@ from .files import read_json, write_json
 from .jobs import Job, Jobs, Repeat
 from .keeping import AT_THE_END, CHECKPOINT, keep_labels
 from .lease import HEARTBEAT, current_user
+from .leftovers import remove_leftovers
 from .levels import Categories, Labels, Levels, level_name
 from .populations import Populations, load_populations, of_newest
 from .project import Project
@@ -124,6 +125,8 @@ class Session:
             if "main" not in self.book.levels and not self.access.read_only:
                 self.book.add_level("main", user=self.user)
             self._load()
+            if self.access.alone_since is not None:
+                remove_leftovers(self.project, self.access.alone_since)
         except (
             KeyError,
             TypeError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,42 @@ def test_an_interrupt_after_the_project_was_saved_takes_nothing_back(session: Se
         assert list(again.features.used) == used
         assert again.images[images[-1]].plane("A").shape == (200, 200)
         assert again.problems == []
+
+
+def test_what_a_killed_program_left_is_removed_and_nothing_else(project: Path, tmp_path: Path) -> None:
+    left = [
+        ".project.json.0123abcd.tmp", "images/.0004-0123ab.npy.0123abcd.tmp", "images/0004-0123ab.npy",
+        "masks/0004-0123ab-cells.npy", "items-0123abcd.parquet", ".items-0123abcd.parquet.tmp",
+        "features/cells/.matrix-0123abcd.npy.0123abcd.tmp",
+    ]  # fmt: skip
+    own = [
+        "images/mine.npy",
+        "images/notes.tmp",
+        ".hidden",
+        "exports/.x.0123abcd.tmp",
+        "mine/0004-0123ab.npy",
+    ]
+    for name in [*left, *own]:
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_bytes(b"x")
+        os.utime(project / name, (1e9, 1e9))
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / ".a.0123abcd.tmp").touch()
+    os.utime(outside / ".a.0123abcd.tmp", (1e9, 1e9))
+    (project / "pyramids").symlink_to(outside)
+    former = {str(p.relative_to(project)) for p in project.rglob("*") if p.is_file()}
+    Session.open(project, read_only=True).close()
+    assert all((project / name).exists() for name in left)
+    with Session.open(project, jobs=Jobs(inline=True)) as session:
+        assert len(session.items) == 300
+        now = {str(p.relative_to(project)) for p in project.rglob("*") if p.is_file()}
+        assert former - now == set(left)
+        (project / left[0]).write_bytes(b"x")
+        os.utime(project / left[0], (1e9, 1e9))
+        with Session.open(project, jobs=Jobs(inline=True)):  # the other is still at work
+            assert (project / left[0]).exists()
+    assert (outside / ".a.0123abcd.tmp").exists()
 
 
 def test_a_journal_that_was_taken_away_is_noticed(session: Session) -> None:

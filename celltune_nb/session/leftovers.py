@@ -1,0 +1,75 @@
+"""Files that a killed program left in a project folder: found by the names this program makes, and removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .project import Project
+
+__all__ = ["remove_leftovers"]
+
+#: Of files that were never finished: a name, eight digits that tell writers apart, ``.tmp``.
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.tmp|\.items-[0-9a-f]{8}\.parquet\.tmp")
+_PIXELS = re.compile(r"\d{4,}-[0-9a-f]{6}(-cells)?\.npy")
+_ITEMS = re.compile(r"items-[0-9a-f]{8}\.parquet")
+#: Folders of the project, and how many levels of folders below them hold files.
+_FOLDERS = {
+    "images": 0, "masks": 0, "pyramids": 0, "populations": 0, "audits": 0, "backups": 0, "features": 1, "runs": 1,
+}  # fmt: skip
+
+
+def remove_leftovers(project: Project, before: float) -> list[str]:
+    """Remove unfinished files, and finished ones that nothing names; links are never followed.
+
+    For who has just taken a lease that was free or left behind: nobody else is writing then.
+
+    Parameters
+    ----------
+    before : float
+        Seconds since 1970.  Files that were changed later are left alone.
+
+    Returns
+    -------
+    list of str
+        Names of the files that were removed.
+    """
+    # Whatever project.json says anywhere counts as named.
+    named = set(re.findall(r'[^/\\"]+', json.dumps(project.settings, ensure_ascii=False)))
+    removed = []
+    for folder, entry in _files(project):
+        name = entry.name
+        unnamed = name not in named and (
+            (folder in ("images", "masks") and _PIXELS.fullmatch(name))
+            or (folder == "" and _ITEMS.fullmatch(name))
+        )
+        with suppress(OSError):
+            if (unnamed or _UNFINISHED.fullmatch(name)) and entry.stat(
+                follow_symlinks=False
+            ).st_mtime < before:
+                Path(entry.path).unlink()
+                removed.append(name)
+    return removed
+
+
+def _files(project: Project) -> Iterator[tuple[str, os.DirEntry[Any]]]:
+    """The plain files in the folders that this program makes, each with the folder's name."""
+    todo = [
+        ("", str(project.folder), 0),
+        *((f, str(project.folder / f), deep) for f, deep in _FOLDERS.items()),
+    ]
+    while todo:
+        name, path, deep = todo.pop()
+        if name and Path(path).is_symlink():
+            continue
+        with suppress(OSError), os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    yield name, entry
+                elif deep and entry.is_dir(follow_symlinks=False):
+                    todo.append((name, entry.path, deep - 1))
