@@ -24,7 +24,8 @@ Strategy = Callable[[Annotator, int], None]
 
 def variant(
     *, first: str = "default", exponent: float = 0.5, by_answer: bool = False, entropy: bool = False,
-    diverse: int = 0, at_random: float = 0.0, explored: float = EXPLORED, by_group: bool = False,
+    diverse: int = 0, at_random: float = 0.0, explored: float = EXPLORED, later: float | None = None, loose: int = 1,
+    by_group: bool = False,
 ) -> Strategy:  # fmt: skip
     """The default with something changed.
 
@@ -44,6 +45,10 @@ def variant(
         Share of cells that are drawn from all.
     explored : float
         Share of cells from where nothing is labelled.
+    later : float, optional
+        The same from 200 labels on.
+    loose : int
+        Draw at random among so many times the quota of close calls.
     by_group : bool
         Those cells come from groups of similar cells only, not from random places.
     """
@@ -52,12 +57,13 @@ def variant(
         pool = make_pool(annotator.session, annotator.level, None, None)
         rng = np.random.default_rng(annotator.draw())
         n = min(n, len(pool))
+        share = explored if later is None or annotator.labels < 200 else later
         if not annotator.trained:
             annotator.label(begin(pool, n, rng))
             return
         some = random(pool, round(at_random * n), rng).ids if round(at_random * n) else np.empty(0, np.int64)
         rows, p, two, values = scored(pool, n, rng)
-        new, _ = (uncharted if by_group else explore)(pool, rows, int(explored * n + rng.random()), rng)
+        new, _ = (uncharted if by_group else explore)(pool, rows, int(share * n + rng.random()), rng)
         some = np.union1d(some, pool.ids[rows[new]])
         free = ~np.isin(pool.ids[rows], some)
         rows, p, two, values = rows[free], p[free], two[free], values[free]
@@ -69,7 +75,9 @@ def variant(
         quota = allocate(n - len(some), weight, np.bincount(category, minlength=k))
         for code in np.flatnonzero(quota):
             among = np.flatnonzero(category == code)
-            close = among[best_rows(score[among], max(1, diverse) * quota[code])]
+            close = among[best_rows(score[among], max(1, loose, diverse) * quota[code])]
+            if loose > 1:
+                close = rng.permutation(close)[: quota[code]]
             if len(close) > quota[code]:
                 typical, _ = kmeans(pool.scaled(rows[close]), int(quota[code]), rng)
                 left = np.setdiff1d(np.arange(len(close)), typical)
@@ -93,6 +101,9 @@ VARIANTS: dict[str, Strategy] = {
     "by_answer": variant(by_answer=True),
     "unexplored": variant(explored=0),
     "by_group": variant(by_group=True),
+    "later_3": variant(later=0.03),
+    "loose_2": variant(loose=2),
+    "loose_4": variant(loose=4),
     "explored_20": variant(explored=0.2),
     "random_10": variant(explored=0, at_random=0.1),
     "even_quota": variant(exponent=0.0),
