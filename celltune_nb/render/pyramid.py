@@ -288,15 +288,16 @@ class Pyramid:
         kept = reduced.levels[level]
         ys, xs, rows, columns = region(kept.shape[:2], window, level)
         todo = reduced.blocks(level, ys, xs)
-        if todo and self._ask is not None:
+        if len(todo) > FEW and self._ask is not None and not isinstance(reduced.base, Chunked):
             self._ask(reduced.channel)
-            if len(todo) > FEW and not isinstance(reduced.base, Chunked):
-                return None
+            return None
         for i, j in todo:
             if patience is not None and patience.spent():
                 patience.lacking = True
                 break
             reduced.make(i, j)
+        if todo and self._ask is not None and not reduced.filled.all():
+            self._ask(reduced.channel)  # what this frame did not need
         return kept[ys, xs], rows, columns
 
     def _stand_in(

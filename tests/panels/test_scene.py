@@ -14,9 +14,9 @@ import pytest
 import tifffile
 import zarr
 
-from celltune_nb.panels.image import ImagePanel
+from celltune_nb.panels.image import ImagePanel, scene
 from celltune_nb.panels.image.scene import Scene
-from celltune_nb.render import Camera
+from celltune_nb.render import Camera, pyramid
 from celltune_nb.session import Session, pyramids
 from celltune_nb.session.jobs import Jobs
 
@@ -127,7 +127,11 @@ def test_two_panels_draw_while_the_levels_are_made(
 
 @pytest.fixture
 def keeps_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small images are handled as large ones: nothing is made within a single frame, and all levels are kept."""
     monkeypatch.setattr(pyramids, "LEAST", 0)
+    monkeypatch.setattr(pyramid, "FEW", 0)
+    monkeypatch.setattr(scene, "WAIT", 0)
+    monkeypatch.setattr(scene, "WAIT_MASK", 0)
 
 
 WHOLE = Camera.fit((1300, 1100), 130, 110)
@@ -139,9 +143,11 @@ def levels(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 def look(folder: Path, **options: object) -> np.ndarray:
     with Session.open(folder, **options) as session:
-        frame = whole(Scene(session), WHOLE)
+        drawn = Scene(session)
+        whole(drawn, WHOLE)
         settle(session)
-        return frame
+        drawn.renew()
+        return whole(drawn, WHOLE)
 
 
 def settle(session: Session) -> None:
