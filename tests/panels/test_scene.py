@@ -152,7 +152,7 @@ def look(folder: Path, **options: object) -> np.ndarray:
 
 def settle(session: Session) -> None:
     """Wait until nothing is made in the background any more."""
-    session.jobs.aside(lambda job: None, "last").wait(20)
+    session.jobs.aside(lambda job: None, "last").wait(60)
 
 
 def test_levels_are_kept_and_found_again(
@@ -256,7 +256,7 @@ def test_a_panel_shows_something_at_once_and_refines_by_itself(
         wire.receive(layer, {"type": "hello"})
         wire.receive(layer, {"type": "size", "view": "a", "height": 300, "width": 260, "dpr": 1})
         expected = reference.render(panel.viewport.camera)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not np.array_equal(
             panel.viewport._frames._shown.rgb if panel.viewport._frames._shown else 0, expected
         ):
