@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Fitting", "Step"]
 
 ROUNDS_UNCHECKED = 30  # where there are too few labels to hold any out
+CHOOSE_FROM = (
+    8_000  # labels that the number of rounds is chosen from: more of them hardly move it and cost time
+)
 GPU_ABOVE = 20_000  # labels; below, the transfer costs more than the device brings
 
 
@@ -88,6 +91,8 @@ class Fitting:
         weight = _balanced(codes) if balanced else None
         self.all = (X, codes, weight)
         train, valid = self.split.train, self.split.valid
+        if len(train) > CHOOSE_FROM:
+            train = _sample(train, codes, CHOOSE_FROM, seed)
         self.train = (X[train], codes[train], None if weight is None else weight[train])
         # never weighted: one label of a rare category would decide the number of rounds
         self.valid = (X[valid], codes[valid], None) if len(valid) else None
@@ -125,7 +130,9 @@ class Fitting:
         if self.wish == "cancel":
             raise Cancelled
         if self.stopped and index:
-            return None  # but a Stop before anything leaves one round of the first: there is something to keep
+            return (
+                None  # but a Stop before anything leaves one round of the first: there is something to keep
+            )
         model, begun, notes = self.models[index], perf_counter(), list[str]()
         params = dict(model.params)
         if self.valid is None:
@@ -244,6 +251,18 @@ class Fitting:
                 self.on_step(replace(step, remaining_s=remaining, fraction=self.fraction))
         if self.wish != "cancel" and self.ask is not None:
             self.wish = self.ask() or self.wish
+
+
+def _sample(rows: NDArray[np.int64], codes: NDArray[np.integer], n: int, seed: int) -> NDArray[np.int64]:
+    """Some rows at random, ascending; at least five of each category, or all it has."""
+    order = np.random.default_rng([seed, 29]).permutation(rows)
+    place = np.empty(len(order), np.int64)  # of each row among those of its category
+    by_category = np.argsort(codes[order], kind="stable")
+    counts = np.bincount(codes[order])
+    starts = np.repeat(np.cumsum(counts) - counts, counts)
+    place[by_category] = np.arange(len(order)) - starts
+    first = np.argsort(place >= 5, kind="stable")
+    return np.sort(order[first[:n]])
 
 
 def _balanced(codes: NDArray[np.integer]) -> NDArray[np.float32]:

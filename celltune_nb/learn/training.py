@@ -20,7 +20,8 @@ from .splits import Split
 __all__ = ["Cancelled", "Problem", "Step", "TrainingData", "TrainingResult", "fit_models", "problems"]
 
 ROUNDS = 300
-PATIENCE = 25
+PATIENCE, PATIENCE_MANY = 25, 15  # few held-out labels judge a round poorly
+MANY = 5_000
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,8 @@ def fit_models(
     rounds : int, optional
         Learning rounds at most, by default 300.
     patience : int, optional
-        Rounds without progress before a model is done, by default 25; 0 always runs all `rounds`.
+        Rounds without progress before a model is done, by default 25, or 15 from 5,000 labels on; 0 always
+        runs all `rounds`.
     n_jobs : int, optional
         Threads altogether; None: every usable core, less one where there are more than two.  They are first
         shared among the models, which are fitted side by side; what is left speeds up each of them on
@@ -144,8 +146,8 @@ def fit_models(
     on_step : callable, optional
         Called for every round, always from the calling thread.
     stop : callable, optional
-        Polled after every round, always from the calling thread.  "stop" keeps the best so far (a model that was still choosing its
-        rounds has learned from the labels that were not held out); "cancel" raises.
+        Polled after every round, always from the calling thread.  "stop" keeps the best so far (a model that was
+        still choosing its rounds has learned from labels that were not held out, at most 8,000); "cancel" raises.
 
     Returns
     -------
@@ -187,7 +189,7 @@ def fit_models(
         models,
         seed=seed,
         rounds=rounds or ROUNDS,
-        patience=PATIENCE if patience is None else patience,
+        patience=patience if patience is not None else PATIENCE if len(data.y) < MANY else PATIENCE_MANY,
         threads=threads,
         balanced=weights == "balanced",
         fraction=holdout_fraction,

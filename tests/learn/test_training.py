@@ -238,6 +238,17 @@ def test_a_category_with_one_label_stays_in_training():
         assert handle.present.tolist() == [0, 1, 2]
 
 
+def test_many_labels_choose_their_rounds_on_a_sample_that_has_every_category():
+    y = np.r_[np.arange(14_000) % 2, 2, 2]
+    result = fit_models(small(y, np.arange(14_002) % 7), ["xgboost", "catboost"], rounds=3)
+    assert len(result.split.train) > 9_000
+    for handle in result.handles:
+        assert handle.present.tolist() == [0, 1, 2]
+        assert handle.rounds <= 3
+    twice = fit_models(small(y, np.arange(14_002) % 7), ["xgboost", "catboost"], rounds=3)
+    assert twice.history == result.history
+
+
 def test_categories_without_a_label_get_probability_zero(tmp_path):
     from celltune_nb.learn.models import ModelHandle
 
