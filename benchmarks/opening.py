@@ -182,7 +182,7 @@ def pages(folder: Path, place: Path) -> Iterator[Figure]:
                     context.new_page()  # as in a person's browser, the window stays when a page is closed
                     tab = context.new_page()
                     start = time.perf_counter()
-                    tab.goto(page.address)
+                    tab.goto(page.address, timeout=120_000)
                     seen = visits[name](tab)
                     seconds = time.perf_counter() - start
                     took[name].append((seconds, seen - start, *kernel_of(page)))
