@@ -114,11 +114,11 @@ def calibration_words(evaluation: Evaluation) -> str:
     gap = float(np.average(table["confidence"] - table["accuracy"], weights=table["weight"]))
     points = 100 * evaluation.ece
     sentence = (
-        f"Stated probability and truth lie {points:.1f} points apart on average (ECE {evaluation.ece:.3f})"
+        f"Stated probability and truth lie {points:.1f} points apart on average (ECE {evaluation.ece:.3f}; "
+        f"{evaluation.ece_chance:.3f} would be chance on {evaluation.n:,} cells)"
     )
-    chance = f"{100 * evaluation.ece_chance:.1f} would be chance on {evaluation.n:,} cells"
     if points < 2 or evaluation.ece <= 1.2 * evaluation.ece_chance:
-        return f"{sentence}; {chance}: they can be taken at their word."
+        return f"{sentence}: nothing speaks against taking them at their word."
     if abs(gap) < 0.5 * evaluation.ece:
         sentence += ", now too high, now too low."
     elif gap > 0:
@@ -126,7 +126,9 @@ def calibration_words(evaluation: Evaluation) -> str:
     else:
         sentence += ": the models are right more often than they say."
     if evaluation.ece_after < 0.8 * evaluation.ece:
-        sentence += f" A temperature of {evaluation.temperature:.2f} brings it to {100 * evaluation.ece_after:.1f}; {chance}."
+        sentence += (
+            f" A temperature of {evaluation.temperature:.2f} brings it to {100 * evaluation.ece_after:.1f}."
+        )
         if evaluation.kind == "audit":
             sentence += (
                 " session.predict(calibrated=True) and session.export(path, calibrated=True) apply it."
