@@ -94,25 +94,39 @@ def snapshot(session: Session, level: str, exclude_images: Sequence[str] = ()) -
     with session.lock:
         table = session.table
         state = session.book.level(level)
-        codes = state.codes_of(table.ids)
+        codes = state.codes_in_order(table.ids)
         offered = [c for c in state.categories if c.name != UNKNOWN and not c.exclude_from_training]
-        usable = np.isin(codes, [c.code for c in offered])
+        # By look-up: this runs after each label, whatever the number of items.
+        learned = np.zeros(max(len(state.tally), *(c.code + 1 for c in state.categories)), bool)
+        learned[[c.code for c in offered]] = True
+        usable = learned[codes]
         audit = session.audits.of(level).ids
         usable[table.positions(audit)] = False
         usable[len(source) :] = False  # items added after the last measuring
         for name in exclude_images:
-            usable[table.images == session.image_number(name)] = False
+            usable[table.of_image(session.image_number(name))] = False
         revision = session.book.revision
     positions = np.flatnonzero(usable)
     # Items that could not be measured at all have nothing to learn from.
-    positions = positions[~np.isnan(source.matrix[positions]).all(axis=1)] if len(positions) else positions
-    present = set(codes[positions].tolist())
-    classes = tuple(c for c in offered if c.code in present)
-    number = {c.code: i for i, c in enumerate(classes)}
-    y = np.array([number[int(c)] for c in codes[positions]], np.int64)
+    positions = positions[_measured(source, positions)]
+    found = codes[positions]
+    present = np.bincount(found, minlength=len(learned))
+    classes = tuple(c for c in offered if present[c.code])
+    number = np.zeros(len(learned), np.int64)
+    number[[c.code for c in classes]] = np.arange(len(classes))
+    y = number[found]
     units, unit = table.units()
     groups = np.array(table.unit_names, object)[units[positions]]
     return Snapshot(positions, y, groups, unit, classes, revision, source)
+
+
+def _measured(source: FeatureSource, positions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows have a number anywhere: all are read only of those that lack the first."""
+    there = np.ones(len(positions), bool)
+    if source.matrix.shape[1]:
+        lacking = np.flatnonzero(np.isnan(source.matrix[positions, 0]))
+        there[lacking] = ~np.isnan(source.matrix[positions[lacking]]).all(axis=1)
+    return there
 
 
 def problems(session: Session, level: str) -> list[Problem]:
@@ -130,8 +144,12 @@ def problems(session: Session, level: str) -> list[Problem]:
             if c.name != UNKNOWN and not c.exclude_from_training
         ]
     number = {c.code: i for i, c in enumerate(categories)}
-    y = np.array([number[now.classes[int(i)].code] for i in now.y], np.int64)
-    groups = now.groups if session.table.several_units else None
+    y = np.array([number.get(c.code, 0) for c in now.classes], np.int64)[now.y]
+    groups: NDArray[Any] | None = None
+    if session.table.several_units:
+        # By number, unless there is one whose name is to be said.
+        units = session.table.units()[0][now.positions]
+        groups = units if len(units) and units.min() != units.max() else now.groups
     return problems(y, [c.name for c in categories], groups, unit=now.unit)
 
 
