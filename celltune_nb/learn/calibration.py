@@ -1,7 +1,7 @@
 """Whether "0.8 sure" means right in 80 of 100: reliability, calibration error, temperature.
 
-One temperature fitted on about 200 audit items takes the expected calibration error of boosters
-trained on few labels from .09 to .02 (``docs/decisions/0009-intervals-and-calibration.md``).
+One temperature fitted on about 200 audit items brings the expected calibration error of boosters
+trained on few labels below .03 (``docs/decisions/0009-intervals-and-calibration.md``).
 Source: Guo et al., ICML 2017.
 """
 

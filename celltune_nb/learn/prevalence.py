@@ -4,7 +4,7 @@ A classifier that is right in nine of ten cells can still count a rare category 
 The audit knows how often a prediction is right; the number of predictions is known for every cell.
 So the share of a category is estimated as (share predicted so) × (of those, the share that is right)
 + (share predicted otherwise) × (of those, the share that is of it after all), which needs about a
-quarter of the audit labels of a count that looks at the audit's truth alone.
+third of the audit labels that a count by the audit's truth alone would need.
 
 Source: post-stratified estimation of areas from a map and a reference sample; Olofsson et al.,
 Remote Sensing of Environment 148 (2014).
