@@ -30,8 +30,10 @@ def test_the_table_gives_labels_looks_and_a_verdict() -> None:
     verdict = next(line for line in lines if line.startswith("| yeast"))
     assert "random" in verdict
     assert "| best |" in verdict
+    assert "| random | 68.5 % |" in lines  # mean of the rounds, of 1.0
+    own = lines[lines.index("### yeast") :]
     default, random, mining = (
-        next(line for line in lines if line.startswith(start))
+        next(line for line in own if line.startswith(start))
         for start in ("| **default**", "| random", "| error_mining")
     )
     # 0.9 of full: both seeds' mean is 0.605, 0.905, 0.965 at 25, 75, 200 labels
