@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from celltune_nb.errors import CellTuneError, InputError, ProjectError
 from celltune_nb.session import Session
+from celltune_nb.session.jobs import Jobs
 
 JUNK: list[Any] = [
     [[1], [2, 3]], object(), np.array([[1, 2], [3, 4]]), np.array([True, False]), {1: 2}, b"x", float("nan"), -1,
@@ -72,8 +74,18 @@ VERBS: dict[str, Callable[[Session, Any], object]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def unchanged(finished_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """One session for all: what is refused changes nothing."""
+    folder = shutil.copytree(finished_project, tmp_path_factory.mktemp("arguments") / "project")
+    with Session.open(folder, jobs=Jobs(inline=True)) as session:
+        yield session
+        assert session.problems == []
+
+
 @pytest.mark.parametrize("verb", VERBS)
-def test_what_makes_no_sense_is_refused_in_words_and_changes_nothing(session: Session, verb: str) -> None:
+def test_what_makes_no_sense_is_refused_in_words_and_changes_nothing(unchanged: Session, verb: str) -> None:
+    session = unchanged
     revision, columns = session.labels.revision, list(session.items.columns)
     for junk in JUNK:
         with pytest.raises(CellTuneError, match=r"\."):
