@@ -265,7 +265,7 @@ def test_the_line_of_progress_names_the_models_side_by_side(session: Session) ->
     label_some(session)
     said = []
     session.run_progressed.connect(lambda run: said.append(run.progress.text))
-    session.train(wait=True, n_jobs=2)
+    session.train(wait=True, n_jobs=2, rounds=300, patience=0)  # long enough for some updates
     fits = [text for text in said if "round" in text]
     assert all(text.startswith(("xgboost: ", "catboost: ")) for text in fits)
     assert any("xgboost: " in text and " · catboost: " in text for text in fits)
