@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def _target(path: str | Path) -> Path:
 def _write(frame: pd.DataFrame, target: Path) -> Path:
     try:
         if target.suffix.lower() == ".csv":
-            write_atomically(target, frame.to_csv)
+            write_atomically(target, lambda stream: write_csv(frame, stream))
         else:
             write_atomically(target, frame.to_parquet)
     except OSError as error:
@@ -89,3 +89,16 @@ def _write(frame: pd.DataFrame, target: Path) -> Path:
             f"{target} cannot be written ({error.strerror}). Choose a folder you may write to."
         ) from error
     return target
+
+
+def write_csv(frame: pd.DataFrame, stream: IO[bytes]) -> None:
+    """Write a table with its index as CSV: numbers and words by Arrow, several times quicker, anything else by pandas."""
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if all(dtype.kind in "iuf" or isinstance(dtype, pd.StringDtype) for dtype in frame.dtypes):
+        table = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
+        csv.write_csv(table, stream, csv.WriteOptions(quoting_style="needed"))
+    else:
+        frame.to_csv(stream)
