@@ -99,6 +99,7 @@ def write_csv(frame: pd.DataFrame, stream: IO[bytes]) -> None:
 
     if all(dtype.kind in "iuf" or isinstance(dtype, pd.StringDtype) for dtype in frame.dtypes):
         table = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
-        csv.write_csv(table, stream, csv.WriteOptions(quoting_style="needed"))
+        frame.iloc[:0].to_csv(stream)  # Arrow would put every name of a column in quotes
+        csv.write_csv(table, stream, csv.WriteOptions(include_header=False, quoting_style="needed"))
     else:
         frame.to_csv(stream)

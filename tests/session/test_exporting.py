@@ -28,6 +28,7 @@ def test_a_csv_holds_awkward_words_and_missing_numbers(extra: dict[str, list[boo
     frame.to_csv(plain)
     found, expected = (pd.read_csv(io.BytesIO(s.getvalue()), index_col="item") for s in (stream, plain))
     pd.testing.assert_frame_equal(found, expected)
+    assert stream.getvalue().startswith(b"item,image,n,y,p,word")
 
 
 def test_an_exported_project_names_every_item_and_label(session: Session, tmp_path: Path) -> None:
