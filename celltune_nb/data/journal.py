@@ -253,9 +253,14 @@ class Journal:
             self._inside = True
             yield self.connection
             self.connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if self.connection.in_transaction:  # an interrupt may come when the row is on disk already
                 self.connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise ProjectError(
+                    f"The label journal cannot be written ({error}). Make room on the disk and look whether the "
+                    "folder is writable, then repeat the last action: nothing was changed."
+                ) from error
             raise
         finally:
             self._inside = False

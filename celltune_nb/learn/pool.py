@@ -159,7 +159,8 @@ class Proposal:
         Why each was chosen, for the person who labels it.
     probability : float64 array, shape (m,)
         Selection probability: exact for random and audit samples.  Strategies that rank choose with
-        certainty among the candidates they scored, so theirs is the candidates' share of the pool.
+        certainty among the candidates they scored, so theirs is the candidates' share of the pool.  NaN
+        where nobody knows it: what a clustering or a random place on an image has chosen.
     strategy : str
     """
 

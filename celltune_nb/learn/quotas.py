@@ -44,13 +44,15 @@ def quota_margin(pool: Pool, n: int, rng: np.random.Generator, *, explored: floa
     best = np.concatenate([pick[best_rows(score[pick], q)] for pick, q in zip(picks, quota, strict=True)])
     best = best[np.argsort(-score[best], kind="stable")]
     reason = close_calls(pool, two[best], values[best])
+    chance = np.full(len(rows), len(rows) / max(1, len(pool)))
+    chance[new] = np.nan
     if len(new):
         # among the others, evenly: a person may stop before the end
         place = np.concatenate([np.arange(len(best)), np.linspace(0, len(best), len(new) + 2)[1:-1] - 0.5])
         order = np.argsort(place, kind="stable")
         reason = [[*reason, *why][i] for i in order.tolist()]
         best = np.concatenate([best, new])[order]
-    return pool.propose(rows[best], score[best], reason, "quota_margin", len(rows) / max(1, len(pool)))
+    return pool.propose(rows[best], score[best], reason, "quota_margin", chance[best])
 
 
 def allocate(n: int, weight: NDArray[np.floating], available: NDArray[np.integer]) -> NDArray[np.int64]:

@@ -96,16 +96,13 @@ def clusters(pool: Pool, n: int, rng: np.random.Generator, *, ordinary: float = 
         f"{'typical of' if i < len(typical) else 'drawn from'} a group of similar items ({100 * part:.2g} % of all)"
         for i, part in enumerate(share[group[chosen[: n - len(placed)]]].tolist())
     ] + where
-    certain = len(rows) / max(1, len(pool))
-    probability = np.full(n, certain)
-    probability[len(typical) : n - len(placed)] *= places / max(1, len(rest))
     order = np.argsort(
         np.concatenate([(np.arange(k) + 0.5) / max(1, k) for k in (len(typical), places, len(placed))]),
         kind="stable",
     )
     return pool.propose(
         rows[chosen[order]], share[group[chosen[order]]], [reason[i] for i in order.tolist()], "clusters",
-        probability[order],
+        np.nan,
     )  # fmt: skip
 
 
@@ -123,7 +120,7 @@ def diverse(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:
     square = np.einsum("ij,ij->i", X, X)
     best = uncertain[spread(X, square, min(n, len(uncertain)), rng, score[uncertain] + 1e-6)]
     reason = [f"{text}, unlike the others proposed" for text in close_calls(pool, two[best], values[best])]
-    return pool.propose(rows[best], score[best], reason, "diverse", len(rows) / max(1, len(pool)))
+    return pool.propose(rows[best], score[best], reason, "diverse", np.nan)
 
 
 def _audit(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:

@@ -18,6 +18,10 @@ __all__ = ["remove_leftovers"]
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.tmp|\.items-[0-9a-f]{8}\.parquet\.tmp")
 _PIXELS = re.compile(r"\d{4,}-[0-9a-f]{6}(-cells)?\.npy")
 _ITEMS = re.compile(r"items-[0-9a-f]{8}\.parquet")
+_FEATURES = re.compile(r"(matrix|ids)-[0-9a-f]{8}\.npy")
+_PYRAMIDS = re.compile(r".+-[0-9a-f]{8}\.npy")
+#: Of a training that was killed while it was written: ``run.json`` comes last.
+_RUN = re.compile(r"trained_on\.npy|history\.csv|model\d+\.\w+")
 #: Folders of the project, and how many levels of folders below them hold files.
 _FOLDERS = {
     "images": 0, "masks": 0, "pyramids": 0, "populations": 0, "audits": 0, "backups": 0, "features": 1, "runs": 1,
@@ -43,18 +47,39 @@ def remove_leftovers(project: Project, before: float) -> list[str]:
     named = set(re.findall(r'[^/\\"]+', json.dumps(project.settings, ensure_ascii=False)))
     removed = []
     for folder, entry in _files(project):
-        name = entry.name
+        path, name = Path(entry.path), entry.name
         unnamed = name not in named and (
             (folder in ("images", "masks") and _PIXELS.fullmatch(name))
             or (folder == "" and _ITEMS.fullmatch(name))
-        )
+            or (folder == "features" and _FEATURES.fullmatch(name) and not _says(path.parent / "schema.json", name))
+            or (
+                folder == "pyramids" and _PYRAMIDS.fullmatch(name)
+                and not _says(path.parent / f"{name[:-13]}.json", name)
+            )
+            or (
+                folder == "runs" and path.parent.parent.name == "runs" and _RUN.fullmatch(name)
+                and not (path.parent / "run.json").exists()
+            )
+        )  # fmt: skip
         with suppress(OSError):
             if (unnamed or _UNFINISHED.fullmatch(name)) and entry.stat(
                 follow_symlinks=False
             ).st_mtime < before:
-                Path(entry.path).unlink()
+                path.unlink()
                 removed.append(name)
+                if path.parent.parent.name == "runs":
+                    path.parent.rmdir()  # refused, as it should be, unless it is empty
     return removed
+
+
+def _says(path: Path, name: str) -> bool:
+    """Whether a file that says which others count names this one; an unreadable one may."""
+    try:
+        return name in path.read_text("utf-8")
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
 
 
 def _files(project: Project) -> Iterator[tuple[str, os.DirEntry[Any]]]:

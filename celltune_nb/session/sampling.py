@@ -290,7 +290,11 @@ def make_pool(
             free[kept[(kept >= here.start) & (kept < here.stop)] - here.start] = audited
             positions = np.flatnonzero(free) + here.start
         categories = [c for c in state.categories if c.name != UNKNOWN]
-        tally = {c.name: int(state.tally[c.code]) if c.code < len(state.tally) else 0 for c in categories}
+        # labels of the audit are never learned from, so that their categories still need others
+        counts = np.zeros(max(len(state.tally), *(c.code + 1 for c in state.categories)), np.int64)
+        counts[: len(state.tally)] = state.tally
+        counts -= np.bincount(state.codes_of(table.ids[kept]), minlength=len(counts))
+        tally = {c.name: int(counts[c.code]) for c in categories}
     sets = [s for s in model_sets(session, level) if s.given is not None]
     source: Any = session.active_features() if session.features_by_name else None
     # Items added after the last measuring or training can be neither measured nor predicted.
@@ -314,9 +318,12 @@ def make_pool(
 
 
 def _some_labelled(session: Session, level: str, known: int, most: int) -> NDArray[np.int64]:
-    """Rows of labelled items, every so many of them where there are more than `most`."""
+    """Rows of labelled items, every so many of them where there are more than `most`; none of the audit's."""
     with session.lock:
-        rows = np.flatnonzero(session.book.level(level).codes_in_order(session.table.ids[:known]))
+        labelled = session.book.level(level).codes_in_order(session.table.ids[:known]) != 0
+        audited = session.table.positions(session.audits.of(level).ids)
+        labelled[audited[audited < known]] = False
+        rows = np.flatnonzero(labelled)
     return rows[:: -(-len(rows) // most) or 1]
 
 

@@ -177,7 +177,9 @@ def test_what_a_killed_program_left_is_removed_and_nothing_else(project: Path, t
     left = [
         ".project.json.0123abcd.tmp", "images/.0004-0123ab.npy.0123abcd.tmp", "images/0004-0123ab.npy",
         "masks/0004-0123ab-cells.npy", "items-0123abcd.parquet", ".items-0123abcd.parquet.tmp",
-        "features/cells/.matrix-0123abcd.npy.0123abcd.tmp",
+        "features/cells/.matrix-0123abcd.npy.0123abcd.tmp", "features/cells/matrix-0123abcd.npy",
+        "features/cells/ids-0123abcd.npy", "runs/20260101T000000Z-012345/trained_on.npy",
+        "runs/20260101T000000Z-012345/model1.ubj",
     ]  # fmt: skip
     own = [
         "images/mine.npy",
@@ -185,9 +187,13 @@ def test_what_a_killed_program_left_is_removed_and_nothing_else(project: Path, t
         ".hidden",
         "exports/.x.0123abcd.tmp",
         "mine/0004-0123ab.npy",
+        "runs/history.csv",
+        "runs/20260101T000000Z-012346/model1.ubj",
+        "runs/20260101T000000Z-012346/notes.txt",
+        "runs/20260101T000000Z-012346/run.json",
     ]
     for name in [*left, *own]:
-        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_bytes(b"x")
         os.utime(project / name, (1e9, 1e9))
     outside = tmp_path / "outside"
@@ -202,11 +208,35 @@ def test_what_a_killed_program_left_is_removed_and_nothing_else(project: Path, t
         assert len(session.items) == 300
         now = {str(p.relative_to(project)) for p in project.rglob("*") if p.is_file()}
         assert former - now == set(left)
+        assert not (project / "runs/20260101T000000Z-012345").exists()
         (project / left[0]).write_bytes(b"x")
         os.utime(project / left[0], (1e9, 1e9))
         with Session.open(project, jobs=Jobs(inline=True)):  # the other is still at work
             assert (project / left[0]).exists()
     assert (outside / ".a.0123abcd.tmp").exists()
+
+
+def test_a_full_disk_loses_no_label_and_says_so(session: Session) -> None:
+    session.label([1], "A")
+    connection = session.journal.connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    def fill() -> None:
+        for n in range(200):
+            session.label(range(1, 301), "ABC"[n % 3])
+
+    with pytest.raises(ProjectError, match=r"is full.*nothing was changed"):
+        fill()
+    before = session.labels.counts()
+    connection.execute("PRAGMA max_page_count = 1000000")
+    session.label([2], "B")
+    counts = session.labels.counts()
+    assert sum(counts.values()) == sum(before.values())
+    folder = session.folder
+    session.close()
+    with Session.open(folder) as again:
+        assert again.labels.counts() == counts
 
 
 def test_a_journal_that_was_taken_away_is_noticed(session: Session) -> None:
