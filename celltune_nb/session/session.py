@@ -1,17 +1,17 @@
 """The session: what a person does to a project, as verbs.
 
-The verbs are short; the work behind each lies in the module of the same floor that its name says
-(``adding``, ``importing``, ``measuring``, ``sampling``, ``training``, ``predicting``, ``evaluating``, ``exporting``, ``describing``).
+Here are opening, closing, writing, labelling and looking.  The other verbs stand in groups in :mod:`celltune_nb.session.verbs`;
+they are short, and the work behind each lies in the module of this floor that its name says.
 """
 
 from __future__ import annotations
 
-# Long because it is the public contract: a verb each, with its documentation; the work lies in the modules beside it.
+# Long because the state of a session, and whoever may change it, is one matter.
 import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,11 +28,11 @@ from ..data.journal import Journal
 from ..data.labels import LabelBook
 from ..data.populations import PopulationSet
 from ..errors import CellTuneError, FormatError, InputError, NotReadyError, ReadOnlyError, TrainingError
-from . import describing, evaluating, exporting, importing, measuring, predicting, sampling, training
+from . import describing, sampling
 from .access import Access
 from .adding import Adding
 from .checks import folder as as_folder
-from .checks import one_of, texts
+from .checks import one_of
 from .checks import rectangle as as_rectangle
 from .committing import committing
 from .events import (
@@ -46,7 +46,7 @@ from .events import (
 )
 from .features import Features
 from .files import read_json, write_json
-from .jobs import Job, Jobs, Repeat
+from .jobs import Jobs, Repeat
 from .keeping import AT_THE_END, CHECKPOINT, keep_labels
 from .lease import HEARTBEAT, current_user
 from .leftovers import remove_leftovers
@@ -54,26 +54,23 @@ from .levels import Categories, Labels, Levels, level_name
 from .populations import Populations, load_populations, of_newest
 from .project import Project
 from .pyramids import Pyramids, cache_bytes
-from .runs import Run, as_run, load_runs
+from .runs import Run, load_runs
+from .verbs import Bringing, Choosing, Learning, Taking
+from .verbs.base import Rectangle
 from .view import View
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..learn.evaluation import Evaluation
-    from ..learn.training import Problem
     from .describing import ItemSummary
-    from .sampling import Audit, Suggestion
 
 __all__ = ["Session"]
 
 _log = logging.getLogger("celltune_nb")
 _T = TypeVar("_T")
 
-Rectangle = tuple[float, float, float, float]
 
-
-class Session:
+class Session(Bringing, Choosing, Learning, Taking):
     """A project at work.  Begin with :meth:`create` or :meth:`open`.
 
     Attributes
@@ -359,108 +356,6 @@ class Session:
                 self.problems.append(f"A listener to {signal.name} failed: {error!r}")
                 _log.exception("a listener to %s failed", signal.name)
 
-    # ------------------------------------------------------------------ bringing data in
-
-    def add_image(
-        self, name: str, image: Any, mask: Any = None, *, channels: Sequence[str] | None = None,
-        pixel_size: float | None = None, group: str | None = None, copy: bool | None = None,
-    ) -> Image:  # fmt: skip
-        """Add an image, and its cells when it has a mask.
-
-        Parameters
-        ----------
-        name : str
-            Unique in the project.
-        image : array or path
-            (Y, X), (C, Y, X), or RGB as (Y, X, 3) uint8; or the path of a ``.npy``, TIFF, OME-TIFF or Zarr file that
-            holds it.
-        mask : array of int, shape (Y, X), or path, optional
-            0 for background, one number a cell.
-        channels : sequence of str, optional
-            One name a channel; the same set in every image of a project.  By default what the file says.
-        pixel_size : float, optional
-            µm a pixel.  By default what the file says.
-        group : str, optional
-            The independent unit it belongs to: donor, animal, well.
-        copy : bool, optional
-            Whether the pixels of a file are copied into the project.  By default those of large files (512 MB decoded)
-            are not: they are read from where the file lies, which has to stay there.
-
-        Raises
-        ------
-        InputError
-            When something does not fit; nothing is added then.
-        """
-        return self._adding.add(name, image, mask, channels, pixel_size, group, copy)
-
-    def adding_images(self) -> AbstractContextManager[None]:
-        """``with session.adding_images():`` – images added inside take effect together, many of them sooner."""
-        return self._adding.together()
-
-    def locate_image(self, name: str, image: Any = None, mask: Any = None) -> Image:
-        """Say where the file of an image, or of its mask, lies now that it was moved.
-
-        Raises
-        ------
-        InputError
-            When it is another file.
-        """
-        return self._adding.locate(name, image, mask)
-
-    def import_cells(
-        self, table: Any, *, image: str = "image", id: str = "cellID", x: str | None = None, y: str | None = None,
-        features: Sequence[str] | None = None, group: str | None = None,
-    ) -> importing.ImportReport:  # fmt: skip
-        """Join a table of cells to the items by image and cell id, or make items of it.
-
-        Parameters
-        ----------
-        table : DataFrame or path
-            CSV or Parquet.
-        image, id, x, y, group : str
-            Names of its columns.
-        features : sequence of str, optional
-            Columns that become a feature source called ``"table"``; all others become columns of
-            :attr:`items`, never features.
-
-        Returns
-        -------
-        ImportReport
-            What was joined and, counted and by example, what matched no cell.
-        """
-        return importing.import_cells(self, table, image, id, x, y, features, group)
-
-    def import_labels(
-        self, table: Any, *, level: str | None = None, on_conflict: str = "new"
-    ) -> importing.ImportReport:
-        """Take labels from a table with columns image (or fov), cellID and class.
-
-        Parameters
-        ----------
-        table : DataFrame or path
-        on_conflict : {"new", "old", "error"}
-            Which label an item keeps that has another one already.
-        """
-        return importing.import_labels(self, table, level, on_conflict)
-
-    def measure(self, *, wait: bool = True, **options: Any) -> FeatureSource | Job:
-        """Measure the features of all cells, with progress.
-
-        Parameters
-        ----------
-        wait : bool
-            False: measure in the background and return the job.
-        **options
-            As of :func:`celltune_nb.measure.measure_cells`: percentiles, rings, morphology, neighbours; texture,
-            of all channels or of those named; engine.
-
-        Returns
-        -------
-        FeatureSource
-            Also :attr:`features` from now on.
-        """
-        return measuring.measure(self, wait, options)
-
     # ------------------------------------------------------------------ items
 
     @property
@@ -675,155 +570,6 @@ class Session:
     def set_channel(self, name: str, **changes: Any) -> View:
         """Show a channel differently: color, low, high, visible."""
         return self.set_view(channels=self.view.with_channel(name, **changes).channels)
-
-    # ------------------------------------------------------------------ choosing what to label
-
-    def sample(
-        self, n: int, *, image: str | None = None, rectangle: Rectangle | None = None, by: str | None = None,
-        level: str | None = None, seed: int | None = None,
-    ) -> NDArray[np.int64]:  # fmt: skip
-        """Draw unlabelled items that are worth a label; audit items are never among them.
-
-        Parameters
-        ----------
-        n : int
-        image : str, optional
-        rectangle : (y0, x0, y1, x1), optional
-            Half-open, in pixels, on *image* (by default the one looked at).
-        by : str, optional
-            ``random`` (default inside a rectangle), ``clusters`` (default before the first model),
-            ``quota_margin`` (default after it), ``margin``, ``entropy``, ``disagreement``, ``rare``,
-            ``diverse``, ``celltune`` (its budgets for review), ``mistakes``, ``audit``.
-        seed : int, optional
-            Drawn, and recorded, when None.
-
-        Returns
-        -------
-        ndarray of int64
-            At most *n* ids, the most useful first.
-        """
-        if by is not None and not isinstance(by, str):
-            raise InputError(f"by={by!r} is not known. Name a strategy, such as 'random'.")
-        return sampling.sample(self, n, image, rectangle, by, level_name(self, level), seed)
-
-    def suggest_rectangle(
-        self, image: str | None = None, *, level: str | None = None, seed: int | None = None
-    ) -> Suggestion:
-        """The rectangle where labels would help most, with the reason."""
-        return sampling.suggest_rectangle(self, image, level_name(self, level), seed)
-
-    def draw_audit(
-        self, n: int = 200, *, level: str | None = None, seed: int | None = None
-    ) -> NDArray[np.int64]:
-        """Reserve items for the audit sample; drawing again tops it up. Returns the new ids."""
-        return sampling.draw_audit(self, n, level_name(self, level), seed)
-
-    @property
-    def offer(self) -> tuple[NDArray[np.int64], str]:
-        """What a sampler offered last: ids and the strategy, empty when nothing yet."""
-        return self._offered
-
-    @property
-    def audit(self) -> Audit:
-        """The audit sample of the active level."""
-        return self.audits.of(self._level)
-
-    # ------------------------------------------------------------------ learning
-
-    def training_problems(self, *, level: str | None = None) -> list[Problem]:
-        """What stands in the way of a training, or will make it poor, in sentences."""
-        return training.problems(self, level_name(self, level))
-
-    def train(
-        self, models: Sequence[str] = ("xgboost", "catboost"), *, level: str | None = None, seed: int = 0,
-        wait: bool = False, **options: Any,
-    ) -> Run:  # fmt: skip
-        """Train the models on the labels and predict every item, in the background.
-
-        Parameters
-        ----------
-        models : sequence of str
-            ``xgboost``, ``catboost``, ``lightgbm``; the first two make ``Pred_MDL1`` and ``Pred_MDL2``.
-        seed : int
-            The same labels and seed give the same models.
-        wait : bool
-            Return when it is done.
-        **options
-            rounds, patience, holdout_fraction, n_jobs, weights ("none" or "balanced"), device
-            ("auto", "cpu", "cuda"), exclude_images, params (dict: model → its own parameters).
-
-        Raises
-        ------
-        TrainingError
-            When the labels cannot be learned from; see :meth:`training_problems`.
-        """
-        run = training.start(self, texts(models, "The models"), level_name(self, level), seed, options)
-        return run.wait() if wait else run
-
-    @property
-    def run(self) -> Run | None:
-        """The newest training."""
-        return self.runs[-1] if self.runs else None
-
-    @property
-    def models(self) -> list[Any]:
-        """Handles of the newest finished training of the active level: ``.name .device .memory .release()``."""
-        return training.models(self, self._level)
-
-    def predict(
-        self, ids: Any = None, *, run: Run | None = None, level: str | None = None, calibrated: bool = False
-    ) -> pd.DataFrame:
-        """Mean probability of every category for some items (default: all), one row an item.
-
-        Parameters
-        ----------
-        calibrated : bool
-            At the temperature that the run's audit asks for, so that .8 is right in 80 of 100; needs an
-            evaluation that speaks from an audit.
-        """
-        return predicting.predict(self, ids, as_run(run), level_name(self, level), calibrated)
-
-    def evaluate(
-        self, run: Run | None = None, *, level: str | None = None,
-        progress: Callable[[float, str], None] | None = None, stop: Callable[[], bool] | None = None,
-    ) -> Evaluation:  # fmt: skip
-        """How good the models are: from the audit sample when it has 50 labels, else out of fold by group.
-
-        Parameters
-        ----------
-        run : Run, optional
-            By default the newest finished one.
-        progress : callable, optional
-            Called with the fraction done and a text.
-        stop : callable, optional
-            True leaves with :class:`~celltune_nb.errors.Cancelled`.
-
-        Returns
-        -------
-        Evaluation
-            ``.split`` says in a sentence what the figures speak from.
-        """
-        return evaluating.evaluate(self, as_run(run), level_name(self, level), progress, stop)
-
-    def outdated(self, evaluation: Evaluation) -> str:
-        """Why an evaluation speaks of a former state: newer labels or a newer training; empty when it does not.
-
-        An evaluation is kept with its run, ``run.evaluation``, also after a restart.
-        """
-        return evaluating.outdated(self, evaluation)
-
-    # ------------------------------------------------------------------ taking data out
-
-    def export(self, path: str | Path, *, calibrated: bool = False) -> Path:
-        """Write items, labels, predictions and probabilities as one table, ``.csv`` or ``.parquet``.
-
-        *calibrated* adds the probabilities at the temperature that the audit asks for.
-        """
-        return exporting.export(self, path, calibrated=calibrated)
-
-    def export_labels(self, path: str | Path, *, level: str | None = None) -> Path:
-        """Write a label file ``image,cellID,class`` that :meth:`import_labels` reads."""
-        return exporting.export_labels(self, path, level_name(self, level))
 
     # ------------------------------------------------------------------ for the modules of this floor
 
