@@ -27,6 +27,9 @@ __all__ = ["CellsWorkflow", "cells"]
 
 _P = TypeVar("_P", bound=Panel)
 
+#: The tabs: title → attribute of :class:`CellsWorkflow`.
+PAGES = {"Label": "labelling", "Train": "training", "Evaluate": "evaluation"}
+
 
 @cache
 def _styles() -> str:
@@ -92,7 +95,7 @@ class CellsWorkflow(Panel):
         left = w.VBox([self._channels, self.populations.widget])
         left.add_class("ct-cells-left")
         self.own(self.labelling.widget)
-        self._tabs = theme.tabs({title: w.Box() for title in ("Label", "Train", "Evaluate")})
+        self._tabs = theme.tabs({title: w.Box() for title in PAGES})
         self._tabs.observe(self._open_page, "selected_index")
         self._open_page()
         right = w.Box([self._tabs])
@@ -163,8 +166,12 @@ class CellsWorkflow(Panel):
         number = self._tabs.selected_index or 0
         page = self._tabs.children[number]
         if not page.children:
-            panel = (lambda: self.labelling, lambda: self.training, lambda: self.evaluation)[number]()
-            page.children = (panel.widget,)
+            page.children = (self.page(list(PAGES)[number]).widget,)
+
+    def page(self, title: str) -> Panel:
+        """The panel behind a tab, made when it is first asked for."""
+        panel: Panel = getattr(self, PAGES[title])
+        return panel
 
     def _predicted(self, event: PopulationsChanged) -> None:
         # Who trains wants to see what came of it; one choice in the list leads back to the labels.
