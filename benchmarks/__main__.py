@@ -15,6 +15,7 @@ import json
 import os
 import pkgutil
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -153,6 +154,9 @@ def one(name: str, size: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Run in the background of a shell: a server that a job starts would not hear Ctrl-C either.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if arguments[:1] == ["compare"] and len(arguments) == 3:
         return compare(Path(arguments[1]), Path(arguments[2]))
     if arguments[:1] == ["one"] and len(arguments) == 3:
