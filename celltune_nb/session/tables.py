@@ -12,12 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.items import ItemTable
+from ..data.matching import RADIUS, match_points
 from ..errors import FormatError, InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ImportReport", "examples", "image_numbers", "match", "read_table", "whole_numbers"]
+__all__ = [
+    "ImportReport",
+    "examples",
+    "image_numbers",
+    "match",
+    "match_positions",
+    "read_table",
+    "whole_numbers",
+]
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,36 @@ def match(table: ItemTable, images: pd.Series, cells: NDArray[np.int64]) -> NDAr
             found = np.minimum(np.searchsorted(own, cells[wanted]), len(own) - 1)
             hit = own[found] == cells[wanted]
             places[wanted[hit]] = found[hit] + rows.start
+    return places
+
+
+def match_positions(
+    table: ItemTable,
+    images: pd.Series,
+    y: NDArray[np.float64],
+    x: NDArray[np.float64],
+    radius: float = RADIUS,
+) -> NDArray[np.int64]:
+    """Row position of the item that each row's place belongs to, -1 where there is none.
+
+    Image by image, one to one, the nearest first: see :func:`~celltune_nb.data.matching.match_points`.
+
+    Parameters
+    ----------
+    images : Series, length n
+        The name of the image that each row lies on.
+    y, x : ndarray of float64, shape (n,)
+        Pixels, origin at the centre of pixel 0.
+    radius : float
+        The largest distance of a row from its item's centroid, pixels.
+    """
+    numbers = image_numbers(table, images)
+    places = np.full(len(numbers), -1, np.int64)
+    given = np.column_stack([y, x]).astype(np.float64)
+    for number in np.unique(numbers[numbers >= 0]).tolist():
+        rows, own = np.flatnonzero(numbers == number), table.of_image(number)
+        found = match_points(given[rows], np.column_stack([table.y[own], table.x[own]]), radius)
+        places[rows] = np.where(found >= 0, found + own.start, -1)
     return places
 
 
