@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..learn.verdict import Evaluation
     from .session import Session
 
-__all__ = ["ENOUGH_AUDITED", "evaluate", "outdated"]
+__all__ = ["ENOUGH_AUDITED", "evaluate", "evaluate_out_of_fold", "outdated"]
 
 #: Audit labels from which on the audit sample speaks.
 ENOUGH_AUDITED = 50
@@ -68,7 +68,7 @@ def evaluate(
     if n >= ENOUGH_AUDITED:
         found = _from_audit(session, run, judged)
     else:
-        found = _out_of_fold(session, run, progress, stop)
+        found = evaluate_out_of_fold(session, run, progress, stop)
         if n:
             found.warnings.append(
                 f"The audit sample has {n} label{'s' if n > 1 else ''}; from {ENOUGH_AUDITED} on the figures speak from it."
@@ -253,16 +253,17 @@ def _answers(session: Session, run: Run, handles: list[Any], source: FeatureSour
     return out
 
 
-def _out_of_fold(
+def evaluate_out_of_fold(
     session: Session, run: Run, progress: Progress | None, stop: Callable[[], bool] | None
 ) -> Evaluation:
-    from ..learn.evaluation import evaluate_out_of_fold
+    """Cross-validate a run's models on today's labels, by group; nothing is kept."""
+    from ..learn import evaluation
     from ..learn.models import ModelSpec
 
     now = snapshot(session, run.level, run.about.get("exclude_images", ()))
     params = run.about.get("params", {})
     specs = [ModelSpec(kind, dict(params.get(kind, {}))) for kind in run.model_names]
-    return evaluate_out_of_fold(
+    return evaluation.evaluate_out_of_fold(
         now.data(),
         specs,
         ids=session.table.ids[now.positions],

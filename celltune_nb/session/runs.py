@@ -69,6 +69,8 @@ class Run:
     _error: str | None = None
     _seconds: float = 0.0
     _evaluation: Evaluation | None = None
+    #: Its labels out of fold, where they were asked for beside an evaluation; not written.
+    out_of_fold: Evaluation | None = None
 
     def __repr__(self) -> str:
         return f"Run({self.id}: {self.state}, {', '.join(self.model_names)})"
