@@ -55,7 +55,7 @@ from .populations import Populations, load_populations, of_newest
 from .project import Project
 from .pyramids import Pyramids, cache_bytes
 from .runs import Run, load_runs
-from .verbs import Bringing, Choosing, Gating, Grouping, Insight, Learning, Taking
+from .verbs import Bringing, Choosing, Gating, Grouping, Gating, Grouping, Insight, Learning, Taking
 from .verbs.base import Rectangle
 from .view import View
 
@@ -70,7 +70,7 @@ _log = logging.getLogger("celltune_nb")
 _T = TypeVar("_T")
 
 
-class Session(Bringing, Choosing, Gating, Grouping, Insight, Learning, Taking):
+class Session(Bringing, Choosing, Gating, Grouping, Gating, Grouping, Insight, Learning, Taking):
     """A project at work.  Begin with :meth:`create` or :meth:`open`.
 
     Attributes

@@ -4,8 +4,10 @@ from .bringing import Bringing
 from .choosing import Choosing
 from .gating import Gating
 from .grouping import Grouping
+from .gating import Gating
+from .grouping import Grouping
 from .insight import Insight
 from .learning import Learning
 from .taking import Taking
 
-__all__ = ["Bringing", "Choosing", "Gating", "Grouping", "Insight", "Learning", "Taking"]
+__all__ = ["Bringing", "Choosing", "Gating", "Grouping", "Gating", "Grouping", "Insight", "Learning", "Taking"]
