@@ -31,7 +31,8 @@ SOURCES = (
     "click", "rectangle", "batch", "correction", "review", "accept", "gate", "audit", "import",
 )  # fmt: skip
 
-SCHEMA_VERSION = 1
+#: 2: notes and second opinions stand among the steps; a program that does not know them would undo the wrong one.
+SCHEMA_VERSION = 2
 
 Digest = Any  # of hashlib, which names no type for it
 
@@ -71,7 +72,8 @@ class Entry:
     Attributes
     ----------
     verb : str
-        ``label``, ``categories`` (an edit; may move labels too), ``level``, ``undo``, ``redo`` or ``seal``.
+        ``label``, ``categories`` (an edit; may move labels too), ``level``, ``note``, ``opinion``, ``undo``, ``redo``
+        or ``seal``.
     ids : ndarray of int64, ascending
         The items it concerns.
     codes : ndarray of int16 or int

@@ -7,6 +7,8 @@ it on opening, so what is on the screen and what is on disk cannot differ.
 
 from __future__ import annotations
 
+# Long because the verbs that write a row and the fold that replays it have to change together.
+
 import hashlib
 import time
 from dataclasses import replace
@@ -23,6 +25,7 @@ from .columns import words
 from .history import History, Rows, Step
 from .journal import SOURCES, Entry, Journal
 from .level import Level
+from .remarks import NOTE, OPINION, Remarks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["LabelBook"]
 
 #: Raised whenever the same rows would fold into another state: checkpoints of before are left aside then.
-FOLD = 1
+FOLD = 2
 
 
 class LabelBook:
@@ -68,6 +71,7 @@ class LabelBook:
         self._last_ids = np.empty(0, np.int64)
         self._history = History()
         self._rows = Rows()
+        self.remarks = Remarks()
         #: Of every byte of every row that was folded, in order.
         self._digest = hashlib.sha256()
         #: While a row is being folded, and after that was interrupted: the state is not what the journal says.
@@ -172,6 +176,24 @@ class LabelBook:
             Entry(
                 "categories", level, ids, codes if len(ids) else 0, round=round, user=user,
                 detail={"what": what, **categories.to_json()},
+            )
+        )  # fmt: skip
+
+    def note(self, item: int, text: str, level: str, user: str = "") -> int:
+        """Write a note on an item in place of the former one, as one undoable step; an empty text removes it."""
+        return self._record(Entry(NOTE, level, np.array([item], np.int64), user=user, detail={"text": text}))
+
+    def opinion(self, item: int, code: int, *, level: str, round: int = 0, user: str = "") -> int:
+        """Keep what somebody called an item without seeing its label, beside the label; one undoable step."""
+        state, ids = self.level(level), np.array([item], np.int64)
+        if code not in state.categories.by_code:
+            raise LabelError(f"Level {level!r} has no category with code {code}. Add it first.")
+        batch = state.batches_of(ids)
+        before = {"before": int(state.codes_of(ids)[0]), "by": self._rows.users[int(self._rows.user_of(batch)[0])]}
+        return self._record(
+            Entry(
+                OPINION, level, ids, code, category=state.categories.by_code[code].name, source="review",
+                strategy="blind", round=round, user=user, detail=before,
             )
         )  # fmt: skip
 
@@ -284,6 +306,10 @@ class LabelBook:
             step = self._step(entry)
             self._history.push(step, _sentence(entry))
             self._forth(step, entry)
+        elif entry.verb in (NOTE, OPINION):
+            self.remarks.add(entry)
+            nothing = Step(entry.seq, entry.level, np.empty(0, np.int16), np.empty(0, np.int32), None, None)
+            self._history.push(nothing, _sentence(entry))
         elif entry.verb == "seal":
             self._history.clear()
         elif entry.verb == "undo" and self._history.undoable is not None:
@@ -307,6 +333,10 @@ class LabelBook:
 
     def _forth(self, step: Step, entry: Entry) -> None:
         state, ids = self.levels[entry.level], entry.ids
+        if step.seq in self.remarks:
+            self.remarks.forth(step.seq)
+            self._last_ids = ids
+            return
         codes = np.full(len(ids), entry.codes, np.int16) if isinstance(entry.codes, int) else entry.codes
         if step.categories is not None:
             _put_categories(state, step.categories[1], step.categories)
@@ -319,6 +349,10 @@ class LabelBook:
     def _back(self, step: Step) -> None:
         state = self.levels[step.level]
         ids = self.journal.entry(step.seq).ids
+        if step.seq in self.remarks:
+            self.remarks.back(step.seq)
+            self._last_ids = ids
+            return
         if step.categories is not None:
             _put_categories(state, step.categories[0], step.categories)
         state.put(ids, step.codes, step.batches, np.nan if step.t0 is None else step.t0)
@@ -340,7 +374,7 @@ class LabelBook:
                     arrays[f"level{i}.{name}"] = values.copy()
         about = {
             "fold": FOLD, "revision": self.revision, "digest": self._digest.hexdigest(), "last_level": self.last_level,
-            "levels": levels, "history": history, "rows": rows,
+            "levels": levels, "history": history, "rows": rows, "remarks": self.remarks.to_plain(),
         }  # fmt: skip
         return about, arrays
 
@@ -361,6 +395,7 @@ class LabelBook:
                 )  # fmt: skip
             self._history = History.from_plain(about["history"], arrays)
             self._rows = Rows.from_plain(about["rows"], arrays)
+            self.remarks = Remarks.from_plain(about["remarks"])
             self.last_level = about["last_level"]
             self._digest = digest
             self.revision = self.kept = revision
@@ -378,6 +413,8 @@ def _sentence(entry: Entry) -> str:
     """What a step did, for the undo button."""
     if entry.verb == "categories":
         return str(entry.detail.get("what", "category edit"))
+    if entry.verb in (NOTE, OPINION):
+        return "note on 1 item" if entry.verb == NOTE else "blind answer for 1 item"
     n = len(entry.ids)
     items = f"{n:,} item{'s' if n != 1 else ''}"
     if entry.category == UNKNOWN:
