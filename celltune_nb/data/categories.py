@@ -69,15 +69,19 @@ class CategorySet(Sequence[Category]):
         From every edit that names a missing category, a taken name or a malformed colour or key.
     """
 
-    __slots__ = ("_by_name", "_categories", "_next_code")
+    __slots__ = ("_by_name", "_categories", "_merged", "_next_code")
 
-    def __init__(self, categories: Iterable[Category] = (), next_code: int = 1) -> None:
+    def __init__(
+        self, categories: Iterable[Category] = (), next_code: int = 1, merged: Iterable[tuple[Category, int]] = ()
+    ) -> None:  # fmt: skip
         members = tuple(categories)
         if not members or members[0].code != 0:
             members = (Category(0, UNKNOWN, UNKNOWN_COLOR), *members)
         self._categories = members
         self._by_name = {category.name: category for category in members}
-        self._next_code = max([next_code, *(category.code + 1 for category in members)])
+        self._merged = tuple(merged)
+        codes = [*(category.code for category in members), *(category.code for category, _ in self._merged)]
+        self._next_code = max([next_code, *(code + 1 for code in codes)])
 
     def __len__(self) -> int:
         return len(self._categories)
@@ -91,7 +95,10 @@ class CategorySet(Sequence[Category]):
         return isinstance(name, Category) and name in self._categories
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, CategorySet) and self._categories == other._categories
+        return isinstance(other, CategorySet) and (self._categories, self._merged) == (
+            other._categories,
+            other._merged,
+        )
 
     def __hash__(self) -> int:
         return hash(self._categories)
@@ -138,6 +145,29 @@ class CategorySet(Sequence[Category]):
         """Code to category."""
         return {category.code: category for category in self._categories}
 
+    @property
+    def merged(self) -> tuple[tuple[Category, int], ...]:
+        """Categories that were merged, as they were, each with the code of the one it went into."""
+        return self._merged
+
+    def meaning(self, code: int) -> Category | None:
+        """The category that a code stands for today: its own, or the one it was merged into; None when deleted."""
+        by_code, into = self.by_code, {category.code: target for category, target in self._merged}
+        for _ in range(len(into) + 1):
+            if code in by_code:
+                return by_code[code]
+            if code not in into:
+                break
+            code = into[code]
+        return None
+
+    def parts(self, code: int) -> set[int]:
+        """A category's code with those of all that were merged into it, at whatever remove."""
+        found = {code}
+        while more := {c.code for c, into in self._merged if into in found} - found:
+            found |= more
+        return found
+
     # ------------------------------------------------------------------ edits
 
     def add(self, name: str, color: str | None = None, key: str | None = None) -> CategorySet:
@@ -151,7 +181,7 @@ class CategorySet(Sequence[Category]):
             self._free_color() if _is_blank(color) else self._valid_color(color),
             self._free_key() if key is None else self._valid_key(key),
         )
-        return CategorySet((*self._categories, category), self._next_code + 1)
+        return CategorySet((*self._categories, category), self._next_code + 1, self._merged)
 
     def rename(self, old: str, new: str) -> CategorySet:
         """With *old* called *new*; labels keep their category."""
@@ -169,8 +199,8 @@ class CategorySet(Sequence[Category]):
         valid = self._valid_key(key, taken_is_error=False)
         freed = [replace(c, key=None) if valid and c.key == valid else c for c in self]
         return CategorySet(
-            [replace(c, key=valid) if c.code == current.code else c for c in freed], self._next_code
-        )
+            [replace(c, key=valid) if c.code == current.code else c for c in freed], self._next_code, self._merged
+        )  # fmt: skip
 
     def set_excluded(self, name: str, excluded: bool) -> CategorySet:
         """With the category in or out of training."""
@@ -180,7 +210,37 @@ class CategorySet(Sequence[Category]):
     def remove(self, name: str) -> CategorySet:
         """Without the category."""
         current = self._editable(name)
-        return CategorySet([c for c in self if c.code != current.code], self._next_code)
+        gone = self.parts(current.code)
+        return CategorySet(
+            [c for c in self if c.code != current.code], self._next_code,
+            [(c, into) for c, into in self._merged if c.code not in gone],
+        )  # fmt: skip
+
+    def merge(self, names: Sequence[str], into: str) -> CategorySet:
+        """With some categories as parts of another, from which :meth:`unmerge` takes them again."""
+        target = self.named(into)
+        if into == UNKNOWN:
+            raise LabelError("Items cannot be merged into Unknown. Delete the category instead.")
+        given = [self._editable(name) for name in dict.fromkeys(names)]
+        if not given:
+            raise LabelError("No category was named to be merged. Name at least one.")
+        if target in given:
+            raise LabelError(f"{into!r} cannot be merged into itself. Choose another category.")
+        return CategorySet(
+            [c for c in self if c not in given], self._next_code, [*self._merged, *((c, target.code) for c in given)]
+        )  # fmt: skip
+
+    def unmerge(self, name: str) -> CategorySet:
+        """With a category again that was merged, as it was; its key only if that is still free."""
+        found = next((c for c, _ in self._merged if c.name == name), None)
+        if found is None:
+            known = ", ".join(repr(c.name) for c, _ in self._merged) or "none"
+            raise LabelError(f"No category {name!r} was merged here. Merged ones: {known}.")
+        self._new_name(name)
+        if found.key in {c.key for c in self}:
+            found = replace(found, key=None)
+        rest = [(c, into) for c, into in self._merged if c.code != found.code]
+        return CategorySet((*self._categories, found), self._next_code, rest)
 
     def reorder(self, names: Sequence[str]) -> CategorySet:
         """In another order; *Unknown* stays first."""
@@ -188,27 +248,30 @@ class CategorySet(Sequence[Category]):
         wanted = [name for name in given if not (isinstance(name, str) and name == UNKNOWN)]
         if not all(isinstance(name, str) for name in wanted) or sorted(wanted) != sorted(self.names[1:]):
             raise LabelError(f"The new order has to name every category once: {', '.join(self.names[1:])}.")
-        return CategorySet([self._by_name[UNKNOWN], *(self[name] for name in wanted)], self._next_code)
+        return CategorySet(
+            [self._by_name[UNKNOWN], *(self[name] for name in wanted)], self._next_code, self._merged
+        )
 
     # ------------------------------------------------------------------ on disk
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the journal."""
-        return {
-            "next_code": self._next_code,
-            "categories": [[c.code, c.name, c.color, c.key, c.exclude_from_training] for c in self],
-        }
+        found: dict[str, Any] = {"next_code": self._next_code, "categories": [_plain(c) for c in self]}
+        if self._merged:
+            found["merged"] = [[*_plain(c), into] for c, into in self._merged]
+        return found
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> CategorySet:
         """From what :meth:`to_json` gave."""
-        rows = [Category(int(c[0]), str(c[1]), str(c[2]), c[3], bool(c[4])) for c in stored["categories"]]
-        return cls(rows, int(stored["next_code"]))
+        rows = [_category(c) for c in stored["categories"]]
+        merged = [(_category(c), int(c[5])) for c in stored.get("merged", ())]
+        return cls(rows, int(stored["next_code"]), merged)
 
     # ------------------------------------------------------------------ checks
 
     def _replacing(self, old: Category, new: Category) -> CategorySet:
-        return CategorySet([new if c.code == old.code else c for c in self], self._next_code)
+        return CategorySet([new if c.code == old.code else c for c in self], self._next_code, self._merged)
 
     def _editable(self, name: str) -> Category:
         category = self.named(name)
@@ -257,3 +320,11 @@ class CategorySet(Sequence[Category]):
 
 def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value)
+
+
+def _plain(c: Category) -> list[Any]:
+    return [c.code, c.name, c.color, c.key, c.exclude_from_training]
+
+
+def _category(stored: Sequence[Any]) -> Category:
+    return Category(int(stored[0]), str(stored[1]), str(stored[2]), stored[3], bool(stored[4]))

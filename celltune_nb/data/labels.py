@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +92,16 @@ class LabelBook:
         self._halfway = False
         return self.revision - start
 
+    @classmethod
+    def steps(cls, journal: Journal) -> Iterator[tuple[LabelBook, Entry]]:
+        """The rows, each with the state before it; the state goes on changing."""
+        book = cls.__new__(cls)
+        book.journal = journal
+        book._begin()
+        for entry in list(journal.entries()):
+            yield book, entry
+            book._apply(entry)
+
     def mend(self) -> None:
         """Read everything anew if a folding was interrupted; else do nothing."""
         if self._halfway:
@@ -158,7 +169,7 @@ class LabelBook:
 
     def edit_categories(
         self, level: str, categories: CategorySet, what: str, *, moved: dict[int, int] | None = None,
-        round: int = 0, user: str = "",
+        ids: NDArray[np.int64] | None = None, round: int = 0, user: str = "",
     ) -> int:  # fmt: skip
         """Replace a level's categories, and move the labels of some codes to others, as one step.
 
@@ -166,12 +177,13 @@ class LabelBook:
         ----------
         moved : dict of int to int, optional
             Old code to new code, for a merge or a deletion (new code 0).
+        ids : ndarray of int64, optional
+            The items that move, ascending; by default all of the old codes.
         """
         state = self.level(level)
-        ids, codes = np.empty(0, np.int64), np.empty(0, np.int16)
-        if moved:
-            ids = np.flatnonzero(np.isin(state.codes, list(moved)))
-            codes = np.array([moved[int(c)] for c in state.codes[ids]], np.int16)
+        if ids is None:
+            ids = np.flatnonzero(np.isin(state.codes, list(moved or ())))
+        codes = np.array([(moved or {})[int(c)] for c in state.codes[ids]], np.int16)
         return self._record(
             Entry(
                 "categories", level, ids, codes if len(ids) else 0, round=round, user=user,
@@ -406,7 +418,7 @@ class LabelBook:
 def _put_categories(state: Level, categories: CategorySet, both: tuple[CategorySet, CategorySet]) -> None:
     # A code is never given twice, not even after the category that had it was undone: predictions may speak of it.
     newest = max(state.categories.next_code, *(each.next_code for each in both))
-    state.categories = CategorySet(categories, newest)
+    state.categories = CategorySet(categories, newest, categories.merged)
 
 
 def _sentence(entry: Entry) -> str:

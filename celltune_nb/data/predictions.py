@@ -114,7 +114,7 @@ def called_now(codes: Mapping[str, int], known: Mapping[int, Category]) -> tuple
     codes : mapping of str to int
         Name on the day of the training → code.
     known : mapping of int to Category
-        The categories of the level by code.
+        The categories of the level by code, merged ones with the one they are part of.
 
     Returns
     -------

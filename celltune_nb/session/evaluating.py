@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..data.categories import UNKNOWN
 from ..data.predictions import called_now
 from ..errors import CellTuneError, NotReadyError
-from .runs import Run, load_models, trained_on
+from .predicting import learned
+from .runs import Run, trained_on
 from .training import snapshot
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _from_audit(session: Session, run: Run, judged: _Judged) -> Evaluation:
     from ..learn.evaluation import evaluate_audit, with_further_truth
 
     source = session.features_by_name.get(run.about.get("source", ""))
-    handles = load_models(run)
+    handles, codes = learned(session, run)
     if source is None or not handles or source.schema_hash != handles[0].schema_hash:
         raise NotReadyError("The features have changed since that training. Train again: session.train().")
     rows = source.rows(judged.positions)
@@ -163,8 +164,8 @@ def _from_audit(session: Session, run: Run, judged: _Judged) -> Evaluation:
         categories = session.book.level(run.level).categories
     # The models know their categories by the names of that day; codes tell which ones they are now.
     now = {c.code: c.name for c in categories}
-    known = called_now(run.about["codes"], categories.by_code)
-    gone = [name for name, code in zip(known, run.about["codes"].values(), strict=True) if code not in now]
+    known = called_now(codes, categories.by_code)
+    gone = [name for name, code in zip(known, codes.values(), strict=True) if code not in now]
     names = [name for name in known if name not in gone]
     names += [c.name for c in categories if c.code in set(judged.codes.tolist()) and c.name not in names]
     truth = np.array([names.index(now[int(code)]) for code in judged.codes], np.int64)
@@ -172,7 +173,7 @@ def _from_audit(session: Session, run: Run, judged: _Judged) -> Evaluation:
     places, aside, chance = judged.aside
     every = [*names, *gone]
     every += sorted({now[int(code)] for code in aside} - set(every))
-    census, beyond = _census(session, run, handles, source, every)
+    census, beyond = _census(session, run, handles, codes, source, every)
     found = evaluate_audit(
         {handle.name: handle.predict_proba(rows) for handle in handles},
         truth,
@@ -208,18 +209,23 @@ def _from_audit(session: Session, run: Run, judged: _Judged) -> Evaluation:
 
 
 def _census(
-    session: Session, run: Run, handles: list[Any], source: FeatureSource, names: list[str]
+    session: Session,
+    run: Run,
+    handles: list[Any],
+    codes: dict[str, int],
+    source: FeatureSource,
+    names: list[str],
 ) -> tuple[Any, int]:
     """What is predicted for all cells, by number in *names*; and how many cells nobody could draw or has labelled."""
     from ..learn.prevalence import Census
 
-    answers = _answers(session, run, handles, source)
+    answers = _answers(session, run, handles, list(codes.values()), source)
     n = len(answers)
     with session.lock:
         state = session.book.level(run.level)
         now = {c.code: c.name for c in state.categories}
         labels = state.codes_of(session.table.ids[:n])
-        called = called_now(run.about["codes"], state.categories.by_code)
+        called = called_now(codes, state.categories.by_code)
     number = np.array([names.index(name) for name in called], np.int64)[answers]
     drawable = session.audits.inclusion(run.level)[:n] > 0
     predicted = answers >= 0
@@ -237,9 +243,10 @@ def _census(
     return census, int((predicted & ~drawable & (labels == 0)).sum())
 
 
-def _answers(session: Session, run: Run, handles: list[Any], source: FeatureSource) -> NDArray[np.int64]:
+def _answers(
+    session: Session, run: Run, handles: list[Any], codes: list[int], source: FeatureSource
+) -> NDArray[np.int64]:
     """The run's answer for every measured item, by place among its categories; -1 where there is none."""
-    codes = list(run.about["codes"].values())
     kept = session.populations.answer_of(run)
     if kept is not None:
         stored = kept.codes
@@ -269,7 +276,7 @@ def evaluate_out_of_fold(
         ids=session.table.ids[now.positions],
         rounds=run.about.get("rounds"),
         seed=run.seed,
-        weights=run.about.get("options", {}).get("weights", "none"),
+        weights=run.about.get("weights") or run.about.get("options", {}).get("weights", "none"),
         census=_counts(session, run, [c.code for c in now.classes]),
         progress=progress,
         stop=stop,

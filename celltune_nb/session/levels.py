@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ..data.categories import UNKNOWN, Category, CategorySet
 from ..data.labels import LabelBook
 from ..data.level import Level
-from ..errors import LabelError
+from ..data.merging import given_as
+from .checks import texts
 from .describing import LabelTable, label_table
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from .session import Session
 
 __all__ = ["Categories", "Labels", "Levels", "level_name"]
+
+#: Old code → new code, and the items that move where not all of the old code do.
+_Move = tuple[dict[int, int], NDArray[np.int64] | None]
 
 
 def level_name(session: Session, level: str | None) -> str:
@@ -136,17 +140,41 @@ class Categories:
 
     def delete(self, name: str, *, level: str | None = None) -> None:
         """Remove a category; its items return to *Unknown*.  Undo brings both back."""
-        self._edit(lambda now: now.remove(name), f"category {name} deleted", level, (name, UNKNOWN))
+        self._edit(
+            lambda now: now.remove(name), f"category {name} deleted", level,
+            lambda _, now, __: ({now[name].code: 0}, None),
+        )  # fmt: skip
 
-    def merge(self, name: str, into: str, *, level: str | None = None) -> None:
-        """Move all items of *name* to *into*, and remove *name*.  Undo takes it apart again."""
-        for given in (name, into):
-            self._set(level).named(given)
-        if name == into:
-            raise LabelError(f"{name!r} cannot be merged into itself. Choose another category.")
-        if into == UNKNOWN:
-            raise LabelError("Items cannot be merged into Unknown. Delete the category instead.")
-        self._edit(lambda now: now.remove(name), f"category {name} merged into {into}", level, (name, into))
+    @property
+    def merged(self) -> dict[str, str]:
+        """Categories that were merged: name → the category in which they are today."""
+        now = self._set()
+        into = {c.name: now.meaning(c.code) for c, _ in now.merged}
+        return {name: found.name for name, found in into.items() if found is not None}
+
+    def merge(self, name: str | Sequence[str], into: str, *, level: str | None = None) -> None:
+        """Move all items of *name* (or of several names) to *into*, as one step.
+
+        Undo takes it apart again, and so does :meth:`unmerge` at any time later: the journal keeps as what each
+        label was given.  Predictions of models that know the former categories show the one they are part of.
+        """
+        names = list(texts(name, "The categories to merge"))
+        self._edit(
+            lambda now: now.merge(names, into), f"category {', '.join(names)} merged into {into}", level,
+            lambda book, now, _: ({now[n].code: now[into].code for n in names}, None),
+        )  # fmt: skip
+
+    def unmerge(self, name: str, *, level: str | None = None) -> None:
+        """Take a merged category out again, with the items that were labelled so and not otherwise since."""
+
+        def back(book: LabelBook, now: CategorySet, edited: CategorySet) -> _Move:
+            code = edited[name].code
+            at = now.meaning(code)
+            assert at is not None  # a merged category goes when that is deleted which it is part of
+            state = book.level(level_name(self._session, level))
+            return {at.code: code}, given_as(book.journal, state, now.parts(code), at.code)
+
+        self._edit(lambda now: now.unmerge(name), f"category {name} taken out again", level, back)
 
     def reorder(self, names: Sequence[str], *, level: str | None = None) -> None:
         """Put the categories into another order."""
@@ -157,16 +185,21 @@ class Categories:
         edit: Callable[[CategorySet], CategorySet],
         what: str,
         level: str | None,
-        move: tuple[str, str] | None = None,
+        move: Callable[[LabelBook, CategorySet, CategorySet], _Move] | None = None,
     ) -> None:
-        """Change the set as it is under the lock: two edits at once must not undo one another."""
+        """Change the set as it is under the lock: two edits at once must not undo one another.
+
+        *move* says, of the book and the sets before and after, which codes become which others, and of which items.
+        """
         name = level_name(self._session, level)
 
         def change(book: LabelBook, user: str) -> int:
             now = book.level(name).categories
             edited = edit(now)
-            moved = {now[move[0]].code: now[move[1]].code} if move else None
-            return book.edit_categories(name, edited, what, moved=moved, round=self._session.round, user=user)
+            moved, ids = move(book, now, edited) if move else (None, None)
+            return book.edit_categories(
+                name, edited, what, moved=moved, ids=ids, round=self._session.round, user=user
+            )
 
         self._session.change_levels(change, name, labels=move is not None)
 

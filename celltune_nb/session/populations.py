@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.categories import Category
+from ..data.categories import Category, CategorySet
+from ..data.merging import after_merges
 from ..data.populations import PopulationSet
-from ..data.predictions import named_as_now
+from ..data.predictions import compared, named_as_now
 from ..errors import CellTuneError, FormatError, NotReadyError
 from .arrow import numbers
 from .files import file_stem, write_beside
+from .gating import Gates
 from .project import Project
 from .runs import Run
 
@@ -39,46 +42,74 @@ class Populations(Mapping[str, PopulationSet]):
         self._sets: dict[tuple[str, str], PopulationSet] = {}
         #: level → revision of the journal, and the labels as they were then
         self._labels: dict[str, tuple[int, PopulationSet]] = {}
+        #: (level, name) → a set of before a merge, what was merged, and the set after it
+        self._after_merges: dict[tuple[str, str], tuple[PopulationSet, Any, PopulationSet]] = {}
         #: What a training that is still predicting says of the items on the screen.
         self.coming: PopulationSet | None = None
+        #: Shown on the image in place of what the view asks for: a gate while it is dragged.
+        self.preview: PopulationSet | None = None
+        self.gates = Gates(session)
 
     def __getitem__(self, name: str) -> PopulationSet:
         if not isinstance(name, str):
             raise NotReadyError(f"{name!r} is no population set's name. There are: {', '.join(self)}.")
         level, bare = self._split(name)
-        if bare == "labels":
-            return self.of_labels(level)
-        found = self._sets.get((level, bare))
-        if found is None:
+        if (level, bare) in self._sets or bare == "labels":
+            return self.of(level, bare)
+        gate = self.gates.find(level, bare)
+        if gate is None:
             raise NotReadyError(
                 f"There is no population set {name!r}. There are: {', '.join(self)}."
                 + (" Train first: session.train()." if bare.startswith("Pred_") else "")
             )
-        return self._current(found)
+        trouble = self.gates.trouble(gate)
+        if trouble:
+            raise NotReadyError(trouble)
+        return self.gates.population(gate)
 
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
             return False
         level, bare = self._split(name)
-        return (bare == "labels" and level in self._session.levels) or (level, bare) in self._sets
+        if (bare == "labels" and level in self._session.levels) or (level, bare) in self._sets:
+            return True
+        gate = self.gates.find(level, bare)
+        return gate is not None and not self.gates.trouble(gate)
 
     def __iter__(self) -> Iterator[str]:
         yield "labels"
         active = self._session.level
         yield from sorted((name for level, name in list(self._sets) if level == active), key=_place)
+        gates = [(g.level, g.name) for g in list(self.gates.known().values()) if not self.gates.trouble(g)]
+        yield from (name for level, name in gates if level == active)
         for other in self._session.levels.names:
             if other != active:
                 yield f"{other}/labels"
         others = sorted(
             (key for key in list(self._sets) if key[0] != active), key=lambda k: (k[0], _place(k[1]))
         )
-        yield from (f"{level}/{name}" for level, name in others)
+        yield from (f"{level}/{name}" for level, name in [*others, *(g for g in gates if g[0] != active)])
 
     def __len__(self) -> int:
-        return len(self._sets) + len(self._session.levels.names)
+        return sum(1 for _ in self)
 
     def __repr__(self) -> str:
         return f"Populations({', '.join(self)})"
+
+    def stored(self, level: str, bare: str) -> PopulationSet | None:
+        """The labels of a level, or a set that is kept with the codes it was made with; None for a gate and where none is."""
+        if bare == "labels":
+            return self.of_labels(level) if level in self._session.levels else None
+        return self._sets.get((level, bare))
+
+    def of(self, level: str, bare: str) -> PopulationSet:
+        """The labels of a level, or a stored set, with today's names of the categories."""
+        return self.of_labels(level) if bare == "labels" else self._current(self._sets[level, bare])
+
+    def of_level(self, level: str) -> list[str]:
+        """Bare names of a level's sets: the labels, the stored ones, the gates."""
+        stored = sorted((name for of, name in list(self._sets) if of == level), key=_place)
+        return ["labels", *stored, *(name for of, name in self.gates.known() if of == level)]
 
     def names(self) -> list[str]:
         """Names that are there now, the active level's first."""
@@ -136,8 +167,30 @@ class Populations(Mapping[str, PopulationSet]):
         return self._session.level, name
 
     def _current(self, found: PopulationSet) -> PopulationSet:
-        """With today's names and colours of its level's categories."""
-        return named_as_now(found, self._session.levels[found.level].categories.by_code)
+        """With today's names and colours of its level's categories, merged ones as the one they are part of."""
+        if found.kind:  # its categories are its own
+            return found
+        categories = self._session.levels[found.level].categories
+        if found.run is not None and categories.merged:
+            found = self._merged(found, categories)
+        return named_as_now(found, categories.by_code)
+
+    def _merged(self, found: PopulationSet, categories: CategorySet) -> PopulationSet:
+        key = (found.level, found.name)
+        known = self._after_merges.get(key)
+        if known is None or known[0] is not found or known[1] != categories.merged:
+            merged = after_merges(found, categories)
+            both = [self._sets.get((found.level, f"Pred_MDL{i}")) for i in (1, 2)]
+            if (
+                merged is not found
+                and found.name == "Pred_ALL"
+                and both[0] is not None
+                and both[1] is not None
+            ):
+                first, second = (self._merged(one, categories) for one in both if one is not None)
+                merged = replace(compared(found.name, first, second), run=found.run)
+            known = self._after_merges[key] = (found, categories.merged, merged)
+        return known[2]
 
 
 def _place(name: str) -> tuple[int, str]:
@@ -164,7 +217,7 @@ def prepare_population(project: Project, item: PopulationSet) -> tuple[Path, Pat
             columns[f"p:{name}"] = pa.array(np.ascontiguousarray(probability[:, i]))
     about = {
         "name": item.name, "level": item.level, "classes": list(item.classes), "pairs": item.pairs,
-        "categories": [[c.code, c.name, c.color] for c in item.categories], "run": item.run,
+        "categories": [[c.code, c.name, c.color] for c in item.categories], "run": item.run, "kind": item.kind,
     }  # fmt: skip
     table = pa.table(columns).replace_schema_metadata({"celltune_nb": json.dumps(about)})
     path = project.path("populations", _file_name(item))
@@ -233,7 +286,7 @@ def _load(path: Path, ids: NDArray[np.int64]) -> PopulationSet:
     pairs = tuple((int(a), int(b), int(c)) for a, b, c in about.get("pairs", ()))
     return PopulationSet(
         str(about["name"]), str(about["level"]), ids[: len(codes)], codes, categories, later, classes, pairs,
-        None if about.get("run") is None else str(about["run"]),
+        None if about.get("run") is None else str(about["run"]), str(about.get("kind", "")),
     )  # fmt: skip
 
 

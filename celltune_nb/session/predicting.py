@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..data.categories import UNKNOWN, Category
 from ..data.features import FeatureSource
+from ..data.merging import added_up
 from ..data.populations import PopulationSet
 from ..data.predictions import called_now, predicted
 from ..errors import NotReadyError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .runs import Run
     from .session import Session
 
-__all__ = ["ON_SCREEN", "on_screen", "predict", "predict_all", "shown_first"]
+__all__ = ["ON_SCREEN", "learned", "on_screen", "predict", "predict_all", "shown_first"]
 
 ON_SCREEN = 5_000
 """Items of the image on the screen that are predicted before all others."""
@@ -134,5 +135,39 @@ def predict(session: Session, ids: Any, run: Run | None, level: str, calibrated:
     mean = np.asarray(np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32))
     mean = calibrate(run, mean) if calibrated else mean
     with session.lock:
-        names = called_now(run.about["codes"], session.book.level(run.level).categories.by_code)
+        categories = session.book.level(run.level).categories
+    meant = {code: categories.meaning(code) for code in run.about["codes"].values()}
+    names = called_now(run.about["codes"], {code: now for code, now in meant.items() if now is not None})
+    if len(set(names)) < len(names):
+        mean, names = added_up(mean, names), tuple(dict.fromkeys(names))
     return pd.DataFrame(mean, index=pd.Index(session.table.ids[positions], name="item"), columns=list(names))
+
+
+def learned(session: Session, run: Run) -> tuple[list[Any], dict[str, int]]:
+    """A training's models, and the categories they tell apart today: name → code, in the order of their columns.
+
+    Where categories were merged since, the models answer for the one that they are part of now.
+    """
+    handles, codes = run_files.load_models(run), dict(run.about["codes"])
+    with session.lock:
+        categories = session.book.level(run.level).categories
+    now = {name: found for name, code in codes.items() if (found := categories.meaning(code)) is not None}
+    if all(found.code == codes[name] for name, found in now.items()):
+        return handles, codes
+    today = {
+        name: (now[name].name, now[name].code) if name in now else (name, code)
+        for name, code in codes.items()
+    }
+    columns = [code for _, code in today.values()]
+    return [_Merged(handle, columns) for handle in handles], dict(today.values())
+
+
+class _Merged:
+    """A model whose probabilities of merged categories are added up."""
+
+    def __init__(self, handle: Any, columns: Sequence[int]) -> None:
+        self._handle, self._columns = handle, columns
+        self.name, self.schema_hash = handle.name, handle.schema_hash
+
+    def predict_proba(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        return added_up(self._handle.predict_proba(rows), self._columns)

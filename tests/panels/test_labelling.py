@@ -164,7 +164,14 @@ def test_categories_are_edited_in_place_and_undone(panel, session):
     panel._live.do("merge_into", b, code(session, "A"))
     panel._live.do("merge", b)
     assert session.labels.counts() == {"Unknown": 160, "A": 40}
-    assert panel.message == "B cell merged into A: 20 cells moved. Undo takes them apart again."
+    assert panel.message == "B cell merged into A: 20 cells moved. Edit A to take it out again."
+    panel._live.do("edit", code(session, "A"))
+    assert "Merged in B cell Take out" in words(panel._live)
+    panel._live.do("unmerge", "B cell")
+    assert session.labels.counts() == {"Unknown": 160, "A": 20, "B cell": 20}
+    assert panel.message == "B cell is a category again, with 20 cells."
+    panel._live.do("edit", code(session, "A"))
+    panel._live.do("undo")
     panel._live.do("undo")
     assert session.labels.counts() == {"Unknown": 160, "A": 20, "B cell": 20}
 

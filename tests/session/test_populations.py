@@ -114,3 +114,34 @@ def test_counts_follow_labels_undo_imports_and_new_items(session: Session, tmp_p
     assert session.label_counts("group").loc["–"].to_dict() == {"A": 0, "B": 0, "C": 2}
     session.redo()
     assert kept() == anew()
+
+
+def test_answers_of_before_a_merge_are_shown_as_the_category_they_are_part_of(trained: Session) -> None:
+    before = {name: trained.populations[name] for name in ("Pred_MDL1", "Pred_AVG", "Pred_ALL")}
+    said = before["Pred_AVG"].probabilities()
+    trained.categories.merge("A", "B")
+    for other in (trained, again(trained)):
+        after = other.populations["Pred_AVG"]
+        probability = after.probabilities()
+        assert list(probability.columns) == ["B", "C"]
+        np.testing.assert_allclose(probability["B"], said["A"] + said["B"], rtol=1e-6)
+        assert (after.to_pandas() == probability.idxmax(axis=1)).all()
+        assert set(other.populations["Pred_ALL"].to_pandas()) <= {"B", "C", "B/C", "C/B"}
+        assert list(other.predict().columns) == ["B", "C"]
+        np.testing.assert_allclose(other.predict().to_numpy(), probability.to_numpy(), rtol=1e-5)
+        if other is not trained:
+            other.close()
+    trained.categories.unmerge("A")
+    for name, found in before.items():
+        assert trained.populations[name].to_pandas().astype(str).equals(found.to_pandas().astype(str))
+
+
+def test_an_audit_judges_models_of_before_a_merge_by_the_merged_category(trained: Session) -> None:
+    truth = trained.items["truth"]
+    for item in trained.draw_audit(60, seed=1):
+        trained.label([item], truth[item], source="audit")
+    apart = trained.evaluate().accuracy
+    trained.categories.merge("A", "B")
+    together = trained.evaluate()
+    assert list(together.per_category.index) == ["B", "C"]
+    assert together.accuracy >= apart

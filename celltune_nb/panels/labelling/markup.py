@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...data.categories import UNKNOWN, Category
@@ -49,6 +49,8 @@ class State:
         None: not on offer.
     merge_into : int or None
         Code of the category into which the one being edited would be merged.
+    parts : mapping of int to tuple of str
+        Code of a category → the names of those that were merged into it.
     """
 
     categories: tuple[Category, ...]
@@ -67,6 +69,7 @@ class State:
     redo: str | None
     brush: bool | None
     merge_into: int | None
+    parts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def page(state: State) -> Markup:
@@ -202,8 +205,16 @@ def _editor(state: State, category: Category) -> Markup:
         tag("div",
             tag("select", targets, do="merge_into", what=code, disabled=not others, aria_label="Merge into", cls="ct-grow"),
             tag("button", "Merge", cls="ct-button ct-small-button", do="merge", what=code,
-                disabled=state.merge_into is None, title="Its labels move; undo takes them apart again"),
+                disabled=state.merge_into is None, title="Its labels move; Take out, or undo, brings it back"),
             cls="ct-line"),
+        [
+            (tag("span", "Merged in"),
+             tag("div", tag("span", name, cls="ct-cut ct-grow"),
+                 tag("button", "Take out", cls="ct-button ct-small-button", do="unmerge", what=name,
+                     title=f"{name} is a category again, with what was labelled so and not otherwise since"),
+                 cls="ct-line"))
+            for name in state.parts.get(code, ())
+        ],
         tag("span", "Delete"),
         tag("div", tag("button", "Delete category", cls="ct-button ct-small-button ct-danger", do="delete", what=code,
                        title="Its labels go back to Unknown; undo brings them back"), cls="ct-line"),

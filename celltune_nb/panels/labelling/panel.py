@@ -55,7 +55,7 @@ class LabellingPanel(Panel):
             "sample": self.sample, "useful": self.useful, "next": self.next_rectangle, "count": self.set_count,
             "assign": self._assign_code, "clear": self.unlabel, "add": self._add, "edit": self._edit,
             "rename": self._rename, "recolor": self._recolor, "set_key": self._set_key, "exclude": self._exclude,
-            "merge_into": self._choose_target, "merge": self._merge, "delete": self._delete, "undo": self.undo, "redo": self.redo,
+            "merge_into": self._choose_target, "merge": self._merge, "unmerge": self.unmerge, "delete": self._delete, "undo": self.undo, "redo": self.redo,
             "brush": self._set_brush, "key": self.press,
         }  # fmt: skip
         for verb, act in verbs.items():
@@ -171,11 +171,18 @@ class LabellingPanel(Panel):
         self._show()
 
     def merge(self, name: str, into: str) -> None:
-        """Move all labels of *name* to *into* and remove *name*; undo takes them apart again."""
+        """Move all labels of *name* to *into* and remove *name*; :meth:`unmerge` takes it out again."""
         n = self.session.labels.counts()[name]
         self.session.categories.merge(name, into)
         self._left(name, into)
-        self.say(f"{name} merged into {into}: {_cells(n)} moved. Undo takes them apart again.")
+        self.say(f"{name} merged into {into}: {_cells(n)} moved. Edit {into} to take it out again.")
+
+    def unmerge(self, name: str) -> None:
+        """Take a merged category out again, with what was labelled so and not otherwise since."""
+        self.session.categories.unmerge(name)
+        n = self.session.labels.counts()[name]
+        self.say(f"{name} is a category again, with {_cells(n)}.")
+        self._show()
 
     def delete(self, name: str) -> None:
         """Delete a category; its labels go back to Unknown, and undo brings both back."""
@@ -310,7 +317,15 @@ class LabellingPanel(Panel):
             redo=session.can_redo,
             brush=self.brush if self.active and len(self._batch) else None,
             merge_into=self._merge_into,
+            parts=self._parts_of(session.categories.merged),
         )
+
+    def _parts_of(self, merged: dict[str, str]) -> dict[int, tuple[str, ...]]:
+        code = {c.name: c.code for c in self.session.categories}
+        return {
+            code[into]: tuple(n for n, to in merged.items() if to == into)
+            for into in merged.values() if into in code
+        }  # fmt: skip
 
     def selection_sentence(self) -> str:
         """What is selected: how many cells, and of which categories."""
