@@ -56,7 +56,7 @@ def evaluate_out_of_fold(
     k: int = 5,
     seed: int = 0,
     n_jobs: int | None = None,
-    weights: str = "none",
+    weights: str = "sqrt",
     census: Census | None = None,
     progress: Callable[[float, str], None] | None = None,
     stop: Callable[[], bool] | None = None,
@@ -76,7 +76,7 @@ def evaluate_out_of_fold(
         Folds at most; by group, random where there is only one group (``.split`` says so).
     seed : int
     n_jobs : int, optional
-    weights : {"none", "balanced"}
+    weights : {"sqrt", "none", "balanced"}
         As in the training.
     census : Census, optional
         For the raw counts; chosen labels cannot correct them.

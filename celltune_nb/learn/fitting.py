@@ -27,7 +27,7 @@ __all__ = ["Fitting", "Step"]
 
 ROUNDS_UNCHECKED = 30  # where there are too few labels to hold any out
 CHOOSE_FROM = (
-    8_000  # labels that the number of rounds is chosen from: more of them hardly move it and cost time
+    5_000  # labels that the number of rounds is chosen from: more of them hardly move it and cost time
 )
 GPU_ABOVE = 20_000  # labels; below, the transfer costs more than the device brings
 
@@ -58,7 +58,7 @@ class Fitting:
         rounds: int,
         patience: int,
         threads: list[int],
-        balanced: bool,
+        power: float,
         fraction: float,
         device: str,
         choose: bool,
@@ -88,7 +88,7 @@ class Fitting:
         X = without_infinities(data.X)
         self.present, codes = np.unique(data.y, return_inverse=True)
         codes = codes.reshape(-1).astype(np.int32)
-        weight = _balanced(codes) if balanced else None
+        weight = _weights(codes, power) if power else None
         self.all = (X, codes, weight)
         train, valid = self.split.train, self.split.valid
         if len(train) > CHOOSE_FROM:
@@ -265,8 +265,7 @@ def _sample(rows: NDArray[np.int64], codes: NDArray[np.integer], n: int, seed: i
     return np.sort(order[first[:n]])
 
 
-def _balanced(codes: NDArray[np.integer]) -> NDArray[np.float32]:
-    """Weights that give each class the same total, with mean 1."""
-    counts = np.bincount(codes)
-    weight: NDArray[np.float32] = (len(codes) / (len(counts) * counts[codes])).astype(np.float32)
-    return weight
+def _weights(codes: NDArray[np.integer], power: float) -> NDArray[np.float32]:
+    """1/labels**power of the class, with mean 1."""
+    weight = np.bincount(codes)[codes] ** -power
+    return np.asarray(weight / weight.mean(), np.float32)

@@ -51,7 +51,7 @@ def out_of_fold(
     k: int = 5,
     seed: int = 0,
     n_jobs: int | None = None,
-    weights: str = "none",
+    weights: str = "sqrt",
     progress: Callable[[float, str], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> OutOfFold:

@@ -20,8 +20,12 @@ from .splits import Split
 __all__ = ["Cancelled", "Problem", "Step", "TrainingData", "TrainingResult", "fit_models", "problems"]
 
 ROUNDS = 300
-PATIENCE, PATIENCE_MANY = 25, 15  # few held-out labels judge a round poorly
+PATIENCE, PATIENCE_MANY = 25, 10  # few held-out labels judge a round poorly
 MANY = 5_000
+
+#: A label weighs 1/(labels of its category) to the power of: docs/decisions/0013-boosting-defaults.md.
+WEIGHTS = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
+DEFAULT_WEIGHTS = "sqrt"
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def fit_models(
     rounds: int | None = None,
     patience: int | None = None,
     n_jobs: int | None = None,
-    weights: str = "none",
+    weights: str = DEFAULT_WEIGHTS,
     holdout_fraction: float = 0.25,
     device: str = "auto",
     choose: bool = True,
@@ -129,14 +133,14 @@ def fit_models(
     rounds : int, optional
         Learning rounds at most, by default 300.
     patience : int, optional
-        Rounds without progress before a model is done, by default 25, or 15 from 5,000 labels on; 0 always
+        Rounds without progress before a model is done, by default 25, or 10 from 5,000 labels on; 0 always
         runs all `rounds`.
     n_jobs : int, optional
         Threads altogether; None: every usable core, less one where there are more than two.  They are first
         shared among the models, which are fitted side by side; what is left speeds up each of them on
         5,000 labels and more.  1: one model after the other.
-    weights : {"none", "balanced"}
-        "balanced" gives every category the same total weight.
+    weights : {"sqrt", "none", "balanced"}
+        Total weight of a category: the square root of its number of labels, that number, or the same for all.
     holdout_fraction : float
         Of the labels that choose the number of rounds.
     device : {"auto", "cpu", "cuda"}
@@ -147,7 +151,7 @@ def fit_models(
         Called for every round, always from the calling thread.
     stop : callable, optional
         Polled after every round, always from the calling thread.  "stop" keeps the best so far (a model that was
-        still choosing its rounds has learned from labels that were not held out, at most 8,000); "cancel" raises.
+        still choosing its rounds has learned from labels that were not held out, at most 5,000); "cancel" raises.
 
     Returns
     -------
@@ -170,8 +174,8 @@ def fit_models(
             "No feature differs between the labelled items, so there is nothing to learn from. "
             "Measure the items again, or choose other features."
         )
-    if weights not in ("none", "balanced"):
-        raise InputError(f"weights={weights!r} is not known. Choose 'none' or 'balanced'.")
+    if weights not in WEIGHTS:
+        raise InputError(f"weights={weights!r} is not known. Choose 'sqrt', 'none' or 'balanced'.")
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"device={device!r} is not known. Choose 'auto', 'cpu' or 'cuda'.")
     if rounds is not None and rounds < 1:
@@ -191,7 +195,7 @@ def fit_models(
         rounds=rounds or ROUNDS,
         patience=patience if patience is not None else PATIENCE if len(data.y) < MANY else PATIENCE_MANY,
         threads=threads,
-        balanced=weights == "balanced",
+        power=WEIGHTS[weights],
         fraction=holdout_fraction,
         device=device,
         choose=choose,

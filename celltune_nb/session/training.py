@@ -315,6 +315,8 @@ def _about(
     import importlib.metadata
     import platform
 
+    from ..learn.training import DEFAULT_WEIGHTS
+
     versions = {"python": platform.python_version()}
     for package in ("celltune-nb", "numpy", "xgboost", "catboost", "lightgbm"):
         try:
@@ -331,6 +333,7 @@ def _about(
         "features": [now.features.names[i] for i in now.features.columns],
         "split": {"by": split.by, "sentence": split.sentence, "train": len(split.train), "valid": len(split.valid)},
         "rounds": result.rounds, "stopped": result.stopped, "user": session.user, "versions": versions,
+        "weights": options.get("weights") or DEFAULT_WEIGHTS,
         "exclude_images": list(excluded), "options": {k: v for k, v in options.items() if v is not None},
     }  # fmt: skip
 

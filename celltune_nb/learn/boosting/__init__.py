@@ -7,7 +7,7 @@ Cancel are written once, in :mod:`celltune_nb.learn.training`.
 
 The default settings are both faster and better on a few hundred labels than the libraries' own
 (``python -m benchmarks training``): shallow trees, a high learning rate, few histogram bins and a part of
-the features at every split.  How they were chosen: ``docs/decisions/0009-boosting-defaults.md``.
+the features at every split.  How they were chosen: ``docs/decisions/0013-boosting-defaults.md``.
 """
 
 from __future__ import annotations

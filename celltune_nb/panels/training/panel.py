@@ -120,7 +120,7 @@ class TrainingPanel(Panel):
             if text and (not text.isdigit() or int(text) < least):
                 raise InputError(f"{name.capitalize()}: {text!r} is not a whole number from {least} up.")
             value = int(text) if text else (0 if name == "seed" else None)
-        if value is None or value in {"none", ()}:
+        if value is None or value == () or (name, value) == ("weights", "sqrt"):
             self.options.pop(name, None)
         else:
             self.options[name] = value
@@ -215,7 +215,7 @@ class TrainingPanel(Panel):
                 placeholder=placeholder, aria_label=title, title=title, reset=self._fields,
             )  # fmt: skip
 
-        weights = chosen.get("weights", "none")
+        weights = chosen.get("weights", "sqrt")
         excluded = set(chosen.get("exclude_images", ()))
         changed = sum(name in chosen for name in ("rounds", "patience", "weights", "exclude_images")) + bool(chosen.get("seed"))  # fmt: skip
         return tag(
@@ -228,10 +228,11 @@ class TrainingPanel(Panel):
                 tag("span", "Class weights"),
                 tag(
                     "select",
+                    tag("option", "eased (√)", value="sqrt", selected=weights == "sqrt"),
                     tag("option", "as labelled", value="none", selected=weights == "none"),
                     tag("option", "balanced", value="balanced", selected=weights == "balanced"),
                     do="option", what="weights", disabled=busy, aria_label="Class weights",
-                    title="Balanced: rare categories count as much as common ones",
+                    title="How much a category counts: the square root of its labels, its labels, or all the same",
                 ),
                 tag("span", "Seed"), whole("seed", "0", "The same labels and seed give the same models"),
                 tag("span", "Leave out", cls="ct-top"),

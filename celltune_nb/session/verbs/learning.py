@@ -42,7 +42,7 @@ class Learning(Verbs):
         wait : bool
             Return when it is done.
         **options
-            rounds, patience, holdout_fraction, n_jobs, weights ("none" or "balanced"), device
+            rounds, patience, holdout_fraction, n_jobs, weights ("sqrt", "none" or "balanced"), device
             ("auto", "cpu", "cuda"), exclude_images, params (dict: model → its own parameters).
 
         Raises
