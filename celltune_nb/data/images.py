@@ -44,11 +44,13 @@ class Image:
     contrast: dict[str, tuple[float, float]] = field(default_factory=dict)
     #: What its files are called in the project; no two images ever have the same.
     key: str = ""
-    #: Files outside the project that pixels and mask are read from; None for a copy in the project.
-    source: Path | None = None
+    #: Files outside the project that pixels (several for a stack) and mask are read from; None for a copy in the project.
+    source: Path | tuple[Path, ...] | None = None
     mask_source: Path | None = None
     #: Gives the reduced copies that the file of the image brings itself.
     levels: Callable[[], Sequence[Any]] = tuple
+    #: Mask of the nuclei, (Y, X) integers of any numbering: the nucleus of a cell is where it is not 0 within the cell.
+    nucleus: Any = None
 
     @property
     def is_rgb(self) -> bool:

@@ -19,8 +19,10 @@ import numpy as np
 from ..data.chunks import ChunkCache, Chunked
 from ..errors import CellTuneError, FormatError
 
-__all__ = ["ImageFile", "checked_shape", "fingerprint", "is_image_path", "open_image"]
+__all__ = ["TIFF_ENDINGS", "ImageFile", "checked_shape", "fingerprint", "is_image_path", "open_image"]
 
+#: Endings of files that are read as TIFF: 64-bit ones and slides of several vendors have their own.
+TIFF_ENDINGS = (".tif", ".tiff", ".btf", ".tf8", ".qptiff")
 #: Pixels of a plane and channels beyond which a file is taken for damaged rather than for large.
 MOST_PIXELS, MOST_CHANNELS = 1 << 36, 4096
 #: Decoded bytes for each byte of a file: beyond it, the file cannot hold what it declares.
@@ -58,6 +60,8 @@ class ImageFile:
     pixel_size: float | None = None
     #: The file and, for a folder, what else tells whether it is still the same.
     parts: tuple[Path, ...] = field(default=())
+    #: Of a stack: its files, in the order of the channels; :attr:`path` is the folder that holds them.
+    files: tuple[Path, ...] = ()
 
     @property
     def nbytes(self) -> int:
@@ -76,7 +80,9 @@ def is_image_path(thing: Any) -> bool:
     return isinstance(thing, str | os.PathLike)
 
 
-def open_image(path: str | os.PathLike[str], cache: ChunkCache | None = None) -> ImageFile:
+def open_image(
+    path: str | os.PathLike[str], cache: ChunkCache | None = None, *, try_pixel: bool = True
+) -> ImageFile:
     """Open an image, or a mask, for slicing.
 
     Parameters
@@ -86,6 +92,8 @@ def open_image(path: str | os.PathLike[str], cache: ChunkCache | None = None) ->
         or a group by OME-Zarr 0.4 or 0.5, Zarr version 2 or 3.
     cache : ChunkCache, optional
         Where decoded chunks are kept.
+    try_pixel : bool
+        Whether one pixel is decoded, so that what cannot be read shows at once; without, the headers alone are read.
 
     Returns
     -------
@@ -103,7 +111,8 @@ def open_image(path: str | os.PathLike[str], cache: ChunkCache | None = None) ->
             raise FormatError(f"{path.name} is empty (0 bytes). Check the copy, or export it again.")
         found = opener(path, cache or ChunkCache())
         checked_shape(path, found.array.shape, found.array.dtype)
-        _try_a_pixel(found.array)
+        if try_pixel:
+            _try_a_pixel(found.array)
     except CellTuneError:
         raise
     except MemoryError as error:
@@ -134,7 +143,7 @@ def _opener(path: Path) -> Callable[[Path, ChunkCache], ImageFile]:
         raise FormatError(f"{path} is no regular file. Give the path of an image file.")
     if kind == ".npy":
         return _open_npy
-    if kind in (".tif", ".tiff"):
+    if kind in TIFF_ENDINGS:
         from .tiff import open_tiff
 
         return open_tiff
@@ -192,10 +201,18 @@ def _try_a_pixel(array: Any) -> None:
     np.asarray(array[tuple(slice(n, n + 1) for n in last)])
 
 
-def fingerprint(file: ImageFile | Path) -> dict[str, int]:
+def _parts(path: Path) -> tuple[Path, ...]:
+    if not path.is_dir():
+        return (path,)
+    from .zarrs import metadata_files
+
+    return metadata_files(path)
+
+
+def fingerprint(file: ImageFile | Path | tuple[Path, ...]) -> dict[str, int]:
     """What tells that a file is still the same: size, time of change, and a checksum of a few of its parts.
 
-    A Zarr folder is known by its metadata alone.
+    A Zarr folder is known by its metadata alone.  Several files, as of a stack, have one fingerprint.
 
     Returns
     -------
@@ -209,12 +226,8 @@ def fingerprint(file: ImageFile | Path) -> dict[str, int]:
     """
     if isinstance(file, ImageFile):
         parts = file.parts or (file.path,)
-    elif file.is_dir():
-        from .zarrs import metadata_files
-
-        parts = metadata_files(file)
     else:
-        parts = (file,)
+        parts = tuple(part for one in (file if isinstance(file, tuple) else (file,)) for part in _parts(one))
     size = mtime = total = 0
     try:
         for part in parts:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from ..data.images import Image, check_image, check_mask
 from ..data.items import NewCells
 from ..errors import InputError
 from ..formats.images import ImageFile, fingerprint, is_image_path, open_image
+from ..formats.stack import is_stack, open_stack
 from . import sources
 from .committing import committing
 
@@ -84,16 +86,23 @@ class Adding:
 
     def add(
         self, name: str, image: Any, mask: Any, channels: Sequence[str] | None, pixel_size: float | None,
-        group: str | None, copy: bool | None,
+        group: str | None, copy: bool | None, nucleus: Any = None, progress: Callable[[float], object] | None = None,
     ) -> Image:  # fmt: skip
-        """See :meth:`celltune_nb.Session.add_image`."""
+        """See :meth:`celltune_nb.Session.add_image`.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Is told how much of the work is done (0 to 1), instead of a bar; what it raises ends the work, and nothing
+            is left of the image.
+        """
         session = self._session
         name = str(name).strip()
         if not name or len(name) > 200 or not name.isprintable():
             raise InputError("An image needs a name of 1 to 200 printable characters. Choose another.")
         with session.writing():
             self._check_name(name, mask is not None)  # refuse before the work, not after it
-        ready = self._prepare(name, image, mask, channels, pixel_size, group, copy)
+        ready = self._prepare(name, image, mask, channels, pixel_size, group, copy, nucleus, progress)
         with self._lock:
             self._waiting.append(ready)
             due = self._take()
@@ -115,15 +124,25 @@ class Adding:
 
     def _prepare(
         self, name: str, image: Any, mask: Any, channels: Sequence[str] | None, pixel_size: float | None,
-        group: str | None, copy: bool | None,
+        group: str | None, copy: bool | None, nucleus: Any, told: Callable[[float], object] | None,
     ) -> _Ready:  # fmt: skip
         from ..render.histogram import auto_contrast
 
         session = self._session
-        file = open_image(image, session.chunks) if is_image_path(image) else None
+        stack = is_stack(image)
+        file = (
+            open_stack(image, session.chunks) if stack
+            else open_image(image, session.chunks) if is_image_path(image) else None
+        )  # fmt: skip
         outline = open_image(mask, session.chunks) if is_image_path(mask) else None
-        if copy is False and (file is None or (mask is not None and outline is None)):
+        inner = open_image(nucleus, session.chunks) if is_image_path(nucleus) else None
+        given = ((image, file), (mask, outline), (nucleus, inner))
+        if copy is False and any(one is not None and opened is None for one, opened in given):
             raise sources.must_be_a_file(name)
+        if nucleus is not None and mask is None:
+            raise InputError(
+                f"Image {name!r} has a mask of nuclei and none of cells. Give the cells too, or the nuclei as mask=."
+            )
         if file is not None:
             image, channels = file.array, channels if channels is not None else file.channels
             pixel_size = pixel_size if pixel_size is not None else file.pixel_size
@@ -137,10 +156,12 @@ class Adding:
         rows, columns = array.shape[:2] if rgb else array.shape[1:]
         shape = (int(rows), int(columns))
         labels = None if mask is None else check_mask(name, mask if outline is None else outline.array, shape)
-        total = math.prod(array.shape) * array.dtype.itemsize + 2 * math.prod(shape) * 4 * (
-            labels is not None
+        nuclei = (
+            None if nucleus is None else check_mask(name, nucleus if inner is None else inner.array, shape)
         )
-        with _bar(name, total) as progress:
+        masks = 2 * (labels is not None) + (nuclei is not None)
+        total = math.prod(array.shape) * array.dtype.itemsize + masks * math.prod(shape) * 4
+        with _bar(name, total) if told is None else _share(total, told) as progress:
             cells = None if labels is None else _cells(labels, progress)
             looked = Image(name, array, None, names)
             contrast = {
@@ -157,6 +178,8 @@ class Adding:
                 self._keep(row, files, array, file, copy, progress)
                 if labels is not None and cells is not None:
                     self._keep_mask(row, files, labels, outline, cells, copy, progress)
+                if nuclei is not None:
+                    self._keep_nuclei(row, files, nuclei, inner, copy, progress)
             except BaseException:
                 self._remove(files)
                 raise
@@ -204,6 +227,18 @@ class Adding:
             row["mask_file"]["cells"] = f"masks/{row['key']}-cells.npy"
             files.append(row["mask_file"]["cells"])
             project.write_array(files[-1], numbers.shape, np.int64, lambda out: np.copyto(out, numbers))
+
+    def _keep_nuclei(
+        self, row: dict[str, Any], files: list[str], nuclei: Any, file: ImageFile | None, copy: bool | None,
+        progress: Callable[[int], object],
+    ) -> None:  # fmt: skip
+        project = self._session.project
+        if file is not None and _stays(file, copy):
+            row["nucleus_file"] = sources.describe(file, project.folder, nuclei.shape)
+            return
+        row["nucleus"] = f"masks/{row['key']}-nucleus.npy"
+        files.append(row["nucleus"])
+        sources.copy_mask(project, row["nucleus"], nuclei, None, progress)
 
     def _remove(self, files: Sequence[str]) -> None:
         for name in files:
@@ -255,7 +290,7 @@ class Adding:
 
     # ------------------------------------------------------------------ files that were moved
 
-    def locate(self, name: str, image: Any, mask: Any) -> Image:
+    def locate(self, name: str, image: Any, mask: Any, nucleus: Any = None) -> Image:
         """See :meth:`celltune_nb.Session.locate_image`."""
         session = self._session
         with session.writing():
@@ -266,13 +301,16 @@ class Adding:
                     f"There is no image {name!r}. Images: {', '.join(list(session.images)[:10])}."
                 )
             row = dict(rows[number])
-            for key, path in (("file", image), ("mask_file", mask)):
+            words = {"file": "Image", "mask_file": "The mask of image", "nucleus_file": "The nuclei of image"}
+            for key, path in zip(words, (image, mask, nucleus), strict=True):
                 if path is None:
                     continue
-                what = f"{'The mask of image' if key == 'mask_file' else 'Image'} {name!r}"
+                what = f"{words[key]} {name!r}"
                 if not row.get(key):
                     raise InputError(f"{what} lies in the project itself. Leave it out.")
-                file = open_image(path)
+                # The files of a stack are looked for by their names in the folder that is given.
+                parts = [Path(path).expanduser().absolute() / one for one in row[key].get("files") or ()]
+                file = sources.reopen(Path(path), parts)
                 if not sources.unchanged(row[key], fingerprint(file)):
                     raise InputError(
                         f"{what} was not added from {file.path}: its content is another. Name the same file."
@@ -318,3 +356,16 @@ def _bar(name: str, total: int) -> Iterator[Callable[[int], object]]:
 
     with tqdm(total=total, desc=f"Adding {name}", unit="B", unit_scale=True, delay=1.0, leave=False) as bar:
         yield bar.update
+
+
+@contextmanager
+def _share(total: int, told: Callable[[float], object]) -> Iterator[Callable[[int], object]]:
+    """Tell how much of the work is done."""
+    done = 0
+
+    def update(more: int) -> None:
+        nonlocal done
+        done += more
+        told(min(1.0, done / max(1, total)))
+
+    yield update

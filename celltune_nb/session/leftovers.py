@@ -16,7 +16,7 @@ __all__ = ["remove_leftovers"]
 
 #: Of files that were never finished: a name, eight digits that tell writers apart, ``.tmp``.
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.tmp|\.items-[0-9a-f]{8}\.parquet\.tmp")
-_PIXELS = re.compile(r"\d{4,}-[0-9a-f]{6}(-cells)?\.npy")
+_PIXELS = re.compile(r"\d{4,}-[0-9a-f]{6}(-cells|-nucleus)?\.npy")
 _ITEMS = re.compile(r"items-[0-9a-f]{8}\.parquet")
 _FEATURES = re.compile(r"(matrix|ids)-[0-9a-f]{8}\.npy")
 _PYRAMIDS = re.compile(r".+-[0-9a-f]{8}\.npy")

@@ -68,6 +68,13 @@ def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSour
     total = sum(table.of_image(number).stop - table.of_image(number).start for number, _ in masked)
     matrix = names = units = groups = None
     notes: list[str] = []
+    without = [image.name for _, image in masked if image.nucleus is None]
+    if 0 < len(without) < len(masked):
+        # A feature is one of all cells.
+        notes.append(
+            f"Nuclei were not measured: {without[0]}{f' and {len(without) - 1} more' if without[1:] else ''} has no mask "
+            "of nuclei."
+        )
     done = 0
     for number, image in masked:
         rows = table.of_image(number)
@@ -84,7 +91,13 @@ def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSour
             job.report(base + share * fraction, f"{name}: {text}")
 
         found = measure_cells(
-            image.array, image.mask, image.channels, pixel_size=image.pixel_size, progress=progress, **options
+            image.array,
+            image.mask,
+            image.channels,
+            nucleus=None if without else image.nucleus,
+            pixel_size=image.pixel_size,
+            progress=progress,
+            **options,
         )
         if matrix is None:
             names, units, groups = found.names, found.units, found.groups

@@ -253,6 +253,8 @@ class Project:
             own, mask = row.get("file"), row.get("mask_file")
             source = Reference(own, self, f"image {name!r}", cache) if own else None
             outline = Reference(mask, self, f"the mask of image {name!r}", cache) if mask else None
+            nuclei = row.get("nucleus_file")
+            inner = Reference(nuclei, self, f"the nuclei of image {name!r}", cache) if nuclei else None
             return Image(
                 name,
                 self.read_array(row["array"]) if source is None else source.array(),
@@ -260,8 +262,10 @@ class Project:
                 [str(c) for c in row["channels"]], row.get("pixel_size"), row.get("group"),
                 {k: (float(v[0]), float(v[1])) for k, v in row.get("contrast", {}).items()},
                 key=key,
-                source=source.path if source else None, mask_source=outline.path if outline else None,
+                source=(source.files or source.path) if source else None,
+                mask_source=outline.path if outline else None,
                 levels=source.levels if source else tuple,
+                nucleus=inner.array() if inner else self.read_array(row["nucleus"]) if row.get("nucleus") else None,
             )  # fmt: skip
         except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
             if isinstance(error, FormatError):

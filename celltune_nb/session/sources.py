@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..data.chunks import ChunkCache, Chunked, Deferred
 from ..errors import FormatError, InputError, ProjectError
 from ..formats.images import ImageFile, fingerprint, open_image
+from ..formats.stack import open_stack
 
 if TYPE_CHECKING:
     from .project import Project
@@ -31,6 +32,7 @@ __all__ = [
     "describe",
     "numbered",
     "place",
+    "reopen",
     "unchanged",
 ]
 
@@ -60,11 +62,17 @@ def place(path: Path, folder: Path) -> str:
 
 
 def describe(file: ImageFile, folder: Path, shape: tuple[int, ...]) -> dict[str, Any]:
-    """A file as ``project.json`` names it."""
+    """A file as ``project.json`` names it; of a stack, the folder that holds its files."""
     return {
         "path": place(file.path, folder),
+        **({"files": [one.relative_to(file.path).as_posix() for one in file.files]} if file.files else {}),
         "shape": list(shape), "dtype": np.dtype(file.array.dtype).newbyteorder("=").str, **fingerprint(file),
     }  # fmt: skip
+
+
+def reopen(path: Path, files: Sequence[Path], cache: ChunkCache | None = None) -> ImageFile:
+    """Open a file, or the files of a stack in a folder."""
+    return open_stack(files, cache) if files else open_image(path, cache)
 
 
 class Reference:
@@ -74,7 +82,7 @@ class Reference:
     ----------
     about : dict
         What :func:`describe` gave; for a mask also ``cells``, the array with the numbers of its cells, where they
-        are not 1, 2, 3 …
+        are not 1, 2, 3 …  A stack also has ``files``, from the folder on.
     project : Project
     what : str
         What errors call it: ``"image 'a'"``.
@@ -84,6 +92,8 @@ class Reference:
     def __init__(self, about: dict[str, Any], project: Project, what: str, cache: ChunkCache | None) -> None:
         path = Path(str(about["path"]))
         self.path = path if path.is_absolute() else project.path(*path.parts)
+        #: The files of a stack.
+        self.files = tuple(self.path / str(name) for name in about.get("files") or ())
         self.shape = tuple(int(n) for n in about["shape"])
         self.dtype = np.dtype(str(about["dtype"]))
         if self.dtype.kind not in "buif" or len(self.shape) not in (2, 3) or min(self.shape) < 1:
@@ -106,17 +116,19 @@ class Reference:
             return self._file
 
     def _open(self) -> ImageFile:
-        if not (self.path.is_file() or self.path.is_dir()):  # a pipe would be waited for
+        # A pipe would be waited for.
+        gone = [path for path in self.files or (self.path,) if not (path.is_file() or path.is_dir())]
+        if gone:
             raise FormatError(
-                f"{self.path}, the file of {self._what}, is not there any more. Put it back, or say where it is now: "
+                f"{gone[0]}, {'a' if self.files else 'the'} file of {self._what}, is not there any more. Put it back, or say where it is now: "
                 "session.locate_image(name, path). Labels and figures do not need it."
             )
-        if not unchanged(self._about, fingerprint(self.path)):
+        if not unchanged(self._about, fingerprint(self.files or self.path)):
             raise FormatError(
                 f"{self.path}, the file of {self._what}, was changed since it was added. Put the former file back, or add the "
                 "new one under another name."
             )
-        file = open_image(self.path, self._cache)
+        file = reopen(self.path, self.files, self._cache)
         if math.prod(file.array.shape) != math.prod(self.shape) or file.array.dtype != self.dtype:
             raise FormatError(f"{self.path} does not fit {self._what}. Put the former file back.")
         return file

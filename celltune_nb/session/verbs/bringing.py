@@ -20,7 +20,7 @@ class Bringing(Verbs):
 
     def add_image(
         self, name: str, image: Any, mask: Any = None, *, channels: Sequence[str] | None = None,
-        pixel_size: float | None = None, group: str | None = None, copy: bool | None = None,
+        pixel_size: float | None = None, group: str | None = None, copy: bool | None = None, nucleus: Any = None,
     ) -> Image:  # fmt: skip
         """Add an image, and its cells when it has a mask.
 
@@ -28,9 +28,9 @@ class Bringing(Verbs):
         ----------
         name : str
             Unique in the project.
-        image : array or path
+        image : array, path or list of path
             (Y, X), (C, Y, X), or RGB as (Y, X, 3) uint8; or the path of a ``.npy``, TIFF, OME-TIFF or Zarr file that
-            holds it.
+            holds it; or the paths of files that hold one channel each.
         mask : array of int, shape (Y, X), or path, optional
             0 for background, one number a cell.
         channels : sequence of str, optional
@@ -42,27 +42,31 @@ class Bringing(Verbs):
         copy : bool, optional
             Whether the pixels of a file are copied into the project.  By default those of large files (512 MB decoded)
             are not: they are read from where the file lies, which has to stay there.
+        nucleus : array of int, shape (Y, X), or path, optional
+            The nuclei, numbered in any way; then cells are measured in their nucleus too.
 
         Raises
         ------
         InputError
             When something does not fit; nothing is added then.
         """
-        return self._session._adding.add(name, image, mask, channels, pixel_size, group, copy)
+        return self._session._adding.add(name, image, mask, channels, pixel_size, group, copy, nucleus)
 
     def adding_images(self) -> AbstractContextManager[None]:
         """``with session.adding_images():`` – images added inside take effect together, many of them sooner."""
         return self._session._adding.together()
 
-    def locate_image(self, name: str, image: Any = None, mask: Any = None) -> Image:
-        """Say where the file of an image, or of its mask, lies now that it was moved.
+    def locate_image(self, name: str, image: Any = None, mask: Any = None, nucleus: Any = None) -> Image:
+        """Say where the file of an image, or of its masks, lies now that it was moved.
+
+        An image of one file a channel is named by the folder that holds the files.
 
         Raises
         ------
         InputError
             When it is another file.
         """
-        return self._session._adding.locate(name, image, mask)
+        return self._session._adding.locate(name, image, mask, nucleus)
 
     def import_cells(
         self, table: Any, *, image: str = "image", id: str = "cellID", x: str | None = None, y: str | None = None,
