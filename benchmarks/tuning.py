@@ -93,6 +93,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "patience 40": {"patience": 40},
     "a sixth held out": {"holdout_fraction": 0.17},
     "a third held out": {"holdout_fraction": 0.33},
+    "labels count alike": {"weights": "none"},
+    "categories count alike": {"weights": "balanced"},
 }
 
 
