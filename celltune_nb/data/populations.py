@@ -45,6 +45,9 @@ class PopulationSet:
         For each category that stands for two others (``A/B``): its code and theirs.
     run : str or None
         Id of the training that it came of.
+    kind : str
+        ``""`` where :attr:`categories` are those of the level: labels, predictions; ``"gate"`` or ``"cluster"`` where
+        they are the set's own.
     """
 
     name: str
@@ -56,6 +59,7 @@ class PopulationSet:
     classes: tuple[str, ...] = ()
     pairs: tuple[tuple[int, int, int], ...] = ()
     run: str | None = None
+    kind: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)

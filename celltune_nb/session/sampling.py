@@ -15,6 +15,8 @@ from ..data.populations import PopulationSet
 from ..errors import FormatError, InputError, NotReadyError
 from .checks import rectangle as as_rectangle
 from .checks import whole_number
+from .conditions import condition
+from .gating import inside
 
 if TYPE_CHECKING:
     from ..learn.pool import Pool
@@ -172,7 +174,7 @@ def _draw_order(ids: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 def sample(
     session: Session, n: int, image: str | None, rectangle: tuple[float, float, float, float] | None, by: str | None,
-    level: str, seed: int | None,
+    level: str, seed: int | None, within: str | None = None,
 ) -> NDArray[np.int64]:  # fmt: skip
     """See :meth:`celltune_nb.Session.sample`."""
     from ..learn.sampling import SAMPLERS
@@ -185,8 +187,10 @@ def sample(
         if by == "clusters" and not session.features_by_name:
             by = "random"
     if by == "audit":
-        if image is not None or rectangle is not None:
-            raise InputError("An audit sample is drawn from all images. Leave image= and rectangle= out.")
+        if image is not None or rectangle is not None or within is not None:
+            raise InputError(
+                "An audit sample is drawn from all cells. Leave image=, rectangle= and within= out."
+            )
         return draw_audit(session, n, level, seed)
     if by not in STRATEGIES:
         raise InputError(f"by={by!r} is not known. Choose one of: {', '.join(STRATEGIES)}.")
@@ -200,7 +204,8 @@ def sample(
             raise InputError("A rectangle lies on an image. Name it with image=.")
         rectangle = as_rectangle(rectangle)
     seed = secrets.randbits(31) if seed is None else int(seed)
-    pool = make_pool(session, level, image, rectangle)
+    only = None if within is None else inside(session, within, condition)
+    pool = make_pool(session, level, image, rectangle, only=only)
     if not len(pool.ids):
         return np.empty(0, np.int64)
     found = SAMPLERS[by](pool, min(int(n), len(pool.ids)), np.random.default_rng(seed))
@@ -269,8 +274,12 @@ def make_pool(
     rectangle: tuple[float, float, float, float] | None,
     *,
     audited: bool = False,
+    only: NDArray[np.bool_] | None = None,
 ) -> Pool:
-    """The unlabelled items with what the samplers look at; audit items only when *audited*, labelled or not."""
+    """The unlabelled items with what the samplers look at; audit items only when *audited*, labelled or not.
+
+    *only* leaves out whichever items it is False for, in row order.
+    """
     from ..learn.pool import Pool, RowsOf
 
     with session.lock:
@@ -300,6 +309,8 @@ def make_pool(
     # Items added after the last measuring or training can be neither measured nor predicted.
     known = min([len(table), *map(len, sets), *([len(source)] if source else [])])
     positions = positions[: int(np.searchsorted(positions, known))]
+    if only is not None:
+        positions = positions[only[positions]]
     units, _ = table.units()
     return Pool(
         ids=table.ids[positions],

@@ -23,7 +23,7 @@ class Choosing(Verbs):
 
     def sample(
         self, n: int, *, image: str | None = None, rectangle: Rectangle | None = None, by: str | None = None,
-        level: str | None = None, seed: int | None = None,
+        level: str | None = None, seed: int | None = None, within: str | None = None,
     ) -> NDArray[np.int64]:  # fmt: skip
         """Draw unlabelled items that are worth a label; audit items are never among them.
 
@@ -39,6 +39,8 @@ class Choosing(Verbs):
             ``diverse``, ``celltune`` (its budgets for review), ``mistakes``, ``audit``.
         seed : int, optional
             Drawn, and recorded, when None.
+        within : str, optional
+            Only cells of a gate, or of an expression over gates and categories: see :meth:`gated`.
 
         Returns
         -------
@@ -47,7 +49,9 @@ class Choosing(Verbs):
         """
         if by is not None and not isinstance(by, str):
             raise InputError(f"by={by!r} is not known. Name a strategy, such as 'random'.")
-        return sampling.sample(self._session, n, image, rectangle, by, level_name(self._session, level), seed)
+        return sampling.sample(
+            self._session, n, image, rectangle, by, level_name(self._session, level), seed, within
+        )
 
     def suggest_rectangle(
         self, image: str | None = None, *, level: str | None = None, seed: int | None = None
