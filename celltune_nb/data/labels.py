@@ -8,7 +8,6 @@ it on opening, so what is on the screen and what is on disk cannot differ.
 from __future__ import annotations
 
 # Long because the verbs that write a row and the fold that replays it have to change together.
-
 import hashlib
 import time
 from collections.abc import Iterator
@@ -256,6 +255,14 @@ class LabelBook:
         """Where each item's label came from (``click``, ``audit``, …), "" where there is none."""
         batches = self.level(level).batches_of(ids)
         return np.array(self._rows.sources, object)[self._rows.source_of(batches)]
+
+    def users(self, level: str, ids: NDArray[np.int64]) -> NDArray[np.object_]:
+        """Who gave each item's label, "" where there is none."""
+        return np.array(self._rows.users, object)[self._rows.user_of(self.level(level).batches_of(ids))]
+
+    def rounds(self, level: str, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many trainings there had been when each item was labelled."""
+        return np.array(self._rows.rounds, np.int64)[self.level(level).batches_of(ids)]
 
     def to_pandas(self, level: str) -> pd.DataFrame:
         """The labels of a level, one row an item, indexed by item id.

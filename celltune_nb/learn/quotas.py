@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -15,7 +15,12 @@ from .uncertainty import answers, asked_for, best_rows, close_calls, scored
 __all__ = ["allocate", "celltune", "quota_margin", "rare"]
 
 EXPLORED = 0.1
-BUDGETS = (0.33, 0.44, 0.23)  # CellTune's: low agreement by image, by category, rare
+BUDGETS = (
+    0.33,
+    0.44,
+    0.23,
+    0.0,
+)  # CellTune's: low agreement by image, by category, rare, the user's priorities
 
 
 def quota_margin(pool: Pool, n: int, rng: np.random.Generator, *, explored: float = EXPLORED) -> Proposal:
@@ -112,22 +117,31 @@ def rare(pool: Pool, n: int, rng: np.random.Generator) -> Proposal:
 
 
 def celltune(
-    pool: Pool, n: int, rng: np.random.Generator, *, budgets: tuple[float, float, float] = BUDGETS
+    pool: Pool,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    budgets: tuple[float, float, float, float] = BUDGETS,
+    priorities: Mapping[str | int, float] | None = None,
 ) -> Proposal:
-    """CellTune's review sample: three budgets spent at random among items the two models disagree on.
+    """CellTune's review sample: four budgets, most of them spent at random among items the two models disagree on.
 
     * *Image* (0.33 of the places): images share them in proportion to the disagreement in each.
     * *Category* (0.44): predicted categories share them in proportion to the disagreement about each.
     * *Rare* (0.23): items that a model calls one of the rarest third of the categories, agreed on or not.
+    * *Priorities* (0): categories and images that a person names share them in proportion to their weights,
+      agreed on or not.
 
     What a budget cannot spend goes to the closest calls.  Score: 1 − the agreement of the image or
-    category, or 1 − the share of the rare category.  Source: CellTune's default budgets; its fourth, the
-    user's priorities, is 0 there and absent here.
+    category, 1 − the share of the rare category, or the share of a priority.  Source: CellTune's default budgets.
 
     Parameters
     ----------
-    budgets : (image, category, rare)
+    budgets : (image, category, rare, priorities)
         Parts of `n`, together at most 1.
+    priorities : mapping, optional
+        Name of a category (as in ``pool.categories``) or code of an image (as in ``pool.images``) → weight, not
+        negative.  An item of several counts for the heaviest.
 
     Raises
     ------
@@ -164,8 +178,8 @@ def celltune(
         return f"{pool.name(int(a[row]))} / {pool.name(int(b[row]))}"
 
     # cut from the running sum, or rounding could give away one place more than there are
-    until = [round(n * sum(budgets[:i])) for i in range(4)]
-    by_image, by_category, by_rare = (b - a for a, b in pairwise(until))
+    until = [round(n * sum(budgets[:i])) for i in range(5)]
+    by_image, by_category, by_rare, by_priority = (b - a for a, b in pairwise(until))
     _, image = np.unique(pool.images[rows], return_inverse=True)
     image = image.reshape(-1)
     apart = np.bincount(image, differ) / np.maximum(np.bincount(image), 1)
@@ -187,6 +201,13 @@ def celltune(
         by_rare, rare_code, 1 - share,
         lambda code, row: f"perhaps rare: called {pool.name(code)}, as {100 * share[code]:.2g} % of all are",
     )  # fmt: skip
+    if priorities and by_priority:
+        named, weight = _prioritised(pool, rows, a, b, priorities)
+        whose = [
+            f"you asked for more of {name}" if isinstance(name, str) else "you asked for more of this image"
+            for name in priorities
+        ]
+        spend(by_priority, named, weight / max(weight.sum(), 1e-9), lambda code, _: whose[code])
     left = np.flatnonzero(free)
     more = left[best_rows(1 - (values[left, 0] - values[left, 1]), n - int((~free).sum()))]
     missed[more] = 0
@@ -198,3 +219,22 @@ def celltune(
         rows[chosen], score[chosen], [reason[row] for row in chosen.tolist()], "celltune",
         (1 - missed[chosen]) * len(rows) / max(1, len(pool)),
     )  # fmt: skip
+
+
+def _prioritised(
+    pool: Pool, rows: NDArray[np.int64], a: NDArray[np.int64], b: NDArray[np.int64], priorities: Mapping[str | int, float]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # fmt: skip
+    """Which of the priorities each row belongs to, −1 for none, and their weights."""
+    weight = np.array(list(priorities.values()), np.float64)
+    named = np.full(len(rows), -1)
+    for place in np.argsort(weight, kind="stable").tolist():  # the heaviest last: it counts
+        name = list(priorities)[place]
+        if weight[place] <= 0:
+            continue
+        if isinstance(name, str):
+            code = pool.categories.index(name) if name in pool.categories else -1
+            member = (a == code) | (b == code)
+        else:
+            member = pool.images[rows] == name
+        named[member] = place
+    return named, weight

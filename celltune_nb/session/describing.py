@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-__all__ = ["ItemSummary", "LabelTable", "describe", "item_at", "label_counts", "label_table"]
+__all__ = [
+    "ItemSummary", "LabelTable", "describe", "item_at", "label_counts", "label_table", "marker_scale",
+]  # fmt: skip
 
 #: Without a mask a click takes the nearest centre up to this far, pixels.
 REACH = 20.0
@@ -38,6 +40,10 @@ class ItemSummary:
         Of ``Pred_AVG``; None before a training, and while an audit is labelled blind.
     top : list of (str, float)
         Markers that stand out most, with their z-score over all items.
+    note : str
+        What somebody wrote on it.
+    hidden : bool
+        The label is not told, since it is being given a second time, blind.
     """
 
     id: int
@@ -47,16 +53,21 @@ class ItemSummary:
     prediction: str | None
     confidence: float | None
     top: list[tuple[str, float]]
+    note: str = ""
+    hidden: bool = False
 
     @property
     def sentence(self) -> str:
         """For a tooltip."""
-        parts = [f"Cell {self.cell}", self.label if self.label != UNKNOWN else "not labelled"]
+        named = self.label if self.label != UNKNOWN else "not labelled"
+        parts = [f"Cell {self.cell}", "label hidden" if self.hidden else named]
         if self.prediction is not None:
             sure = "" if self.confidence is None else f" {self.confidence:.0%}"
             parts.append(f"predicted {self.prediction}{sure}")
         if self.top:
             parts.append(", ".join(f"{name} {z:+.1f}" for name, z in self.top))
+        if self.note:
+            parts.append(f"“{self.note}”" if len(self.note) <= 80 else f"“{self.note[:79]}…”")
         return " · ".join(parts)
 
 
@@ -86,6 +97,8 @@ def describe(session: Session, item: int) -> ItemSummary:
     with session.lock:
         state = session.book.level(session.level)
         label = state.categories.by_code[int(state.codes_of(table.ids[position : position + 1])[0])].name
+        note = session.book.remarks.note_of(int(item))
+    hidden = session.view.blind and session.reviews.hides(session.level, int(item))
     prediction = confidence = None
     if "Pred_AVG" in session.populations and not session.view.blind:
         average = session.populations["Pred_AVG"]
@@ -97,8 +110,9 @@ def describe(session: Session, item: int) -> ItemSummary:
                 confidence = float(probability[position].max())
     number = int(table.images[position])
     return ItemSummary(
-        int(item), table.names[number] if number >= 0 else "", int(table.cells[position]), label, prediction,
-        confidence, _top_markers(session, position),
+        int(item), table.names[number] if number >= 0 else "", int(table.cells[position]),
+        UNKNOWN if hidden else label, prediction,
+        confidence, _top_markers(session, position), note, hidden,
     )  # fmt: skip
 
 
@@ -109,7 +123,7 @@ def _top_markers(session: Session, position: int, count: int = 3) -> list[tuple[
     source = session.active_features()
     if position >= len(source):
         return []
-    columns, names, mean, deviation = _marker_scale(source)
+    columns, names, mean, deviation = marker_scale(source)
     if not len(columns):
         return []
     z = (np.asarray(source.matrix[position, columns], np.float64) - mean) / deviation
@@ -122,7 +136,7 @@ _SCALES: dict[
 ] = {}
 
 
-def _marker_scale(
+def marker_scale(
     source: Any,
 ) -> tuple[NDArray[np.int64], list[str], NDArray[np.float64], NDArray[np.float64]]:
     """Columns of the channels' means, their names, and mean and deviation over a sample of the items."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .view import View
 
 __all__ = [
-    "AccessChanged", "CategoriesChanged", "ItemsChanged", "LabelsChanged", "PopulationsChanged",
+    "AccessChanged", "CategoriesChanged", "ItemsChanged", "LabelsChanged", "PopulationsChanged", "QueueChanged",
     "SelectionChanged", "ViewChanged",
 ]  # fmt: skip
 
@@ -52,6 +52,14 @@ class PopulationsChanged:
     """
 
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class QueueChanged:
+    """A review was begun, or is at another cell; *item* is the one it is at."""
+
+    level: str
+    item: int
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,9 @@ def everything(session: Session, *, calibrated: bool = False) -> pd.DataFrame:
                 truer = calibrate(session.finished_run(found.level), probabilities.to_numpy(np.float32))
                 for category, column in zip(probabilities.columns, truer.T, strict=True):
                     frame[f"{prefix}{category}__Calibrated"] = column
+    notes = session.notes["note"]
+    if len(notes):
+        frame["note"] = notes.reindex(frame.index).fillna("").astype(str).to_numpy()
     return frame
 
 

@@ -41,6 +41,7 @@ from .events import (
     ItemsChanged,
     LabelsChanged,
     PopulationsChanged,
+    QueueChanged,
     SelectionChanged,
     ViewChanged,
 )
@@ -54,8 +55,9 @@ from .levels import Categories, Labels, Levels, level_name
 from .populations import Populations, load_populations, of_newest
 from .project import Project
 from .pyramids import Pyramids, cache_bytes
+from .reviews import Reviews
 from .runs import Run, load_runs
-from .verbs import Bringing, Choosing, Gating, Grouping, Gating, Grouping, Insight, Learning, Taking
+from .verbs import Bringing, Choosing, Gating, Grouping, Insight, Learning, Reviewing, Taking
 from .verbs.base import Rectangle
 from .view import View
 
@@ -70,7 +72,7 @@ _log = logging.getLogger("celltune_nb")
 _T = TypeVar("_T")
 
 
-class Session(Bringing, Choosing, Gating, Grouping, Gating, Grouping, Insight, Learning, Taking):
+class Session(Bringing, Choosing, Gating, Grouping, Insight, Learning, Reviewing, Taking):
     """A project at work.  Begin with :meth:`create` or :meth:`open`.
 
     Attributes
@@ -97,6 +99,7 @@ class Session(Bringing, Choosing, Gating, Grouping, Gating, Grouping, Insight, L
     populations_changed = Signal(PopulationsChanged)
     preview_changed = Signal(PopulationsChanged)
     selection_changed = Signal(SelectionChanged)
+    queue_changed = Signal(QueueChanged)
     run_changed = Signal(Run)
     run_progressed = Signal(Run)
     view_changed = Signal(ViewChanged)
@@ -190,6 +193,7 @@ class Session(Bringing, Choosing, Gating, Grouping, Gating, Grouping, Insight, L
             self.view = self.view.changed(image=next(iter(self.images), None))
         self._view_saved = self.view
         self.audits = sampling.Audits(self)
+        self.reviews = Reviews(self)
         self._offered: tuple[NDArray[np.int64], str] = (np.empty(0, np.int64), "")
 
     # ------------------------------------------------------------------ opening and closing
@@ -430,7 +434,7 @@ class Session(Bringing, Choosing, Gating, Grouping, Gating, Grouping, Insight, L
 
     def label(
         self, ids: Any, category: str | None, *, level: str | None = None, source: str = "click",
-        t0: float | Sequence[float] | None = None,
+        t0: float | Sequence[float] | None = None, strategy: str | None = None,
     ) -> int:  # fmt: skip
         """Give items a category, as one step that can be undone; on disk when it returns.
 
@@ -443,6 +447,8 @@ class Session(Bringing, Choosing, Gating, Grouping, Gating, Grouping, Insight, L
             ``click``, ``rectangle``, ``batch``, ``correction``, ``review``, ``accept``, ``gate``, ``audit`` or ``import``.
         t0 : float or sequence of float, optional
             Onset in frames (signals).
+        strategy : str, optional
+            What proposed the items; by default the sampler that offered all of them last.
 
         Returns
         -------
@@ -475,11 +481,13 @@ class Session(Bringing, Choosing, Gating, Grouping, Gating, Grouping, Insight, L
                     f"{len(onset)} onsets for {len(given)} items. Give one for all, or one each."
                 )
             onset = onset[first] if len(onset) == len(given) and len(given) > 1 else onset
-        offered, strategy = self._offered
+        offered, sampler = self._offered
+        if strategy is None and sampler and np.isin(unique, offered).all():
+            strategy = sampler
         with self.writing():
             batch = self.book.label(
                 unique, code, level=level, source=source, t0=onset, round=self.round, user=self.user,
-                strategy=strategy if strategy and np.isin(unique, offered).all() else None,
+                strategy=strategy,
             )  # fmt: skip
         self.emit(self.labels_changed, LabelsChanged(level, unique, batch))
         return batch

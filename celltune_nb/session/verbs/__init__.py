@@ -4,10 +4,9 @@ from .bringing import Bringing
 from .choosing import Choosing
 from .gating import Gating
 from .grouping import Grouping
-from .gating import Gating
-from .grouping import Grouping
 from .insight import Insight
 from .learning import Learning
+from .reviewing import Reviewing
 from .taking import Taking
 
-__all__ = ["Bringing", "Choosing", "Gating", "Grouping", "Gating", "Grouping", "Insight", "Learning", "Taking"]
+__all__ = ["Bringing", "Choosing", "Gating", "Grouping", "Insight", "Learning", "Reviewing", "Taking"]
