@@ -101,6 +101,10 @@ class LabelBook:
             yield book, entry
             book._apply(entry)
 
+    def forget(self) -> None:
+        """Read everything anew before the next look: rows that were folded may not have stayed."""
+        self._halfway = True
+
     def mend(self) -> None:
         """Read everything anew if a folding was interrupted; else do nothing."""
         if self._halfway:
@@ -125,7 +129,7 @@ class LabelBook:
     def label(
         self, ids: NDArray[np.int64], codes: NDArray[np.int16] | int, *, level: str, source: str,
         t0: NDArray[np.float64] | None = None, strategy: str | None = None, round: int = 0, user: str = "",
-        categories: CategorySet | None = None,
+        categories: CategorySet | None = None, what: str = "", joined: bool = False,
     ) -> int:  # fmt: skip
         """Give items their categories, as one undoable step.
 
@@ -139,6 +143,10 @@ class LabelBook:
             Onset, in frames.
         categories : CategorySet, optional
             The level's categories from now on, where the labels bring new ones.
+        what : str
+            What undo calls it, where that is more than their number.
+        joined : bool
+            Part of the step before it: undo takes both back.
 
         Returns
         -------
@@ -162,7 +170,10 @@ class LabelBook:
                 t0=t0 if t0 is None or len(t0) == 1 else t0[order],
                 category=known[codes].name if isinstance(codes, int) else None,
                 source=source, strategy=strategy, round=round, user=user,
-                detail={} if categories is None else categories.to_json(),
+                detail={
+                    **({} if categories is None else categories.to_json()),
+                    **({"what": what} if what else {}), **({"with_former": True} if joined else {}),
+                },
             )
         )  # fmt: skip
 
@@ -231,9 +242,26 @@ class LabelBook:
         return self._history.redoable
 
     def _turn(self, verb: str, sentence: str | None, step: tuple[int, str] | None, user: str) -> str | None:
-        if step is not None:
-            row, level = step
-            self._record(Entry(verb, level, user=user, detail={"row": row}))
+        if step is None:
+            return sentence
+        moved, joined = [], False
+        try:
+            with self.journal.writing():  # rows that were joined to one step go together
+                while step is not None:
+                    part = "with_former" in self.journal.entry(step[0]).detail
+                    if verb == "redo" and joined and not part:
+                        break
+                    detail = {"row": step[0], **({"with_former": True} if joined else {})}
+                    self._record(Entry(verb, step[1], user=user, detail=detail))
+                    moved.append(self._last_ids)
+                    joined = True
+                    if verb == "undo" and not part:
+                        break
+                    step = self._history.next_undo if verb == "undo" else self._history.next_redo
+        except BaseException:
+            self._halfway = joined  # rows that were folded and have not stayed
+            raise
+        self._last_ids = np.unique(np.concatenate(moved))
         return sentence
 
     # ------------------------------------------------------------------ reading
@@ -430,7 +458,7 @@ def _put_categories(state: Level, categories: CategorySet, both: tuple[CategoryS
 
 def _sentence(entry: Entry) -> str:
     """What a step did, for the undo button."""
-    if entry.verb == "categories":
+    if entry.verb == "categories" or "what" in entry.detail:
         return str(entry.detail.get("what", "category edit"))
     if entry.verb in (NOTE, OPINION):
         return "note on 1 item" if entry.verb == NOTE else "blind answer for 1 item"

@@ -9,6 +9,7 @@ from ..data.features import FeatureSource
 from ..errors import InputError
 from .checks import texts
 from .committing import committing
+from .recording import note
 
 if TYPE_CHECKING:
     from .session import Session
@@ -82,5 +83,6 @@ class Features:
             project.settings["features"] = chosen.name
             project.save()
             session.features_by_name[chosen.name] = chosen
+            note(session, "features.use", {"source": source, "features": features})
         session.changed_items("features")
         return chosen

@@ -10,6 +10,7 @@ from ..data.features import FeatureSource
 from ..errors import InputError, NotReadyError
 from . import features_file
 from .committing import committing
+from .recording import note
 
 if TYPE_CHECKING:
     from .jobs import Job
@@ -130,6 +131,7 @@ def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSour
             project.settings.setdefault("features", SOURCE)
             project.save()
             session.features_by_name[SOURCE] = saved
+            note(session, "measure", {k: v for k, v in options.items() if k not in ("n_jobs", "engine")})
     finally:
         features_file.drop(session.project, ready)  # unless they have taken effect
     session.changed_items("features")

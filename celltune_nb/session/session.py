@@ -55,9 +55,10 @@ from .levels import Categories, Labels, Levels, level_name
 from .populations import Populations, load_populations, of_newest
 from .project import Project
 from .pyramids import Pyramids, cache_bytes
+from .recording import recording
 from .reviews import Reviews
 from .runs import Run, load_runs
-from .verbs import Bringing, Choosing, Gating, Grouping, Insight, Learning, Reviewing, Taking
+from .verbs import Bringing, Carrying, Choosing, Gating, Grouping, Insight, Learning, Reviewing, Taking
 from .verbs.base import Rectangle
 from .view import View
 
@@ -72,7 +73,8 @@ _log = logging.getLogger("celltune_nb")
 _T = TypeVar("_T")
 
 
-class Session(Bringing, Choosing, Gating, Grouping, Insight, Learning, Reviewing, Taking):
+@recording
+class Session(Bringing, Carrying, Choosing, Gating, Grouping, Insight, Learning, Reviewing, Taking):
     """A project at work.  Begin with :meth:`create` or :meth:`open`.
 
     Attributes

@@ -1,6 +1,7 @@
 """The verbs of a session, in groups: :class:`~celltune_nb.session.Session` has them all."""
 
 from .bringing import Bringing
+from .carrying import Carrying
 from .choosing import Choosing
 from .gating import Gating
 from .grouping import Grouping
@@ -9,4 +10,4 @@ from .learning import Learning
 from .reviewing import Reviewing
 from .taking import Taking
 
-__all__ = ["Bringing", "Choosing", "Gating", "Grouping", "Insight", "Learning", "Reviewing", "Taking"]
+__all__ = ["Bringing", "Carrying", "Choosing", "Gating", "Grouping", "Insight", "Learning", "Reviewing", "Taking"]

@@ -1,0 +1,139 @@
+"""Noting what is done besides labelling, so that a script can do it again.
+
+Labels have a journal of their own.  The verbs named here change a project in other ways; each call that succeeds is
+noted with its arguments.  What came from memory is noted as such: the project has its own copy of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from ..data.actions import Action, record
+from .job import Job
+from .runs import Run
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["MEMORY", "RECORDED", "note", "recording"]
+
+#: Verbs of the session that are noted.
+RECORDED = (
+    "add_image", "import_folder", "import_project", "import_cells", "import_population", "import_celltypes", "train",
+    "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate", "replace_mask",
+)  # fmt: skip
+
+#: In place of an argument that was an array or a table in memory.
+MEMORY = "in memory"
+#: Arguments that may be paths, of verbs that are not named also of add_image.
+PATHS = {"add_image": ("image", "mask", "nucleus"), "": ("table", "folder", "source", "path", "mask")}
+#: Numbers of an array that are noted one by one; more are taken from the project's own copy.
+FEW = 4_000
+
+_T = TypeVar("_T")
+_inside = threading.local()
+
+
+def recording(cls: type[_T]) -> type[_T]:
+    """Let a session note its verbs; those that it does not have are passed over."""
+    for name in RECORDED:
+        verb = getattr(cls, name, None)
+        if verb is not None:
+            setattr(cls, name, _noted(name, verb))
+    return cls
+
+
+def note(session: Session, verb: str, arguments: Mapping[str, Any], *, revision: int | None = None) -> None:
+    """Note a verb, unless it is part of another one that is noted."""
+    if getattr(_inside, "depth", 0):
+        return
+    plain = {name: _plain(value) for name, value in arguments.items()}
+    with session.lock:
+        now = session.book.revision if revision is None else revision
+        record(session.journal, Action(verb, plain, now, session.user))
+
+
+def _noted(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(verb)
+
+    @functools.wraps(verb)
+    def call(session: Session, *args: Any, **options: Any) -> Any:
+        given = signature.bind(session, *args, **options)
+        depth = getattr(_inside, "depth", 0)
+        images, revision = set(session.images), session.book.revision
+        _inside.depth = depth + 1
+        try:
+            result = verb(session, *args, **options)
+        finally:
+            _inside.depth = depth
+        if not depth and not session.read_only and (name != "sample" or options.get("by") == "audit"):
+            arguments = _arguments(session, signature, given, result)
+            for place in PATHS.get(name, PATHS[""]):
+                arguments[place] = _located(arguments.get(place))
+            arguments["+images"] = [image for image in session.images if image not in images]
+            if name == "import_cells":
+                arguments["+names"] = list(session.table.names)
+            arguments["+rows"] = session.book.revision - revision
+            note(session, "draw_audit" if name == "sample" else name, arguments, revision=revision)
+        return result
+
+    return call
+
+
+def _arguments(
+    session: Session, signature: inspect.Signature, given: inspect.BoundArguments, result: Any
+) -> dict[str, Any]:
+    """What was given, and what was chosen in its place where nothing was."""
+    found: dict[str, Any] = {}
+    for name, value in list(given.arguments.items())[1:]:
+        if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
+            found.update(value)
+        elif name not in ("wait", "by"):
+            found[name] = value
+    if "level" in signature.parameters and found.get("level") is None:
+        found["level"] = session.level
+    if isinstance(result, Run):
+        found["+run"] = result.id
+    if "seed" in signature.parameters and found.get("seed") is None and not isinstance(result, Run | Job):
+        drawn = list(session.journal.proposals("audit", found["level"]))
+        found["seed"] = drawn[-1].seed if drawn else 0
+    return found
+
+
+def _located(value: Any) -> Any:
+    """Names of files as paths, which are noted as a whole: a script may run elsewhere."""
+    if isinstance(value, list | tuple):
+        return [_located(one) for one in value]
+    return Path(value) if isinstance(value, str) and Path(value).exists() else value
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON says it; paths as a whole, and what came from memory as such."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"number": str(value)}
+    if isinstance(value, os.PathLike):
+        return {"path": str(Path(value).expanduser().absolute())}
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, Mapping):
+        return {"map": [[_plain(k), _plain(v)] for k, v in value.items()]}
+    if isinstance(value, set | frozenset):
+        value = sorted(value)
+    if isinstance(value, list | tuple) or (
+        isinstance(value, np.ndarray) and value.ndim < 3 and value.size <= FEW
+    ):
+        rows = list(value)
+        if len(rows) <= FEW and not any(isinstance(row, np.ndarray) and row.ndim > 1 for row in rows):
+            return [_plain(row) for row in rows]
+    return {MEMORY: type(value).__name__}

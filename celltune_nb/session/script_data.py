@@ -1,0 +1,191 @@
+"""The lines of a script that bring images, tables, features, gates and models again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..data.actions import Action
+from .recording import MEMORY
+from .script_text import Writer, comment, literal
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["again", "unnoted"]
+
+_SECRET = ("+images", "+names", "+run", "+rows")
+
+
+def unnoted(session: Session, noted: list[Action]) -> list[Action]:
+    """What a project holds that no note speaks of: it was made before there were notes."""
+    named = {name for action in noted for name in action.arguments.get("+images", ())}
+    found = [
+        Action("add_image", {"name": name, "image": {MEMORY: "image"}}, user=session.user)
+        for name in session.images
+        if name not in named
+    ]
+    verbs = {action.verb for action in noted}
+    extra = session.table.extra
+    table = session.features_by_name.get("table")
+    if (
+        "import_cells" not in verbs
+        and not any(v.startswith("import_") for v in verbs)
+        and (extra is not None or table)
+    ):
+        given = {"table": {MEMORY: "DataFrame"}, "features": None if table is None else list(table.names)}
+        found.append(Action("import_cells", given, user=session.user))
+    cells = session.features_by_name.get("cells")
+    if cells is not None and "measure" not in verbs:
+        options = {k: v for k, v in cells.parameters.items() if k != "notes"}
+        found.append(Action("measure", _as_noted(options), user=session.user))
+    runs = {action.arguments.get("+run") for action in noted}
+    for run in session.runs:
+        if run.id not in runs:
+            about = run.about
+            found.append(
+                Action(
+                    "train",
+                    {"+run": run.id, "level": run.level},
+                    int(about.get("label_revision", 0)),
+                    session.user,
+                )
+            )
+    return sorted(found, key=lambda action: action.revision)
+
+
+def _as_noted(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        k: {"map": [[a, b] for a, b in v.items()]} if isinstance(v, Mapping) else v
+        for k, v in options.items()
+    }
+
+
+def again(session: Session, action: Action, writer: Writer) -> None:
+    """Add the lines that do an action again."""
+    given = action.arguments
+    gone = [path for path in _paths(given) if not Path(path).exists()]
+    if action.verb == "add_image":
+        _image(session, str(given.get("name", "")).strip(), {} if gone else given, writer)
+    elif action.verb == "train":
+        _training(session, given, writer)
+    elif gone and given.get("+images"):
+        writer.add(comment(f"{', '.join(gone)} is no longer there: the project's own copy of its images."))
+        for name in given["+images"]:
+            _image(session, name, {}, writer)
+    elif gone:
+        writer.add(comment(f"{action.verb}: {', '.join(gone)} is no longer there, so this is left out."))
+    elif _from_memory(given):
+        if action.verb == "import_cells":
+            _cells(session, given, writer)
+        else:
+            writer.add(comment(f"{action.verb}: what it was given came from memory and is left out."))
+    else:
+        options = [
+            f"{name}={_value(value)}"
+            for name, value in given.items()
+            if name not in _SECRET and value is not None
+        ]
+        writer.add(f"session.{action.verb}({', '.join(options)})")
+
+
+def _value(noted: Any) -> str:
+    """A noted value as Python writes it."""
+    if isinstance(noted, dict):
+        if "path" in noted:
+            return f"Path({literal(noted['path'])})"
+        if "number" in noted:
+            return literal(float(noted["number"]))
+        if "map" in noted:
+            return f"{{{', '.join(f'{_value(k)}: {_value(v)}' for k, v in noted['map'])}}}"
+    if isinstance(noted, list):
+        return f"[{', '.join(map(_value, noted))}]"
+    return literal(noted)
+
+
+def _from_memory(noted: Any) -> bool:
+    if isinstance(noted, dict):
+        return MEMORY in noted or any(map(_from_memory, noted.values()))
+    return isinstance(noted, list) and any(map(_from_memory, noted))
+
+
+def _paths(noted: Any) -> list[str]:
+    if isinstance(noted, dict):
+        if set(noted) == {"path"}:
+            return [str(noted["path"])]
+        noted = list(noted.values())
+    return [path for one in noted for path in _paths(one)] if isinstance(noted, list) else []
+
+
+def _image(session: Session, name: str, given: Mapping[str, Any], writer: Writer) -> None:
+    image = session.images.get(name)
+    if image is None:
+        return writer.add(comment(f"image {name} is not part of the project any more"))
+    parts = [literal(name)]
+    for place, array in (("image", "array"), ("mask", "mask"), ("nucleus", "nucleus")):
+        if getattr(image, array, None) is None:
+            continue
+        noted = given.get(place)
+        if noted is not None and not _from_memory(noted):
+            value = _value(noted)
+        else:
+            writer.original = True
+            value = (
+                f"mask_of({literal(name)})" if place == "mask" else f"made.images[{literal(name)}].{array}"
+            )
+        parts.append(value if place == "image" else f"{place}={value}")
+    parts.append(f"channels={literal(list(image.channels))}")
+    if image.pixel_size is not None:
+        parts.append(f"pixel_size={literal(float(image.pixel_size))}")
+    if image.group is not None:
+        parts.append(f"group={literal(str(image.group))}")
+    if given.get("copy") is not None and not _from_memory(given):
+        parts.append(f"copy={literal(given['copy'])}")
+    return writer.add(f"session.add_image({', '.join(parts)})")
+
+
+def _cells(session: Session, given: Mapping[str, Any], writer: Writer) -> None:
+    """A table from memory: what the project kept of it."""
+    writer.original = True
+    extra, table = session.table.extra, session.features_by_name.get("table")
+    noted = given.get("features")
+    wanted = [noted] if isinstance(noted, str) else noted or []
+    names = [] if table is None else [n for n in table.names if n in wanted]
+    own = [str(c) for c in (extra.columns if extra is not None else [])]
+    options = []
+    columns = ["image", "cellID"]
+    for place in ("x", "y", "group"):
+        if given.get(place) is not None:
+            options.append(f'{place}="{place}"')
+            columns.append(place)
+    frame = f"made.items[{literal([*columns, *own])}]"
+    if given.get("+names"):  # of images that came later the table said nothing
+        frame = (
+            f'made.items[made.items["image"].isin({literal(given["+names"])})][{literal([*columns, *own])}]'
+        )
+    if names:
+        frame += f'.join(made.features["table"].to_pandas()[{literal(names)}])'
+        options.append(f"features={literal(names)}")
+    writer.add(f"session.import_cells({', '.join([frame, *options])})")
+
+
+def _training(session: Session, given: Mapping[str, Any], writer: Writer) -> None:
+    run = next((run for run in session.runs if run.id == given.get("+run")), None)
+    if run is None or run.state not in ("done", "stopped"):
+        return None
+    if run.state == "stopped":
+        writer.add(comment("This training was stopped by hand; here it runs to its end."))
+    about = run.about
+    parts = [
+        f"models={literal(tuple(run.model_names))}",
+        f"level={literal(run.level)}",
+        f"seed={run.seed}",
+        "wait=True",
+    ]
+    options = {name: value for name, value in about.get("options", {}).items() if value is not None}
+    for name in ("params", "exclude_images"):
+        if about.get(name):
+            options[name] = about[name]
+    parts += [f"{name}={literal(value)}" for name, value in options.items()]
+    return writer.add(f"session.train({', '.join(parts)})")
