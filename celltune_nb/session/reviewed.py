@@ -192,7 +192,8 @@ def left_unknown(session: Session, level: str, ids: NDArray[np.int64]) -> NDArra
 def model_set(session: Session, level: str, name: str) -> PopulationSet | None:
     """A model's predictions of a level, None before a training."""
     full = name if level == session.level else f"{level}/{name}"
-    return session.populations.get(full)
+    # A set that is not there is no KeyError.
+    return session.populations[full] if full in session.populations else None  # noqa: SIM401
 
 
 def predicted_codes(session: Session, level: str, ids: NDArray[np.int64]) -> NDArray[np.int64]:
