@@ -72,7 +72,8 @@ def open_stack(
     stacked = (len(files), *usual)
     checked_shape(folder, stacked, dtype)
     first = files[0].array
-    chunks = first.chunks[-2:] if isinstance(first, Chunked) else (min(PART, usual[0]), min(PART, usual[1]))
+    rows, columns = first.chunks[-2:] if isinstance(first, Chunked) else (PART, PART)
+    chunks = (min(rows, usual[0]), min(columns, usual[1]))
     planes = [_Plane(file, chunks) for file in files]
 
     def load(index: tuple[int, ...]) -> NDArray[Any]:

@@ -172,6 +172,8 @@ class Adding:
                 "name": name, "key": key, "array": None, "mask": None, "channels": names, "pixel_size": pixel_size,
                 "group": None if group is None else str(group),
                 "contrast": {channel: list(limits) for channel, limits in contrast.items()},
+                # Known again when its folder is imported again, whatever it is called then.
+                "origin": None if file is None else str((file.files or (file.path,))[0]),
             }  # fmt: skip
             files: list[str] = []
             try:

@@ -58,7 +58,7 @@ from .pyramids import Pyramids, cache_bytes
 from .recording import recording
 from .reviews import Reviews
 from .runs import Run, load_runs
-from .verbs import Bringing, Carrying, Choosing, Gating, Grouping, Insight, Learning, Reviewing, Taking
+from .verbs import Bringing, Carrying, Choosing, Folders, Gating, Grouping, Insight, Learning, Reviewing, Taking
 from .verbs.base import Rectangle
 from .view import View
 
@@ -74,7 +74,7 @@ _T = TypeVar("_T")
 
 
 @recording
-class Session(Bringing, Carrying, Choosing, Gating, Grouping, Insight, Learning, Reviewing, Taking):
+class Session(Bringing, Carrying, Choosing, Folders, Gating, Grouping, Insight, Learning, Reviewing, Taking):
     """A project at work.  Begin with :meth:`create` or :meth:`open`.
 
     Attributes

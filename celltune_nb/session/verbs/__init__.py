@@ -3,6 +3,7 @@
 from .bringing import Bringing
 from .carrying import Carrying
 from .choosing import Choosing
+from .folders import Folders
 from .gating import Gating
 from .grouping import Grouping
 from .insight import Insight
@@ -10,4 +11,4 @@ from .learning import Learning
 from .reviewing import Reviewing
 from .taking import Taking
 
-__all__ = ["Bringing", "Carrying", "Choosing", "Gating", "Grouping", "Insight", "Learning", "Reviewing", "Taking"]
+__all__ = ["Bringing", "Carrying", "Choosing", "Folders", "Gating", "Grouping", "Insight", "Learning", "Reviewing", "Taking"]

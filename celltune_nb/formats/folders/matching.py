@@ -1,0 +1,105 @@
+"""Which mask belongs to which image."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import naming
+from .listing import printable
+from .plan import FolderPlan, LeftOut, PlannedImage
+
+__all__ = ["Mask", "match_masks"]
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A file that is a mask by its name or folder.
+
+    Attributes
+    ----------
+    path : Path
+    kind : {"cells", "nuclei", "other"}
+    of : str
+        Key of the image that its name says; empty when none.
+    home : Path
+        The folder it lies in.
+    plane : tuple of int
+        Height and width.
+    dtype : dtype
+    """
+
+    path: Path
+    kind: naming.Kind
+    of: str
+    home: Path
+    plane: tuple[int, int]
+    dtype: np.dtype
+
+
+#: Keys of an image, its folder, whether the folder is its own, and the image.
+Wanting = tuple[set[str], Path, bool, PlannedImage]
+
+
+def match_masks(images: list[Wanting], masks: list[Mask], plan: FolderPlan) -> None:
+    """Give images their masks; a mask that no image gets is left out, with the reason."""
+    by_name, by_folder = defaultdict(list), defaultdict(list)
+    reasons: dict[Path, str] = {}
+    for mask in masks:
+        if mask.kind == "other":
+            reasons[mask.path] = "a mask of other things than cells or nuclei, by its name"
+        elif mask.dtype.kind not in "bui":
+            reasons[mask.path] = f"not a mask: {mask.dtype} (a mask holds whole numbers)"
+        else:
+            reasons[mask.path] = "a mask, but there is no image of that name"
+            if mask.of:
+                by_name[mask.of].append(mask)
+            else:
+                by_folder[mask.home].append(mask)
+    for keys, home, alone, image in images:
+        fitting: list[tuple[int, int, Mask]] = []
+        for name in sorted(keys):
+            fitting += [(-_shared(mask.home, home), 0, mask) for mask in by_name.get(name, ())]
+        if alone:
+            fitting += [(-_shared(mask.home, home), 1, mask) for mask in _unnamed(by_folder, home, keys)]
+        fitting.sort(key=lambda found: (found[0], found[1], len(found[2].path.name), found[2].path.name))
+        for mask in [mask for *_, mask in fitting if mask.plane != image.shape]:
+            reasons[mask.path] = (
+                f"its size is {mask.plane[0]} × {mask.plane[1]}, that of image {image.name} {image.shape[0]} × {image.shape[1]}"
+            )
+            text = f"The mask {mask.path.name} has another size ({mask.plane[0]} × {mask.plane[1]})."
+            if text not in image.notes:
+                image.notes.append(printable(text))
+        fitting = [found for found in fitting if found[2].plane == image.shape]
+        cells = [mask for *_, mask in fitting if mask.kind == "cells"]
+        nuclei = [mask for *_, mask in fitting if mask.kind == "nuclei"]
+        image.mask = cells[0].path if cells else nuclei[0].path if nuclei else None
+        image.nucleus = nuclei[0].path if cells and nuclei else None
+        for mask in (*cells, *nuclei):
+            if mask.path in (image.mask, image.nucleus):
+                reasons.pop(mask.path, None)
+            elif mask.path in reasons:
+                reasons[mask.path] = (
+                    f"a second mask of image {image.name}; choose it instead if it is the better one"
+                )
+    plan.left_out += [LeftOut(path, why) for path, why in reasons.items()]
+
+
+def _shared(a: Path, b: Path) -> int:
+    """How many folders two paths share."""
+    return len(Path(os.path.commonpath([a, b])).parts)
+
+
+def _unnamed(by_folder: dict[Path, list[Mask]], home: Path, keys: set[str]) -> list[Mask]:
+    """Masks whose name says no image: in the image's own folder, in one for masks in it, in one of the image's name."""
+    found = list(by_folder.get(home, ()))
+    for folder, masks in by_folder.items():
+        if (folder.parent == home and naming.holds_masks(folder)) or (
+            folder != home and naming.key(folder.name) in keys and naming.holds_masks(folder.parent)
+        ):
+            found += masks
+    return found
