@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..data.features import FeatureSource
+from ..data.populations import PopulationSet
+from ..errors import InputError, NotReadyError
 from .evaluations import calibrate
-from .files import write_atomically
+from .files import placing, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .job import Job
     from .session import Session
 
-__all__ = ["everything", "export", "export_labels", "label_table"]
+__all__ = ["carry_out", "everything", "export", "export_labels", "label_table", "target_path"]
+
+TABLES = (".csv", ".parquet", ".h5ad")
+#: Rows of a table that are written at once.
+ROWS = 100_000
+
+Changed = Callable[["Job"], None]
 
 
-def everything(session: Session, *, calibrated: bool = False) -> pd.DataFrame:
+def everything(session: Session, *, calibrated: bool = False, words: bool = True) -> pd.DataFrame:
     """Items with labels, predictions and probabilities, one row an item, indexed by item id.
 
     Columns of another level than the active one are named ``level/column``; *calibrated* adds
-    ``<category>__Calibrated`` beside ``<category>__Probability``.
+    ``<category>__Calibrated`` beside ``<category>__Probability``; without *words* categories stay categories.
     """
-    frame = session.items
-    for level in session.levels.names:
-        prefix = "" if level == session.level else f"{level}/"
-        frame[f"{prefix}label"] = session.label_population(level).to_pandas().astype(str).to_numpy()
-    for name in session.populations.names():
-        if name.rpartition("/")[2] == "labels":
-            continue
-        found = session.populations[name]
-        frame[name] = found.to_pandas().astype(str).reindex(frame.index).fillna("Unknown").to_numpy()
+    with session.lock:  # one state of all of it
+        table, sets = session.table, _sets(session)
+    frame = table.to_pandas()
+    for name, found in sets.items():
+        column = found.to_pandas()
+        if words:
+            frame[name] = column.astype(str).reindex(frame.index).fillna("Unknown").to_numpy()
+        else:
+            frame[name] = column.reindex(frame.index).fillna(column.cat.categories[0]).array
         if found.probability is not None and found.name == "Pred_AVG":
             prefix = name.removesuffix("Pred_AVG")
             probabilities = found.probabilities().reindex(frame.index)
@@ -49,10 +60,55 @@ def everything(session: Session, *, calibrated: bool = False) -> pd.DataFrame:
     return frame
 
 
-def export(session: Session, path: str | Path, *, calibrated: bool = False) -> Path:
+def _sets(session: Session) -> dict[str, PopulationSet]:
+    """The labels of every level and every other population set, by the name of their column."""
+    sets = {}
+    for level in session.levels.names:
+        sets["label" if level == session.level else f"{level}/label"] = session.label_population(level)
+    for name in session.populations.names():
+        if name.rpartition("/")[2] != "labels":
+            sets[name] = session.populations[name]
+    return sets
+
+
+def export(
+    session: Session, path: str | Path, *, calibrated: bool, features: bool, wait: bool, changed: Changed | None = None
+) -> Path | Job:  # fmt: skip
     """See :meth:`celltune_nb.Session.export`."""
-    target = _target(path)
-    return _write(everything(session, calibrated=calibrated), target)
+    target = target_path(path, TABLES)
+
+    def work(job: Job) -> Path:
+        job.report(0.0, "collecting")
+        if target.suffix.lower() == ".h5ad":
+            _write_h5ad(session, target, job, calibrated)
+            return target
+        frame = everything(session, calibrated=calibrated)
+        if features:
+            frame = _with_features(session, frame)
+        return _write(frame, target, job)
+
+    return carry_out(session, work, f"writing {target.name}", wait, changed)
+
+
+def carry_out(
+    session: Session, work: Callable[[Job], Path], name: str, wait: bool, changed: Changed | None
+) -> Path | Job:
+    """Write something in the background; its path once it is there, or the job."""
+
+    def guarded(job: Job) -> Path:
+        try:
+            return work(job)
+        except OSError as error:
+            raise InputError(
+                f"{name.removeprefix('writing ')} cannot be written ({error.strerror or error}). Choose a folder you may write "
+                "to, with enough room."
+            ) from error
+
+    job = session.jobs.aside(guarded, name, changed)
+    if not wait:
+        return job
+    result: Path = job.wait_with_bar().result
+    return result
 
 
 def label_table(session: Session, level: str) -> pd.DataFrame:
@@ -69,40 +125,150 @@ def label_table(session: Session, level: str) -> pd.DataFrame:
 
 def export_labels(session: Session, path: str | Path, level: str) -> Path:
     """See :meth:`celltune_nb.Session.export_labels`."""
-    return _write(label_table(session, level), _target(path))
-
-
-def _target(path: str | Path) -> Path:
-    if not isinstance(path, str | Path):
-        raise InputError(f"{path!r} is no path. Give the name of a .csv or .parquet file.")
-    target = Path(path).expanduser()
-    if target.suffix.lower() not in (".csv", ".parquet"):
-        raise InputError(f"{target.name!r} ends neither in .csv nor in .parquet. Choose one of them.")
-    return target
-
-
-def _write(frame: pd.DataFrame, target: Path) -> Path:
+    target = target_path(path, (".csv", ".parquet"))
     try:
-        if target.suffix.lower() == ".csv":
-            write_atomically(target, lambda stream: write_csv(frame, stream))
-        else:
-            write_atomically(target, frame.to_parquet)
+        return _write(label_table(session, level), target)
     except OSError as error:
         raise InputError(
             f"{target} cannot be written ({error.strerror}). Choose a folder you may write to."
         ) from error
+
+
+def target_path(path: Any, endings: tuple[str, ...]) -> Path:
+    """The value as the path of a file that ends in one of some ways.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(path, str | Path):
+        raise InputError(f"{path!r} is no path. Give the name of a {' or '.join(endings)} file.")
+    target = Path(path).expanduser()
+    if target.suffix.lower() not in endings:
+        raise InputError(
+            f"{target.name!r} ends neither in {' nor in '.join(endings)}. Choose one of them."
+            if len(endings) > 1
+            else f"{target.name!r} does not end in {endings[0]}. Name a {endings[0]} file."
+        )
     return target
 
 
-def write_csv(frame: pd.DataFrame, stream: IO[bytes]) -> None:
+def _with_features(session: Session, frame: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    source = session.active_features()
+    values = source.to_pandas().reindex(frame.index)
+    taken = set(frame.columns)
+    values.columns = pd.Index([name if name not in taken else f"{name}__feature" for name in source.names])
+    return pd.concat([frame, values], axis=1)
+
+
+def _write(frame: pd.DataFrame, target: Path, job: Job | None = None) -> Path:
+    if target.suffix.lower() == ".csv":
+        write_atomically(target, lambda stream: write_csv(frame, stream, job))
+    else:
+        write_atomically(target, frame.to_parquet)
+    return target
+
+
+def write_csv(frame: pd.DataFrame, stream: IO[bytes], job: Job | None = None) -> None:
     """Write a table with its index as CSV: numbers and words by Arrow, several times quicker, anything else by pandas."""
     import pandas as pd
     import pyarrow as pa
     from pyarrow import csv
 
-    if all(dtype.kind in "iuf" or isinstance(dtype, pd.StringDtype) for dtype in frame.dtypes):
-        table = pa.Table.from_pandas(frame.reset_index(), preserve_index=False)
-        frame.iloc[:0].to_csv(stream)  # Arrow would put every name of a column in quotes
-        csv.write_csv(table, stream, csv.WriteOptions(include_header=False, quoting_style="needed"))
-    else:
-        frame.to_csv(stream)
+    plain = all(dtype.kind in "iuf" or isinstance(dtype, pd.StringDtype) for dtype in frame.dtypes)
+    frame.iloc[:0].to_csv(stream)  # Arrow would put every name of a column in quotes
+    for start in range(0, len(frame), ROWS):
+        part = frame.iloc[start : start + ROWS]
+        if plain:
+            table = pa.Table.from_pandas(part.reset_index(), preserve_index=False)
+            csv.write_csv(table, stream, csv.WriteOptions(include_header=False, quoting_style="needed"))
+        else:
+            part.to_csv(stream, header=False)
+        if job is not None:
+            job.check()
+            job.report(min(1.0, (start + ROWS) / len(frame)), f"{min(start + ROWS, len(frame)):,} rows")
+
+
+def _write_h5ad(session: Session, target: Path, job: Job, calibrated: bool) -> None:
+    import pandas as pd
+
+    from ..formats.h5ad_writer import write_h5ad
+
+    with session.lock:
+        table, sets, revision = session.table, _sets(session), session.book.revision
+        images, level = dict(session.images), session.level
+        try:
+            source: FeatureSource | None = session.active_features()
+        except NotReadyError:
+            source = None
+    frame = everything(session, calibrated=calibrated, words=False).loc[table.ids]
+    job.check()
+    obs = frame.drop(columns=["y", "x", *(["item"] if "item" in frame else [])])
+    obs.insert(0, "item", table.ids)
+    image_names = np.array([*table.names, ""], object)[table.images]
+    # The images and cells as SpatialData has them: categories and whole numbers.
+    obs["image"] = pd.Categorical(
+        image_names, categories=list(dict.fromkeys([*table.names, *image_names[table.images < 0]]))
+    )
+    obs.index = pd.Index(
+        [f"{name}_{cell}" for name, cell in zip(image_names, table.cells.tolist(), strict=True)]
+    )
+    names = [] if source is None else source.names
+    used = set() if source is None else set(source.used or source.names)
+    var = pd.DataFrame(
+        {"unit": [] if source is None else source.units, "used": [name in used for name in names]},
+        index=pd.Index(names, dtype=object),
+    )
+    uns: dict[str, Any] = {
+        "celltune_nb": {
+            "version": _version(), "level": level, "label_revision": revision,
+            "schema_hash": "" if source is None else source.schema_hash,
+            "features": "" if source is None else source.name,
+            "images": list(images), "group": [image.group or "" for image in images.values()],
+            "pixel_size_um": np.array([image.pixel_size or np.nan for image in images.values()], np.float64),
+        },
+        "spatialdata_attrs": {"region": table.names, "region_key": "image", "instance_key": "cellID"},
+    }  # fmt: skip
+    for name, found in sets.items():
+        column = obs.get(name)
+        if column is not None and isinstance(
+            column.dtype, pd.CategoricalDtype
+        ):  # scanpy's own way of colouring
+            colors = {c.name: c.color for c in found.categories}
+            uns[f"{name.replace('/', '_')}_colors"] = [
+                colors.get(c, "#AAAAAA") for c in column.cat.categories
+            ]
+
+    def progress(done: float) -> None:
+        job.check()
+        job.report(0.2 + 0.8 * done, "writing")
+
+    with placing(target) as place:
+        write_h5ad(
+            place, obs, var, None if source is None else _rows(source, table.ids),
+            obsm={"spatial": np.column_stack([table.x, table.y])}, uns=uns, progress=progress,
+        )  # fmt: skip
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("celltune-nb")
+    except PackageNotFoundError:  # run from a folder
+        return "unknown"
+
+
+def _rows(source: FeatureSource, ids: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+    """All features of some items in order, block by block; NaN where one was not measured."""
+    places = np.searchsorted(source.ids, ids)
+    known = places < len(source.ids)
+    known[known] = source.ids[places[known]] == ids[known]
+    size = max(1, 8_000_000 // max(1, len(source.names)))
+    for start in range(0, len(ids), size):
+        part = slice(start, start + size)
+        block = np.full((len(ids[part]), len(source.names)), np.nan, np.float32)
+        block[known[part]] = source.matrix[places[part][known[part]]]
+        yield block

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
 
 from ..errors import FormatError
 
-__all__ = ["file_stem", "read_json", "write_atomically", "write_beside", "write_json"]
+__all__ = ["file_stem", "placing", "read_json", "write_atomically", "write_beside", "write_json"]
 
 
 def file_stem(name: str) -> str:
@@ -53,6 +54,23 @@ def write_beside(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
         temporary.unlink(missing_ok=True)
         raise
     return temporary
+
+
+@contextmanager
+def placing(path: Path) -> Iterator[Path]:
+    """A path beside *path* for a writer that opens its file itself; put in place of *path* at the end.
+
+    Nothing is left when the writing fails.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:

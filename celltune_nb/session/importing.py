@@ -6,23 +6,41 @@ dropped in silence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.categories import UNKNOWN
 from ..data.features import FeatureSource
 from ..data.items import ItemTable, NewCells
+from ..data.matching import RADIUS
 from ..errors import InputError, LabelError
-from . import features_file
-from .checks import one_of
+from ..formats.annotated import is_anndata, is_spatialdata
+from . import features_file, spatial
+from .cell_tables import SAID, Cells, annotated, read_cells
+from .checks import number, one_of
 from .committing import committing
 from .events import CategoriesChanged, LabelsChanged
 from .levels import level_name
-from .tables import ImportReport, examples, image_numbers, match, read_table, whole_numbers
+from .tables import (
+    ImportReport,
+    cell_column,
+    checked_frame,
+    examples,
+    image_column,
+    image_names,
+    image_numbers,
+    match,
+    match_positions,
+    plain,
+    read_table,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,34 +50,25 @@ if TYPE_CHECKING:
 __all__ = ["ImportReport", "import_cells", "import_labels"]
 
 
-@dataclass(frozen=True, eq=False)
-class _Cells:
-    """A table of cells, read and checked."""
-
-    frame: pd.DataFrame
-    images: pd.Series
-    cells: NDArray[np.int64]
-    positions: NDArray[np.float64] | None  # y, x
-    where: str  # the columns of positions
-    features: list[str]
-    values: NDArray[np.float32] | None
-    groups: NDArray[np.object_] | None
-    own: list[Any]  # columns that become the user's own
-
-
 def import_cells(
-    session: Session, table: Any, image: str, cell: str, x: str | None, y: str | None,
-    features: Sequence[str] | None, group: str | None,
+    session: Session, table: Any, image: str, cell: str | None, x: str | None, y: str | None,
+    features: Sequence[str] | None, group: str | None, *, layers: Sequence[str] | str = "X",
+    images: bool | Mapping[str, str] = False, element: str | None = None, radius: float = RADIUS,
 ) -> ImportReport:  # fmt: skip
     """See :meth:`celltune_nb.Session.import_cells`."""
-    brought = _read_cells(table, image, cell, x, y, features, group)
     with session.writing():
         pass  # refuse before the work, not after it
+    radius = number(radius, "The radius")
+    if is_spatialdata(table):
+        table, image, cell = spatial.table_of(session, table, image, cell, images, element)
+    brought = read_cells(
+        table, image, cell, x, y, features, group, layers=layers, only_image=_only_image(session, table)
+    )
     for patience in (True, True, False):
         # What takes long is done without the lock; when something else was added meanwhile it is done again.
         with nullcontext() if patience else session.writing():
             base, before = session.table, session.features_by_name.get("table")
-            items, places = _joined(session, base, brought)
+            items, places = _joined(session, base, brought, radius)
             source = None
             if brought.values is not None:
                 hit = places >= 0
@@ -70,53 +79,56 @@ def import_cells(
                 break
     session.changed_items("cells")
     hits = int((places >= 0).sum())
-    return ImportReport(hits, len(places) - hits, 0, examples(brought.images, brought.cells, places))
+    notes = (*brought.notes, *_elsewhere(base, brought, places))
+    return ImportReport(hits, len(places) - hits, 0, examples(brought.images, brought.cells, places), notes)
 
 
-def _read_cells(
-    table: Any, image: str, cell: str, x: str | None, y: str | None, features: Any, group: str | None
-) -> _Cells:
-    import pandas as pd
-
-    chosen = [] if features is None else [features] if isinstance(features, str) else features
-    try:
-        chosen = list(chosen)
-        wanted = [image, cell, *(c for c in (x, y, group) if c is not None), *chosen]
-        hash(tuple(wanted))
-    except TypeError as error:
-        raise InputError("Columns are given by their names. Name them as they stand in the table.") from error
-    frame = read_table(table, wanted)
-    cells = whole_numbers(frame[cell], cell)
-    images = frame[image].astype(str)
-    repeated = pd.DataFrame({"image": pd.factorize(images)[0], "cell": cells}).duplicated().to_numpy()
-    if repeated.any():
-        twice = frame.iloc[int(np.flatnonzero(repeated)[0])]
-        raise InputError(
-            f"Image {twice[image]}, cell {twice[cell]} stands twice in the table. Keep one row a cell."
-        )
-    values = positions = groups = None
-    if chosen:
-        values = frame[chosen].apply(pd.to_numeric, errors="coerce").to_numpy(np.float32)
-        empty = [f for f, gone in zip(chosen, ~np.isfinite(values).any(axis=0), strict=True) if gone]
-        if empty:
-            raise InputError(f"Feature column {empty[0]!r} holds no numbers. Leave it out of features=.")
-    if x is not None and y is not None:
-        positions = frame[[y, x]].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    if group is not None:
-        codes, names = pd.factorize(frame[group])
-        groups = np.array([*map(str, names), None], object)[codes]
-    taken = {image, cell, x, y, group, *chosen}
-    own = [c for c in frame.columns if c not in taken and str(c) not in ("image", "cellID")]
-    where = f"{y!r} and {x!r}"
-    return _Cells(frame, images, cells, positions, where, list(map(str, chosen)), values, groups, own)
+def _only_image(session: Session, table: Any) -> str | None:
+    """The image of a table that names none: the only one there is, or, in a new project, that of the file's name."""
+    known = list(dict.fromkeys([*session.images, *session.table.names]))
+    if known:
+        return known[0] if len(known) == 1 else None
+    if is_anndata(table):
+        return "cells"
+    return (
+        Path(table).stem if isinstance(table, str | Path) and str(table).lower().endswith(".h5ad") else None
+    )
 
 
-def _joined(session: Session, items: ItemTable, brought: _Cells) -> tuple[ItemTable, NDArray[np.int64]]:
+def _elsewhere(items: ItemTable, brought: Cells, places: NDArray[np.int64]) -> list[str]:
+    """A sentence when the table says that cells lie where their masks do not."""
+    if brought.positions is None or brought.numbered:
+        return []
+    known = np.flatnonzero((places >= 0) & (places < len(items)))
+    given = brought.positions[known]
+    apart = np.hypot(given[:, 0] - items.y[places[known]], given[:, 1] - items.x[places[known]])
+    apart = apart[np.isfinite(apart)]
+    if not len(apart) or np.median(apart) <= RADIUS:
+        return []
+    far = (
+        f"The table's positions lie {np.median(apart):,.0f} pixels (median) from where the cells are; those of the cells were "
+        "kept. They may be in µm, or x and y changed places."
+    )
+    return [far]
+
+
+def _joined(
+    session: Session, items: ItemTable, brought: Cells, radius: float
+) -> tuple[ItemTable, NDArray[np.int64]]:
     """The items with what a table brought, and the item of each of its rows (-1: none)."""
     import pandas as pd
 
+    before = items
     items = _with_new_images(session, items, brought)
     places = match(items, brought.images, brought.cells)
+    if (
+        brought.numbered and brought.positions is not None
+    ):  # cells that were there already are found by their place
+        own = image_numbers(before, brought.images) >= 0
+        found = match_positions(
+            before, brought.images, brought.positions[:, 0], brought.positions[:, 1], radius
+        )
+        places = np.where(own, found, places)
     hit = places >= 0
     if not hit.any():
         raise InputError(
@@ -129,10 +141,10 @@ def _joined(session: Session, items: ItemTable, brought: _Cells) -> tuple[ItemTa
         row[places[hit]] = np.flatnonzero(hit)
         extra = items.extra
         extra = pd.DataFrame(index=range(len(items))) if extra is None else extra.copy()
-        plain = brought.frame.reset_index(drop=True)
+        table = brought.frame.reset_index(drop=True)
         for column in brought.own:
             name = str(column) if str(column) not in ("y", "x", "group", "kind") else f"{column}_table"
-            given = plain[column].reindex(row).set_axis(range(len(items)))
+            given = plain(table[column]).reindex(row).set_axis(range(len(items)))
             # A second table adds to the first; it does not empty the rows it has nothing to say about.
             extra[name] = given.combine_first(extra[name]) if name in extra else given
         items = replace(items, own=extra)
@@ -141,14 +153,14 @@ def _joined(session: Session, items: ItemTable, brought: _Cells) -> tuple[ItemTa
     return items, places
 
 
-def _with_new_images(session: Session, items: ItemTable, brought: _Cells) -> ItemTable:
+def _with_new_images(session: Session, items: ItemTable, brought: Cells) -> ItemTable:
     """An image whose cells the project does not know brings its own, given their positions."""
     if brought.positions is None:
         return items
-    unknown = np.flatnonzero(image_numbers(items, brought.images) < 0)
+    unknown = np.flatnonzero((image_numbers(items, brought.images) < 0) & (brought.images != "").to_numpy())
     if not len(unknown):
         return items
-    if not np.isfinite(brought.positions).all():
+    if not np.isfinite(brought.positions[unknown]).all():
         raise InputError(
             f"Columns {brought.where} have to hold a number in every row. Correct or remove those rows."
         )
@@ -181,8 +193,15 @@ def _table_source(
         if before is not None:
             matrix[: len(before), : len(known)] = before.matrix
         matrix[positions[:, None], [every.index(name) for name in names]] = values
+    said = [name for name in every if name.endswith(SAID)]
+    learned = [name for name in every if name not in set(said)]
+    groups = {"Default": learned or every, **({"Probabilities": said} if said else {})}
+    used = learned
+    if before is not None:  # a choice that a person made among the earlier ones stays
+        left = set(before.names) - set(before.used or before.names)
+        used = [name for name in learned if name not in left]
     return FeatureSource(
-        "table", every, [""] * len(every), ids, matrix, {"Default": every}, list(every), {"origin": "table"}
+        "table", every, [""] * len(every), ids, matrix, groups, used or learned, {"origin": "table"}
     )
 
 
@@ -211,30 +230,47 @@ def _commit(
             features_file.drop(project, features)  # unless they have taken effect
 
 
-def import_labels(session: Session, table: Any, level: str | None, on_conflict: str) -> ImportReport:
+def _label_table(table: Any, column: str | None) -> tuple[pd.DataFrame, Any]:
+    """A table of labels, and which of its columns holds them."""
+    with annotated(table) as found:
+        frame = (
+            read_table(table) if found is None else checked_frame(found.obs.rename(columns=str), "The table")
+        )
+    small = {str(c).lower(): c for c in reversed(list(frame.columns))}
+    usual = ["class"] if found is None else ["class", "label", "cell_type", "celltype"]
+    word = column if column is not None else next((small[name] for name in usual if name in small), None)
+    if word is None or word not in frame.columns:
+        raise InputError(
+            f"The label table has no column {column or 'class'!r}. It needs image (or fov), cellID and class; it has: "
+            f"{', '.join(map(str, list(frame.columns)[:20]))}."
+        )
+    return frame, word
+
+
+def import_labels(
+    session: Session, table: Any, level: str | None, on_conflict: str, column: str | None = None
+) -> ImportReport:
     """See :meth:`celltune_nb.Session.import_labels`."""
     import pandas as pd
 
     one_of(on_conflict, ("new", "old", "error"), "on_conflict")
     level = level_name(session, level)
-    frame = read_table(table)
-    columns = {str(c).lower(): c for c in frame.columns}
-    try:
-        image = columns.get("image", columns.get("fov"))
-        cell, kind = columns["cellid"], columns["class"]
-        if image is None and len(session.table.names) != 1:
-            raise KeyError("image")
-    except KeyError as error:
+    frame, word = _label_table(table, column)
+    image, cell = image_column(frame), cell_column(frame)
+    if cell is None or (image is None and len(session.table.names) != 1):
+        missing = "cellID" if cell is None else "image"
         raise InputError(
-            f"The label table has no column {error.args[0]!r}. It needs image (or fov), cellID and class; it has: "
+            f"The label table has no column {missing!r}. It needs image (or fov), cellID and class; it has: "
             f"{', '.join(map(str, list(frame.columns)[:20]))}."
-        ) from error
+        )
     if image is not None:
-        names = frame[image].astype(str)
+        names = image_names(frame[image])
     else:
-        names = pd.Series(session.table.names[0], index=frame.index)
-    cells = whole_numbers(frame[cell], str(cell))
-    given = frame[kind].astype("string").str.strip()
+        names = pd.Series([session.table.names[0]] * len(frame), dtype=object)
+    cells = whole_numbers(plain(frame[cell]), str(cell))
+    given = plain(frame[word]).reset_index(drop=True).astype("string").str.strip()
+    if word != "class":  # in a table of all cells those without a label are no labels
+        given = given.mask(given == UNKNOWN)
     items = session.table
     places = match(items, names, cells)
     use = (places >= 0) & given.notna().to_numpy() & (given != "").fillna(False).to_numpy(bool)
@@ -267,9 +303,9 @@ def _put_labels(
             f"{categories.by_code[int(before[i])].name}, the table says {words[classes[i]]}). Choose on_conflict='new' or 'old'."
         )
     keep = ~clash if on_conflict == "old" else np.ones(len(ids), bool)
-    for number in np.unique(classes[keep]).tolist():
-        if words[number] not in categories.names:
-            categories = categories.add(words[number])
+    for place in np.unique(classes[keep]).tolist():
+        if words[place] not in categories.names:
+            categories = categories.add(words[place])
     if keep.any():
         known = {c.name: c.code for c in categories}
         codes = np.array([known.get(w, 0) for w in words], np.int16)[classes[keep]]

@@ -138,6 +138,22 @@ class Job:
             raise self.error
         return self
 
+    def wait_with_bar(self) -> Job:
+        """As :meth:`wait`; a bar shows when it takes longer than a moment, and an interrupt cancels the work."""
+        from tqdm.auto import tqdm
+
+        with tqdm(total=100, desc=self.name.capitalize(), unit="%", delay=1.0, leave=False) as bar:
+            try:
+                while not self._finished.wait(0.05):
+                    bar.set_postfix_str(self.progress.text[:60], refresh=False)
+                    bar.update(int(100 * self.progress.fraction) - bar.n)
+            except KeyboardInterrupt:
+                self.cancel()
+                raise
+        if self.state == "cancelled":
+            raise Cancelled
+        return self.wait()
+
     def __await__(self) -> Generator[Any, None, Job]:
         """``await job``: as :meth:`wait`, while the kernel answers other messages."""
         while not self.finished:

@@ -103,9 +103,11 @@ class Jobs:
         """Queue a job that was made before."""
         self._put(job, self._main)
 
-    def aside(self, work: Callable[[Job], Any], name: str) -> Job:
-        """Queue work that nobody waits for: a training does not stand behind it."""
-        job = Job(work, name)
+    def aside(
+        self, work: Callable[[Job], Any], name: str, changed: Callable[[Job], None] | None = None
+    ) -> Job:
+        """Queue work that a training does not have to wait for."""
+        job = Job(work, name, changed)
         self._put(job, self._aside)
         return job
 

@@ -14,19 +14,39 @@ from numpy.typing import NDArray
 from ..data.items import ItemTable
 from ..data.matching import RADIUS, match_points
 from ..errors import FormatError, InputError
+from ..formats.annotated import check_memory
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
     "ImportReport",
+    "cell_column",
+    "checked_frame",
     "examples",
+    "image_column",
+    "image_names",
     "image_numbers",
     "match",
     "match_positions",
+    "plain",
     "read_table",
     "whole_numbers",
 ]
+
+#: Other names, in small letters, of the columns that say on which image a cell lies, and which one it is there.
+IMAGE = (
+    "image",
+    "fov",
+    "fov_name",
+    "image_name",
+    "imageid",
+    "image_id",
+    "library_id",
+    "sample_id",
+    "filename",
+)
+CELL = ("cellid", "cell_id", "cell_label", "object_id", "objectid", "instance_id", "objectnumber", "label")
 
 
 @dataclass(frozen=True)
@@ -43,12 +63,15 @@ class ImportReport:
         Rows left out on purpose: a conflict kept as it was, no class given.
     examples : tuple of str
         A few of the rows that matched nothing.
+    notes : tuple of str
+        Sentences that a person should read.
     """
 
     used: int
     unmatched: int = 0
     skipped: int = 0
     examples: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.used:,} rows used"
@@ -56,7 +79,7 @@ class ImportReport:
             text += f", {self.skipped:,} left as they were"
         if self.unmatched:
             text += f"; {self.unmatched:,} match no cell (such as {'; '.join(self.examples)})"
-        return text + "."
+        return " ".join([f"{text}.", *self.notes])
 
 
 def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -74,7 +97,9 @@ def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
     if isinstance(table, pd.DataFrame):
         frame, name = table, "The table"
     elif not isinstance(table, str | os.PathLike):
-        raise InputError(f"A table is a DataFrame or a path to CSV or Parquet, not {type(table).__name__}.")
+        raise InputError(
+            f"A table is a DataFrame, an AnnData, or a path to CSV, Parquet or h5ad, not {type(table).__name__}."
+        )
     else:
         path = Path(table).expanduser()
         name = path.name
@@ -82,26 +107,97 @@ def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
             raise FormatError(f"There is no file {path}. Check the path.")
         kind = path.suffix.lower()
         if kind not in (".csv", ".parquet", ".pq"):
-            raise FormatError(f"{name} is neither .csv nor .parquet. Save the table as one of them.")
+            raise FormatError(
+                f"{name} is neither .csv nor .parquet nor .h5ad. Save the table as one of them."
+            )
         try:
-            frame = pd.read_csv(path) if kind == ".csv" else pd.read_parquet(path)
+            frame = pd.read_csv(path) if kind == ".csv" else _parquet(path)
+        except FormatError:
+            raise
         except Exception as error:
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise FormatError(
                 f"{name} cannot be read as {kind[1:]} ({reason}). Check or save it again."
             ) from error
-    if frame.columns.duplicated().any():
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise InputError(f"{name} has two columns {twice!r}. Rename one of them.")
+    checked_frame(frame, name)
     missing = [c for c in columns if c not in frame.columns]
     if missing:
         raise InputError(
             f"{name} has no column {missing[0]!r}. Its columns: {', '.join(map(str, list(frame.columns)[:20]))}. "
             "Name the right one in the call."
         )
-    if frame.empty:
+    return frame
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    """A Parquet file, if what it declares fits into the memory."""
+    import pandas as pd
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        about = file.metadata
+        check_memory(about.num_rows * max(about.num_columns, 1) * 8.0, path.name)
+    return pd.read_parquet(path)
+
+
+def checked_frame(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The table, if it has rows and its columns have distinct names.
+
+    Raises
+    ------
+    InputError
+    """
+    if frame.columns.duplicated().any():
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise InputError(f"{name} has two columns {twice!r}. Rename one of them.")
+    if not len(frame):
         raise InputError(f"{name} has no rows. Check the file.")
     return frame
+
+
+def image_column(frame: pd.DataFrame, wanted: str = "image") -> Any:
+    """The column that names the images; *wanted*, or what it is called elsewhere when that is ``"image"``; or None."""
+    return _column(frame, wanted, "image", IMAGE)
+
+
+def cell_column(frame: pd.DataFrame, wanted: str = "cellID") -> Any:
+    """The column that holds the cell ids; *wanted*, or what it is called elsewhere when that is ``"cellID"``; or None."""
+    found = _column(frame, wanted, "cellID", CELL)
+    # Where "label" holds words it is the category.
+    words = found is not None and str(found).lower() == "label" and frame[found].dtype.kind not in "iuf"
+    return None if words and found != wanted else found
+
+
+def _column(frame: pd.DataFrame, wanted: str, usual: str, others: Sequence[str]) -> Any:
+    if wanted in frame.columns or wanted != usual:
+        return wanted if wanted in frame.columns else None
+    small = {str(c).lower(): c for c in reversed(list(frame.columns))}
+    return next((small[name] for name in others if name in small), None)
+
+
+def plain(column: pd.Series) -> pd.Series:
+    """A column without categories: of the type that its values have."""
+    import pandas as pd
+
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return column
+    categories = column.cat.categories
+    if categories.dtype.kind in "iuf":
+        return column.astype(np.float64 if column.isna().any() else categories.dtype)
+    return pd.Series(
+        np.array([*categories, None], object)[column.cat.codes], index=column.index, name=column.name
+    )
+
+
+def image_names(column: pd.Series) -> pd.Series:
+    """Names of images as text, ``""`` where one is missing; 3.0 is the image ``"3"``."""
+    import pandas as pd
+
+    codes, names = pd.factorize(plain(column).reset_index(drop=True))
+    texts = [
+        str(int(n)) if isinstance(n, float) and n.is_integer() else str(n).strip() for n in names.tolist()
+    ]
+    return pd.Series(np.array([*texts, ""], object)[codes], dtype=object)
 
 
 def whole_numbers(values: Any, what: str) -> NDArray[np.int64]:

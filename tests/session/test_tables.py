@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from celltune_nb.session import Session
 from celltune_nb.session.tables import match_positions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -69,40 +69,63 @@ class Bringing(Verbs):
         return self._session._adding.locate(name, image, mask, nucleus)
 
     def import_cells(
-        self, table: Any, *, image: str = "image", id: str = "cellID", x: str | None = None, y: str | None = None,
-        features: Sequence[str] | None = None, group: str | None = None,
+        self, table: Any, *, image: str = "image", id: str | None = "cellID", x: str | None = None, y: str | None = None,
+        features: Sequence[str] | None = None, group: str | None = None, layers: Sequence[str] | str = "X",
+        images: bool | Mapping[str, str] = False, element: str | None = None, radius: float = 20.0,
     ) -> importing.ImportReport:  # fmt: skip
         """Join a table of cells to the items by image and cell id, or make items of it.
 
         Parameters
         ----------
-        table : DataFrame or path
-            CSV or Parquet.
+        table : DataFrame, path, AnnData or SpatialData
+            A path names a CSV, Parquet or ``.h5ad`` file.  Of an AnnData the variables of X become features, obs
+            becomes columns, and ``obsm["spatial"]`` (x, y in pixels) the places of cells that the project does not have.
         image, id, x, y, group : str
-            Names of its columns.
+            Names of its columns.  Without ``"image"`` and ``"cellID"`` those are taken that other programs write:
+            ``fov``, ``library_id``, ``cell_id``, ``instance_id`` …; the names of the cells are ``id="obs_names"``.
+            ``id=None`` finds cells by their place, or numbers them where the project has none.
         features : sequence of str, optional
             Columns that become a feature source called ``"table"``; all others become columns of
-            :attr:`items`, never features.
+            :attr:`items`, never features.  Of an AnnData all variables by default.  Probabilities that
+            models gave (``CD8T__Probability``) only when they are named, and models do not learn from them
+            unless :attr:`features` is told to use them.
+        layers : str or sequence of str
+            Which matrices of an AnnData become features: ``"X"`` or names of layers.  Beside X, features of a layer
+            are called ``CD8__layer``.
+        images : bool or mapping of str to str
+            Of a SpatialData: add the labels that its table annotates, and the images under them, first.  A
+            mapping says which image belongs to which labels.
+        element : str, optional
+            Of a SpatialData with several tables: the name of the table.
+        radius : float
+            How far a place may lie from its cell's centroid, pixels (``id=None``).
 
         Returns
         -------
         ImportReport
-            What was joined and, counted and by example, what matched no cell.
+            What was joined and, counted and by example, what matched no cell; its notes say what was left out.
         """
-        return importing.import_cells(self._session, table, image, id, x, y, features, group)
+        return importing.import_cells(
+            self._session, table, image, id, x, y, features, group, layers=layers, images=images, element=element,
+            radius=radius,
+        )  # fmt: skip
 
     def import_labels(
-        self, table: Any, *, level: str | None = None, on_conflict: str = "new"
+        self, table: Any, *, level: str | None = None, on_conflict: str = "new", column: str | None = None
     ) -> importing.ImportReport:
         """Take labels from a table with columns image (or fov), cellID and class.
 
         Parameters
         ----------
-        table : DataFrame or path
+        table : DataFrame, path or AnnData
+            A path names a CSV, Parquet or ``.h5ad`` file.
         on_conflict : {"new", "old", "error"}
             Which label an item keeps that has another one already.
+        column : str, optional
+            Where the categories stand, if not in ``class`` (of an AnnData also ``label`` or ``cell_type``).  Cells
+            that are *Unknown* there keep what they have.
         """
-        return importing.import_labels(self._session, table, level, on_conflict)
+        return importing.import_labels(self._session, table, level, on_conflict, column)
 
     def measure(self, *, wait: bool = True, **options: Any) -> FeatureSource | Job:
         """Measure the features of all cells, with progress.
