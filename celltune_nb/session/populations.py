@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from ..data.populations import PopulationSet
 from ..data.predictions import compared, named_as_now
 from ..errors import CellTuneError, FormatError, NotReadyError
 from .arrow import numbers
+from .committing import committing
 from .files import file_stem, write_beside
 from .gating import Gates
 from .project import Project
@@ -26,7 +27,14 @@ from .runs import Run
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["Populations", "load_populations", "of_newest", "prepare_population", "remove_population"]
+__all__ = [
+    "Populations",
+    "keep_sets",
+    "load_populations",
+    "of_newest",
+    "prepare_population",
+    "remove_population",
+]
 
 
 class Populations(Mapping[str, PopulationSet]):
@@ -160,6 +168,12 @@ class Populations(Mapping[str, PopulationSet]):
         }
         self._sets = {**kept, **{(item.level, item.name): item for item in sets}}
 
+    def replace(self, sets: Sequence[PopulationSet], gone: Sequence[PopulationSet]) -> None:
+        """Add or replace sets, and drop others (the session tells its listeners)."""
+        dropped = {(item.level, item.name) for item in gone}
+        kept = {key: item for key, item in self._sets.items() if key not in dropped}
+        self._sets = {**kept, **{(item.level, item.name): item for item in sets}}
+
     def _split(self, name: str) -> tuple[str, str]:
         level, slash, bare = name.rpartition("/")
         if slash and level in self._session.levels:
@@ -224,6 +238,45 @@ def prepare_population(project: Project, item: PopulationSet) -> tuple[Path, Pat
     return write_beside(
         path, lambda stream: pq.write_table(table, stream, compression="lz4", use_dictionary=["code"])
     ), path
+
+
+def keep_sets(
+    session: Session, sets: Sequence[PopulationSet], *, drop: Sequence[tuple[str, str]] = (),
+    settings: tuple[str, str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Keep population sets that no training left, and tell the listeners.
+
+    Parameters
+    ----------
+    sets : sequence of PopulationSet
+    drop : sequence of (str, str)
+        Level and name of sets that are removed.
+    settings : (str, str, object), optional
+        A dictionary in ``project.json``, a key of it, and what is kept there beside the sets.
+    """
+    with session.writing():
+        pass  # refuse before anything is written
+    ready = [prepare_population(session.project, item) for item in sets]
+    populations = session.populations
+    try:
+        with committing(session) as project:
+            gone = [item for key in drop if (item := populations.stored(*key)) is not None]
+            for prepared, path in ready:
+                prepared.replace(path)
+            for item in gone:
+                remove_population(project, item)
+            if settings is not None:
+                kept, key, value = settings
+                before = project.settings.get(kept)
+                project.settings[kept] = {**(before if isinstance(before, dict) else {}), key: value}
+                project.save()
+            populations.replace(sets, gone)
+    finally:
+        for prepared, _ in ready:
+            prepared.unlink(missing_ok=True)  # what did not take effect
+    if session.view.color_by not in (None, *populations):
+        session.set_view(color_by="labels", hidden=frozenset())
+    session.changed_populations([item.name for item in (*sets, *gone)])
 
 
 def remove_population(project: Project, item: PopulationSet) -> None:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from ...data.populations import PopulationSet
+from .. import clusters as clustering
+from .. import landmarks as marking
+from ..batch import BatchReport
 from ..celltypes import CellTypeReport, CellTypes, import_celltypes
+from ..conditions import condition
+from ..gating import inside
+from ..job import Job
 from ..levels import level_name
 from .base import Verbs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Grouping"]
 
@@ -40,3 +52,113 @@ class Grouping(Verbs):
             When the table cannot be used; nothing is changed then.
         """
         return import_celltypes(self._session, table, level_name(self._session, level))
+
+    # ------------------------------------------------------------------ landmarks
+
+    def landmarks(
+        self, per_type: int = 30, *, types: Any = None, within: str | None = None, label: bool = False, seed: int = 0,
+        level: str | None = None,
+    ) -> marking.LandmarkReport:  # fmt: skip
+        """Find cells that clearly satisfy the marker expressions of the table of cell types.
+
+        They are shown as the population set ``"Landmarks"`` and labelled when :meth:`accept_landmarks` is called.  Cells
+        that have a label, or belong to the audit sample, are never among them.
+
+        Parameters
+        ----------
+        per_type : int
+            At most so many a type, spread over the images.
+        types : sequence of str, optional
+            By default all of the table.
+        within : str, optional
+            Only cells of a gate, or of an expression.
+        label : bool
+            Label them at once.
+
+        Returns
+        -------
+        LandmarkReport
+            The cells, and which types have few and why.
+        """
+        session = self._session
+        level = level_name(session, level)
+        only = None if within is None else inside(session, within, condition)
+        report = marking.find(session, level, per_type, types, only, seed)
+        marking.propose(session, level, report)
+        if label and any(len(ids) for ids in report.ids.values()):
+            return replace(report, labelled=self.accept_landmarks(level=level))
+        return report
+
+    def accept_landmarks(
+        self, types: Any = None, *, overwrite: bool = False, level: str | None = None
+    ) -> BatchReport:
+        """Label the landmarks found last (of some types), as one step that can be undone; the proposal is removed."""
+        session = self._session
+        return marking.accept(session, level_name(session, level), types, overwrite)
+
+    def discard_landmarks(self, *, level: str | None = None) -> None:
+        """Remove the landmarks found last without labelling them."""
+        session = self._session
+        marking.discard(session, level_name(session, level))
+
+    # ------------------------------------------------------------------ clusters
+
+    def cluster(
+        self, method: str = "leiden", *, n: int = 20, resolution: float = 1.0, features: Any = None,
+        name: str = clustering.CLUSTERS, seed: int = 0, wait: bool = True, level: str | None = None,
+    ) -> PopulationSet | Job:  # fmt: skip
+        """Group cells by their features, in the background.
+
+        Groups are found on a sample (20,000 cells for ``leiden``, else 50,000) of arcsinh intensities; every other cell goes to the nearest part
+        of one.
+
+        Parameters
+        ----------
+        method : {"leiden", "kmeans", "flowsom"}
+        n : int
+            How many ``kmeans`` and ``flowsom`` make.
+        resolution : float
+            Of ``leiden``: larger gives more clusters.
+        features : sequence of str, optional
+            Features or feature groups; by default the mean intensity of every marker in the cell.
+        name : str
+            Of the population set; clusters of this name are replaced.
+        wait : bool
+            False: return the job.
+        """
+        session = self._session
+        job = clustering.start(
+            session, level_name(session, level), method, n, resolution, features, name, seed
+        )
+        if not wait:
+            return job
+        found: PopulationSet = job.wait().result
+        return found
+
+    def clusters(self, name: str = clustering.CLUSTERS, *, level: str | None = None) -> pd.DataFrame:
+        """The clusters as a table: size, share, top (their highest markers), name, color.
+
+        ``.attrs["stale"]`` says when the features have changed since.
+        """
+        session = self._session
+        return clustering.describe(session, level_name(session, level), name)
+
+    def name_clusters(
+        self, names: Mapping[Any, Any], *, name: str = clustering.CLUSTERS, level: str | None = None
+    ) -> PopulationSet:
+        """Name clusters by their number; those of one name are shown together as the set ``"Clusters named"``.
+
+        Parameters
+        ----------
+        names : mapping
+            ``{1: "B cell", 4: "B cell"}``; an empty name takes it away.  The clusters themselves stay as they were found.
+        """
+        session = self._session
+        return clustering.name_clusters(session, names, level_name(session, level), name)
+
+    def label_clusters(
+        self, *, name: str = clustering.CLUSTERS, overwrite: bool = False, level: str | None = None
+    ) -> BatchReport:
+        """Label the cells of every named cluster by its name, as one step; categories that are missing are added in it."""
+        session = self._session
+        return clustering.label(session, level_name(session, level), name, overwrite)

@@ -1,0 +1,189 @@
+"""Landmarks and clusters: what is proposed, what is named, what is labelled, what a project keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from celltune_nb.errors import InputError, NotReadyError, ReadOnlyError
+from celltune_nb.session import Session
+from celltune_nb.session.jobs import Jobs
+
+TABLE = """CellType,PrimaryMarker,SecondaryMarker
+A,A,!B & !C
+B,B & !A,!C
+C,c,
+D,A & B & C,
+E,NOPE,
+F,,
+"""
+
+
+@pytest.fixture
+def typed(session, tmp_path):
+    (tmp_path / "types.csv").write_text(TABLE)
+    session.import_celltypes(tmp_path / "types.csv")
+    return session
+
+
+def truth(session, ids):
+    return session.items.loc[ids, "truth"]
+
+
+# ---------------------------------------------------------------------- landmarks
+
+
+def test_landmarks_are_of_their_type_and_spread_over_images(typed):
+    report = typed.landmarks(12)
+    for name in "ABC":
+        assert set(truth(typed, report.ids[name])) == {name}
+        assert set(typed.items.loc[report.ids[name], "image"].value_counts()) == {4}
+    assert len(report.ids["D"]) == 0
+    assert report.notes["D"] == "no cell satisfies its marker expression"
+    assert report.notes["E"] == "NOPE is not measured"
+    assert report.notes["F"] == "the table gives it no marker"
+    assert report.markers.loc["A", "feature"] == "A__Mean__Cell"
+    assert report.markers.loc["c", "feature"] == "C__Mean__Cell"
+    assert report.markers.loc["A", "positive"] == pytest.approx(
+        np.mean(typed.items["truth"] == "A"), abs=0.03
+    )
+    assert "A 12, B 12, C 12, D 0" in str(report)
+
+
+def test_landmarks_are_proposed_and_labelled_only_when_accepted(typed):
+    typed.landmarks(10)
+    assert len(typed.labels) == 0
+    assert typed.populations["Landmarks"].tally()["A"] == 10
+    report = typed.accept_landmarks(["A", "B"])
+    assert report.labelled == 20
+    table = typed.labels.to_pandas()
+    assert set(table["source"]) == {"gate"}
+    assert (table["category"] == truth(typed, table.index)).all()
+    assert "Landmarks" not in typed.populations
+    typed.undo()
+    assert len(typed.labels) == 0
+
+
+def test_landmarks_pass_over_what_is_labelled_or_audited(typed):
+    first = typed.landmarks(10, label=True)
+    assert first.labelled.labelled == 30
+    audit = typed.draw_audit(150, seed=0)
+    second = np.concatenate(list(typed.landmarks(10).ids.values()))
+    assert not np.isin(second, np.concatenate(list(first.ids.values()))).any()
+    assert not np.isin(second, audit).any()
+    typed.gate("y", high=100, name="top")
+    inside = np.concatenate(list(typed.landmarks(5, within="top").ids.values()))
+    assert set(inside) <= set(typed.gated("top"))
+
+
+def test_a_proposal_survives_reopening(project, tmp_path):
+    (tmp_path / "types.csv").write_text(TABLE)
+    with Session.open(project) as session:
+        session.import_celltypes(tmp_path / "types.csv")
+        session.landmarks(10)
+        session.categories.rename("A", "Alpha")
+    with Session.open(project) as session:
+        assert session.populations["Landmarks"].tally()["Alpha"] == 10
+        session.discard_landmarks()
+        with pytest.raises(NotReadyError, match="no landmarks to accept"):
+            session.accept_landmarks()
+
+
+def test_landmarks_that_cannot_be_found_are_refused(session, typed):
+    with pytest.raises(InputError, match="a type"):
+        typed.landmarks(0)
+    with pytest.raises(NotReadyError, match="says nothing of 'Z'"):
+        typed.landmarks(types=["Z"])
+    typed.levels.add("empty")
+    with pytest.raises(NotReadyError, match="import_celltypes"):
+        typed.landmarks(level="empty")
+
+
+# ---------------------------------------------------------------------- clusters
+
+
+@pytest.mark.parametrize("method", ["leiden", "kmeans", "flowsom-like"])
+def test_clusters_find_the_kinds_of_cells(session, method):
+    found = session.cluster(method, n=3, resolution=0.5)
+    assert found.kind == "cluster"
+    majority = truth(session, session.table.ids).groupby(found.codes).agg(lambda t: t.mode()[0])
+    pure = majority.reindex(found.codes).to_numpy() == session.items["truth"].to_numpy()
+    assert pure.mean() > 0.95
+    table = session.clusters()
+    assert table["size"].sum() == 300
+    assert table["size"].is_monotonic_decreasing
+    assert table.loc[1, "top"].split(", ")[0] == majority[1]
+    assert table.attrs["stale"] == ""
+
+
+def test_clusters_are_named_merged_and_labelled_in_one_step(session):
+    session.cluster("kmeans", n=6)
+    named = session.name_clusters({1: "T", "Cluster 2": "T", "3": "New"})
+    sizes = session.clusters()["size"]
+    assert named.name == "Clusters named"
+    assert named.tally()["T"] == sizes[1] + sizes[2]
+    assert named.tally()["Cluster 4"] == sizes[4]
+    assert session.populations["Clusters"].tally()["Cluster 1"] == sizes[1]
+    report = session.label_clusters()
+    assert report.labelled == sizes[1] + sizes[2] + sizes[3]
+    assert session.labels.counts()["T"] == sizes[1] + sizes[2]
+    session.undo()
+    assert len(session.labels) == 0
+    assert "T" not in session.categories
+    session.name_clusters({1: "", 2: None, 3: ""})
+    assert "Clusters named" not in session.populations
+    with pytest.raises(NotReadyError, match="No cluster has a name"):
+        session.label_clusters()
+
+
+def test_the_same_seed_gives_the_same_clusters(session):
+    first = session.cluster("leiden", seed=3).codes
+    np.testing.assert_array_equal(session.cluster("leiden", seed=3).codes, first)
+
+
+def test_clusters_survive_reopening_and_say_when_they_are_stale(project):
+    with Session.open(project) as session:
+        session.cluster("kmeans", n=3)
+        session.name_clusters({1: "T"})
+        session.gate_from("Clusters:Cluster 1", name="one")
+    with Session.open(project) as session:
+        assert session.problems == []
+        assert session.clusters().loc[1, "name"] == "T"
+        assert len(session.gated("one")) == session.clusters().loc[1, "size"]
+        session.measure(rings=False, neighbours=False, morphology=False)
+        assert "have changed" in session.clusters().attrs["stale"]
+        session.cluster("kmeans", n=4)
+        assert "Clusters named" not in session.populations
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"method": "magic"}, {"n": 1}, {"n": 1_000}, {"resolution": 0}, {"resolution": "x"}, {"features": ["nope"]},
+        {"features": []}, {"name": "labels"}, {"name": "a/b"},
+    ],
+)  # fmt: skip
+def test_clusters_that_cannot_be_are_refused(session, arguments):
+    with pytest.raises(InputError):
+        session.cluster(**{"method": "kmeans", **arguments})
+    with pytest.raises(NotReadyError, match="no clusters"):
+        session.clusters()
+
+
+def test_names_that_cannot_be_are_refused(session):
+    session.cluster("kmeans", n=3)
+    for names in ({9: "x"}, {"one": "x"}, {1: "x" * 81}, {1: "a\nb"}, ["x"]):
+        with pytest.raises(InputError):
+            session.name_clusters(names)
+    assert set(session.clusters()["name"]) == {""}
+
+
+def test_who_may_only_look_groups_nothing(project, tmp_path):
+    (tmp_path / "types.csv").write_text(TABLE)
+    with Session.open(project) as session:
+        session.import_celltypes(tmp_path / "types.csv")
+    with Session.open(project, read_only=True, jobs=Jobs(inline=True)) as session:
+        for verb in (session.landmarks, session.accept_landmarks, session.cluster):
+            with pytest.raises((ReadOnlyError, NotReadyError)):
+                verb()
+        assert session.populations.names() == ["labels"]
