@@ -40,6 +40,7 @@ class _Fitted:
     rows: list[dict[str, Any]]
     metrics: dict[str, float]
     notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
 
 class Fitting:
@@ -71,6 +72,7 @@ class Fitting:
         self.history: list[dict[str, Any]] = []
         self.metrics: dict[str, dict[str, float]] = {}
         self.notes: list[str] = []
+        self.seconds: dict[str, float] = {}
         self.wish: str | None = None  # "stop" or "cancel", once it was said
         self.fraction = 0.0
         # of each model: what part of it is done, seconds left; None before it has begun
@@ -119,6 +121,7 @@ class Fitting:
         for fitted in done:
             self.history += fitted.rows
             self.metrics[fitted.handle.name] = fitted.metrics
+            self.seconds[fitted.handle.name] = fitted.seconds
             self.notes = list(dict.fromkeys(self.notes + fitted.notes))
         return [fitted.handle for fitted in done]
 
@@ -155,13 +158,13 @@ class Fitting:
                 fitted = self._fit(index, params, self.train, self.valid, self.rounds, best, notes)
             chosen, figures = best.round, best.figures
             if self.stopped:
-                return self._made(model, params, fitted.first(chosen), best, figures, notes)
+                return self._made(model, params, fitted.first(chosen), best, figures, notes, begun)
         refit = Refitting(self, index, begun, chosen)
         final = self._fit(index, params, self.all, None, chosen, refit, notes)
         if self.stopped and best is not None and final.rounds < chosen:
             # half a refit is worse than the finished model of the first phase
             final = fitted.first(chosen)
-        return self._made(model, params, final, best, figures, notes)
+        return self._made(model, params, final, best, figures, notes, begun)
 
     def _fit(
         self, index: int, params: dict[str, Any], train: Any, valid: Any, rounds: int, watch: Any, notes: list[str]
@@ -202,7 +205,7 @@ class Fitting:
 
     def _made(
         self, model: ModelSpec, params: dict[str, Any], fitted: boosting.Fitted, best: Choosing | None,
-        figures: dict[str, float], notes: list[str],
+        figures: dict[str, float], notes: list[str], begun: float,
     ) -> _Fitted:  # fmt: skip
         handle = ModelHandle(
             fitted,
@@ -215,7 +218,7 @@ class Fitting:
             label_revision=self.data.label_revision,
             params=params,
         )
-        return _Fitted(handle, best.rows if best is not None else [], figures, notes)
+        return _Fitted(handle, best.rows if best is not None else [], figures, notes, perf_counter() - begun)
 
     def report(self, step: Step, begun: float, left: float) -> bool:
         """Take note of a round of one model; returns whether to end its fit.

@@ -10,7 +10,7 @@ import os
 import sys
 from functools import lru_cache
 
-__all__ = ["cpu_count", "cuda_available", "side_by_side", "threads_for", "warm_up"]
+__all__ = ["cpu_count", "cuda_available", "machine", "side_by_side", "threads_for", "warm_up"]
 
 ONE_THREAD_BELOW = 5_000  # labels; below this, a second thread costs more than it brings
 
@@ -26,6 +26,13 @@ def cpu_count() -> int:
     import joblib
 
     return int(joblib.cpu_count())
+
+
+def machine() -> str:
+    """What tells this machine from another: how long something took on another says nothing here."""
+    import platform
+
+    return f"{platform.node()} {platform.machine()} {cpu_count()}"
 
 
 def threads_for(n_labels: int | None = None, n_jobs: int | None = None) -> int:

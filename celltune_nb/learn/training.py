@@ -92,6 +92,8 @@ class TrainingResult:
         Sentences a person should see: a fallback, a retry.
     rounds : dict
         Model → chosen rounds.
+    model_seconds : dict
+        Model → how long its fits took, other models beside it.
     """
 
     handles: list[ModelHandle]
@@ -102,6 +104,7 @@ class TrainingResult:
     seconds: float
     notes: tuple[str, ...] = ()
     rounds: dict[str, int] = field(default_factory=dict)
+    model_seconds: dict[str, float] = field(default_factory=dict)
 
 
 def fit_models(
@@ -212,6 +215,7 @@ def fit_models(
         perf_counter() - started,
         tuple(work.notes),
         {handle.name: handle.rounds for handle in handles},
+        dict(work.seconds),
     )
 
 

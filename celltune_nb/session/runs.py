@@ -71,6 +71,7 @@ class Run:
     _evaluation: Evaluation | None = None
     #: Its labels out of fold, where they were asked for beside an evaluation; not written.
     out_of_fold: Evaluation | None = None
+    _curve: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         return f"Run({self.id}: {self.state}, {', '.join(self.model_names)})"
@@ -134,6 +135,25 @@ class Run:
 
             self._evaluation = load_evaluation(self.folder)
         return self._evaluation
+
+    @property
+    def curve(self) -> pd.DataFrame | None:
+        """The learning curve, :meth:`celltune_nb.Session.learning_curve`; None when nobody asked for it yet.
+
+        Raises
+        ------
+        FormatError
+            When it is damaged on disk.
+        """
+        if self._curve is None and self.folder is not None:
+            from .curves import load_curve
+
+            self._curve = load_curve(self.folder)
+        return self._curve
+
+    def take_curve(self, curve: pd.DataFrame) -> None:
+        """Take a learning curve as the run's own."""
+        self._curve = curve
 
     @property
     def temperature(self) -> float | None:

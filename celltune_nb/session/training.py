@@ -22,6 +22,7 @@ from .files import file_stem, write_atomically
 from .jobs import Job
 from .populations import prepare_population, remove_population
 from .predicting import predict_all, shown_first
+from .rounds import observed
 from .runs import Run
 
 if TYPE_CHECKING:
@@ -273,10 +274,13 @@ def _commit(
         table = session.table
     classes = _today(session, now, run.level)
     sets = predicted(probabilities, classes, table.ids[: len(now.features)], run.level, unknown)
-    key = next((k for k in (f"{run.level}/Pred_AVG", "Pred_AVG") if k in session.populations), None)
-    if key is not None and session.populations[key].level == run.level:
-        average = next(s for s in sets if s.name == "Pred_AVG")
-        sets.append(round_diff(session.populations[key], average))
+    key = f"{run.level}/Pred_AVG"
+    former = None
+    if key in session.populations:
+        former = session.populations[key]
+    run.about["round"] = observed(sets, former)
+    if former is not None:
+        sets.append(round_diff(former, next(s for s in sets if s.name == "Pred_AVG")))
     run.round = 1 + sum(r.level == run.level and r.state in ("done", "stopped") for r in session.runs)
     job.check()
     with session.writing():
@@ -303,6 +307,9 @@ def _commit(
     finally:
         for prepared, _ in ready:
             prepared.unlink(missing_ok=True)  # what did not take effect
+    for older in session.runs:
+        if older.level == run.level and older is not run and older.folder is not None:
+            older.models = []  # read again from disk where somebody asks for them
     if session.view.color_by not in (None, *session.populations):
         session.set_view(color_by="Pred_AVG")
     session.changed_populations([item.name for item in sets])
@@ -315,6 +322,7 @@ def _about(
     import importlib.metadata
     import platform
 
+    from ..learn.machine import machine
     from ..learn.training import DEFAULT_WEIGHTS
 
     versions = {"python": platform.python_version()}
@@ -332,7 +340,9 @@ def _about(
         "source": now.features.name, "schema_hash": now.features.schema_hash,
         "features": [now.features.names[i] for i in now.features.columns],
         "split": {"by": split.by, "sentence": split.sentence, "train": len(split.train), "valid": len(split.valid)},
-        "rounds": result.rounds, "stopped": result.stopped, "user": session.user, "versions": versions,
+        "rounds": result.rounds, "model_seconds": result.model_seconds, "machine": machine(),
+        "devices": {handle.name: handle.device for handle in result.handles}, "stopped": result.stopped,
+        "user": session.user, "versions": versions,
         "weights": options.get("weights") or DEFAULT_WEIGHTS,
         "exclude_images": list(excluded), "options": {k: v for k, v in options.items() if v is not None},
     }  # fmt: skip

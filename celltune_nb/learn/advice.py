@@ -1,0 +1,198 @@
+"""Whether more labels are worth giving: one sentence, the figures it rests on, and CellTune's own rule beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["STOP_RULE", "Advice", "Findings", "advise", "below_bounds"]
+
+#: CellTune's documentation: when its users stop.
+STOP_RULE = (
+    "CellTune's rule: stop when the two models agree on more than 85 % of the cells of well-defined types, 90 % of "
+    "nuclear and 65 % of fuzzy ones, with 100–200 labels a type."
+)
+WELL_DEFINED, FUZZY = 0.85, 0.65
+LABELS_A_TYPE = 100
+
+#: Agreement of predictions between two rounds from which on they count as settled, and for how many rounds.
+SETTLED, ROUNDS = 0.975, 3
+#: Labels below which a category cannot be called known.
+FEW = 10
+#: Change of the models' agreement between rounds that counts as none, and gain of macro-F1 by twice the labels.
+FLAT, GAIN = 0.01, 0.01
+NO_AUDIT = "no audit has judged these models"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What advice is given from; whatever is not known is left at its default.
+
+    Attributes
+    ----------
+    labels : int
+        Labels learned from.
+    new_labels : int or None
+        Of these, given since the training before.
+    changed : float or None
+        Share of the predictions that the last round changed.
+    compared : int
+        Predictions that were compared.
+    kappas : sequence of float
+        Agreement beyond chance of each round with the one before, the newest last.
+    agreements : sequence of float
+        Agreement of the two models after each round, the newest last.
+    per_category : mapping of str to int
+        Labels of each category.
+    accuracy : (value, low, high) or None
+        And what it was measured on:
+    judged_by : {"audit", "out-of-fold", ""}
+    gain : float or None
+        Macro-F1 that the last doubling of the labels brought on held-out groups.
+    target : float
+        Accuracy that is good enough.
+    """
+
+    labels: int
+    new_labels: int | None = None
+    changed: float | None = None
+    compared: int = 0
+    kappas: Sequence[float] = ()
+    agreements: Sequence[float] = ()
+    per_category: Mapping[str, int] = field(default_factory=dict)
+    accuracy: tuple[float, float, float] | None = None
+    judged_by: str = ""
+    gain: float | None = None
+    target: float = 0.9
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Whether to go on labelling.
+
+    Attributes
+    ----------
+    sentence : str
+        What the last labels did, what more of them would, how sure the figures are.
+    verdict : {"go on", "nearly", "enough"}
+    next_step : str
+        What to do now.
+    figures : dict
+        The numbers behind it.
+    open : tuple of str
+        Conditions for "enough" that do not hold yet, in words.
+    stop_rule : str
+        CellTune's rule.
+    """
+
+    sentence: str
+    verdict: str
+    next_step: str
+    figures: dict[str, Any]
+    open: tuple[str, ...]
+    stop_rule: str = STOP_RULE
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.next_step}"
+
+
+def advise(found: Findings) -> Advice:
+    """Say whether more labels are worth giving.
+
+    "Enough" is said only where all of these hold: predictions settled over three rounds (kappa ≥ .975), the lower
+    bound of an audit's accuracy at the target, the models' agreement flat, ten labels of every category.
+    """
+    missing = _missing(found)
+    verdict = "enough" if not missing else "nearly" if len(missing) == 1 else "go on"
+    figures = {
+        "labels": found.labels, "new_labels": found.new_labels, "changed": found.changed, "compared": found.compared,
+        "kappa": found.kappas[-1] if len(found.kappas) else None,
+        "agreement": found.agreements[-1] if len(found.agreements) else None,
+        "accuracy": found.accuracy, "judged_by": found.judged_by, "gain": found.gain, "target": found.target,
+    }  # fmt: skip
+    return Advice(" ".join(_said(found)), verdict, _next(verdict, missing), figures, tuple(missing))
+
+
+def _said(found: Findings) -> list[str]:
+    said = []
+    if found.changed is not None and np.isfinite(found.changed):
+        who = f"The last {found.new_labels:,} labels" if found.new_labels else "The last training"
+        said.append(f"{who} changed {_percent(found.changed)} of {found.compared:,} predictions.")
+    else:
+        said.append(f"First training, on {found.labels:,} labels: there is nothing to compare it with yet.")
+    if found.gain is not None and np.isfinite(found.gain):
+        said.append(f"The last doubling of the labels brought {100 * found.gain:+.1f} points of macro-F1.")
+    if found.accuracy is not None:
+        value, low, high = found.accuracy
+        source = "the audit" if found.judged_by == "audit" else "held-out labels, which somebody chose"
+        said.append(f"Accuracy {value:.1%} ({100 * low:.1f}–{100 * high:.1f}) by {source}.")
+    return said
+
+
+def _missing(found: Findings) -> list[str]:
+    missing = []
+    few = [f"{name} ({n})" for name, n in found.per_category.items() if n < FEW]
+    if few:
+        missing.append(f"fewer than {FEW} labels of {', '.join(few)}")
+    if found.gain is not None and found.gain > GAIN:
+        missing.append(f"more labels still help ({100 * found.gain:+.1f} points at the last doubling)")
+    if len(found.kappas) < ROUNDS or not all(kappa >= SETTLED for kappa in found.kappas[-ROUNDS:]):
+        missing.append(_unsettled(found.kappas))
+    recent = found.agreements[-2:]
+    if len(recent) == 2 and abs(recent[1] - recent[0]) > FLAT:
+        missing.append(f"the models' agreement still moves ({recent[0]:.0%} → {recent[1]:.0%})")
+    if found.judged_by != "audit":
+        missing.append(NO_AUDIT)
+    elif found.accuracy is not None and not found.accuracy[1] >= found.target:
+        missing.append(f"the audit's lower bound is {found.accuracy[1]:.1%}, the target {found.target:.0%}")
+    return missing
+
+
+def _unsettled(kappas: Sequence[float]) -> str:
+    settled = 0
+    for value in reversed(kappas):
+        if not value >= SETTLED:
+            break
+        settled += 1
+    if settled:
+        return f"predictions have been settled for {settled} of {ROUNDS} rounds"
+    if not len(kappas):
+        return "there is no second training to compare predictions with"
+    return f"predictions still change from round to round (kappa {kappas[-1]:.2f}; {SETTLED} three times is settled)"
+
+
+def _next(verdict: str, missing: Sequence[str]) -> str:
+    if verdict == "enough":
+        return "More labels would change little: enough."
+    if missing == [NO_AUDIT]:
+        return "It looks like enough; label an audit sample to be sure."
+    return f"{'Nearly there' if verdict == 'nearly' else 'Go on labelling'}: {missing[0]}."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share < 0.0995 else f"{100 * share:.0f} %"
+
+
+def below_bounds(by_category: pd.DataFrame) -> str:
+    """Which categories two models agree on too rarely by CellTune's rule.
+
+    Parameters
+    ----------
+    by_category : DataFrame
+        Index category; row, column: agreement as in :class:`celltune_nb.learn.comparing.Agreement`.
+    """
+    lower = by_category[["row", "column"]].min(axis=1).dropna().sort_values()
+    low = lower[lower <= WELL_DEFINED]
+    if not len(low):
+        return "Every category lies above 85 % both ways." if len(lower) else ""
+    named = ", ".join(f"{name} {value:.0%}" for name, value in low.iloc[:5].items())
+    more = f" and {len(low) - 5} more" if len(low) > 5 else ""
+    fuzzy = int((low <= FUZZY).sum())
+    tail = f"; {fuzzy} of them below 65 %, too low even for a fuzzy type" if fuzzy else ""
+    return f"Below 85 %: {named}{more}{tail}."

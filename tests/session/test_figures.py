@@ -1,0 +1,69 @@
+"""Figures as files: pictures that open, numbers that are those of the result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from celltune_nb.errors import InputError, NotReadyError
+from celltune_nb.session import Session
+from celltune_nb.session.figures import FIGURES
+from tests.session.conftest import label_some
+
+
+@pytest.fixture
+def judged(session: Session) -> Session:
+    label_some(session, 6)
+    session.train(rounds=4, wait=True)
+    label_some(session, 10, seed=2)
+    session.train(rounds=6, wait=True)
+    session.evaluate()
+    session.learning_curve()
+    session.score(session.items.rename(columns={"truth": "class"}))
+    return session
+
+
+def test_every_figure_in_every_format(judged: Session, tmp_path: Path) -> None:
+    for name in FIGURES:
+        for ending, start in ((".pdf", b"%PDF"), (".svg", b"<?xml"), (".png", b"\x89PNG")):
+            path = judged.export_figure(name, tmp_path / "new" / f"{name}{ending}")
+            assert path.read_bytes().startswith(start)
+        with Image.open(path) as picture:
+            assert min(picture.size) > 50
+            assert len(np.unique(np.asarray(picture.convert("L")))) > 10, "not an empty sheet"
+        table = pd.read_csv(judged.export_figure(name, tmp_path / f"{name}.CSV"))
+        assert len(table) or name == "rounds"
+    svg = (tmp_path / "new" / "confusion.svg").read_text()
+    assert ">truth<" in svg, "text stays text"
+    assert "Matplotlib" not in (tmp_path / "new" / "confusion.pdf").read_text("latin-1").split("stream")[0]
+
+
+def test_the_numbers_are_those_of_the_result(judged: Session, tmp_path: Path) -> None:
+    found = judged.agreement()
+    table = pd.read_csv(judged.export_figure(found, tmp_path / "a.csv"), index_col=0)
+    np.testing.assert_array_equal(table.loc[list("ABC"), list("ABC")].to_numpy(), found.table.to_numpy())
+    assert table.loc["column agreement", "row agreement"] == pytest.approx(found.rate)
+    run = judged.run
+    assert run is not None
+    assert run.evaluation is not None
+    table = pd.read_csv(judged.export_figure("confusion", tmp_path / "c.csv"), index_col=0)
+    np.testing.assert_allclose(table.to_numpy(), run.evaluation.confusion.to_numpy())
+
+
+def test_what_is_not_there_yet_says_how_to_get_it(session: Session, tmp_path: Path) -> None:
+    label_some(session, 6)
+    session.train(models=("xgboost",), rounds=3, wait=True)
+    for name, sentence in (
+        ("confusion", r"session.evaluate\(\)"), ("learning_curve", "learning_curve"), ("truth", "session.score"),
+        ("agreement", "Train two"), ("rounds", "one training only"),
+    ):  # fmt: skip
+        with pytest.raises(NotReadyError, match=sentence):
+            session.export_figure(name, tmp_path / "x.pdf")
+    for what, path in (("pie", "x.pdf"), ("confusion", "x.docx"), ("confusion", ""), ("confusion", None)):
+        with pytest.raises(InputError):
+            session.export_figure(what, path)
+    assert list(tmp_path.glob("x*")) == []
