@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import batches, script
+from .. import batches, carrying, people, script
 from ..levels import level_name
 from .base import Verbs
 
@@ -59,3 +59,64 @@ class Carrying(Verbs):
         return batches.label_each(
             session, labels, level_name(session, level), source, t0, create, bool(joined)
         )
+
+    def carry_labels(
+        self, source: Any, *, images: Mapping[str, str] | Sequence[str] | None = None, minimum: float = 0.5,
+        by: str = "covered", level: str | None = None, their_level: str | None = None,
+    ) -> carrying.CarryReport:  # fmt: skip
+        """Carry the labels of another segmentation of the same images over to the cells of this project.
+
+        Each labelled cell gives its label to the cell that took its place, one to one, the best overlap first.  A cell
+        that has a label here keeps it.  One undo takes everything back; the users who labelled stay named.
+
+        Parameters
+        ----------
+        source : path or Session
+            The project with the former segmentation.
+        images : sequence of str or dict of str to str, optional
+            Names, or name here → name there; by default all that have a mask in both.
+        minimum : float
+            Least overlap, 0 to 1.
+        by : {"covered", "iou"}
+            What *minimum* is of: the part of the former cell that the new one covers (also right where cells were grown
+            from nuclei), or intersection over union.
+        their_level : str, optional
+            By default the level of the same name, else their active one.
+
+        Returns
+        -------
+        CarryReport
+            By category what was carried, and what was ambiguous, merged, split or lost, with ids to look at.
+        """
+        session = self._session
+        return carrying.carry_labels(
+            session, source, images, minimum, by, level_name(session, level), their_level
+        )
+
+    def merge_labels(
+        self, other: Any, *, on_conflict: str = "queue", level: str | None = None, user: str | None = None
+    ) -> people.MergeReport:
+        """Take over another person's labels of the same cells, and see how far you agree.
+
+        Parameters
+        ----------
+        other : path, Session or DataFrame
+            A project folder, or a table with image (or fov), cellID, class and, if it says so, user.
+        on_conflict : {"queue", "mine", "theirs"}
+            Where both have labelled a cell differently: leave yours and list the cell in ``.disagreements``, to be looked
+            at again with ``session.review(ids=…)``; keep yours; take theirs.
+        user : str, optional
+            Who gave the labels, where the table does not say.
+
+        Returns
+        -------
+        MergeReport
+            Agreement as a table and as Cohen's kappa with its interval, and what was taken over, as one undo step.
+        """
+        session = self._session
+        return people.merge_labels(session, other, on_conflict, level_name(session, level), user)
+
+    def compare_users(self, first: str, second: str, *, level: str | None = None) -> people.MergeReport:
+        """How far two people agree on the cells that both have labelled in this project, each with the last answer."""
+        session = self._session
+        return people.compare_users(session, first, second, level_name(session, level))
