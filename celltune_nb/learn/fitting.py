@@ -75,6 +75,7 @@ class Fitting:
         self.seconds: dict[str, float] = {}
         self.wish: str | None = None  # "stop" or "cancel", once it was said
         self.fraction = 0.0
+        self._refused: set[int] = set()  # models that the GPU would not take
         # of each model: what part of it is done, seconds left; None before it has begun
         self._part = [0.0] * len(models)
         self._left: list[float | None] = [None] * len(models)
@@ -187,12 +188,19 @@ class Fitting:
             "on_round": watch,
         }
         k = len(self.present)
-        if device == "cuda":
+        if device == "cuda" and index not in self._refused:
             try:
-                return boosting.fit(model.kind, train, valid, k, device="cuda", **settings)
-            except TrainingError as error:
-                notes.append(f"{model.name} could not use the GPU and was trained on the CPU. {error}")
+                fitted = boosting.fit(model.kind, train, valid, k, device="cuda", **settings)
+            except TrainingError as error:  # none, busy, or too little of its memory free
+                why = str(error).split(". Check the model")[0].removesuffix(".")
+                notes.append(f"{model.name} could not use the GPU and was trained on the CPU. {why}.")
                 watch.restart()
+                self._refused.add(index)
+            else:
+                if fitted.device != "cuda":
+                    notes.append(f"{model.name} could not use the GPU and was trained on the CPU.")
+                    self._refused.add(index)
+                return fitted
         return boosting.fit(model.kind, train, valid, k, device="cpu", **settings)
 
     def _collapsed(self, best: Choosing) -> bool:

@@ -392,3 +392,32 @@ def test_any_handful_of_labels_trains(y, groups, seed):
         p = handle.predict_proba(data.X)
         np.testing.assert_allclose(p.sum(1), 1, atol=1e-5)
         assert set(handle.present) == set(y)
+
+
+def test_a_gpu_that_refuses_gives_the_cpus_models_and_a_sentence(data, monkeypatch):
+    """What the libraries do where a driver answers and no GPU can be used: they raise, or go on without a word."""
+    from celltune_nb.learn import fitting
+    from celltune_nb.learn.machine import cuda_available
+
+    if cuda_available():
+        pytest.skip("this machine has a GPU")
+    monkeypatch.setattr(fitting, "cuda_available", lambda: True)  # hardware that is not there
+    models = ["xgboost", "catboost", "lightgbm"]
+    result = fit_models(data, models, rounds=3, device="cuda", n_jobs=1)
+    assert [handle.device for handle in result.handles] == ["cpu", "cpu", "cpu"]
+    for name in ("xgboost", "catboost"):
+        said = [note for note in result.notes if note.startswith(f"{name} could not use the GPU")]
+        assert len(said) == 1
+        assert "Check the model" not in said[0]
+    assert any(note.startswith("LightGBM runs on the CPU") for note in result.notes)
+    plain = fit_models(data, models, rounds=3, device="cpu", n_jobs=1)
+    for one, other in zip(result.handles, plain.handles, strict=True):
+        np.testing.assert_allclose(
+            one.predict_proba(data.X[:20]), other.predict_proba(data.X[:20]), atol=1e-5
+        )
+
+
+def test_how_long_each_model_took_is_told(data):
+    result = fit_models(data, ["xgboost", "lightgbm"], rounds=3)
+    assert result.model_seconds.keys() == {"xgboost", "lightgbm"}
+    assert all(0 < seconds <= result.seconds for seconds in result.model_seconds.values())

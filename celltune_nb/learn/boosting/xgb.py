@@ -128,6 +128,7 @@ def fit(
             )
         )
     booster = xgboost.Booster(settings, matrices)
+    device = used_device(booster)
     for number in range(1, rounds + 1):
         booster.update(learn, number - 1)
         figures: dict[str, dict[str, float]] = {}
@@ -140,6 +141,12 @@ def fit(
         if on_round(number, figures):
             break
     return XGBoost(booster, k, device)
+
+
+def used_device(booster: xgboost.Booster) -> str:
+    """Where a booster works: asked for a GPU that it cannot have, XGBoost goes on, on the CPU, without a word."""
+    where = json.loads(booster.save_config())["learner"]["generic_param"].get("device", "cpu")
+    return "cuda" if str(where).startswith("cuda") else "cpu"
 
 
 def read(path: Path, k: int, rounds: int, n_features: int) -> XGBoost:
