@@ -266,20 +266,22 @@ class Scene:
 
     def _colors(self, view: View, image: Image) -> _Tables:
         session = self._session
+        # A gate while it is dragged, in place of what the view asks for.
+        preview = None if view.blind else session.populations.preview
         name = shown_population(session, view)
-        key = (self._age, image.name, name, view.hidden, session.level, session.table)
+        key = (self._age, image.name, name, preview, view.hidden, session.level, session.table)
         if self._tables is not None and self._tables.key == key:
             return self._tables
         number = session.image_number(image.name)
         rows = session.table.of_image(number) if number >= 0 else slice(0, 0)
         codes = np.zeros(rows.stop - rows.start + 1, np.int16)
         palette: list[str | None] = [None]
-        if name is not None:
-            population = session.populations.on_screen(name)
+        if name is not None or preview is not None:
+            population = session.populations.on_screen(name or "") if preview is None else preview
             # A population set made before items were added is shorter than the table.
             some = population.codes[rows.start : min(rows.stop, len(population))]
             codes[1 : 1 + len(some)] = some
-            palette = _palette(population, view.hidden)
+            palette = _palette(population, view.hidden if preview is None else frozenset())
         colored = color_table(codes, palette)
         neutral = None
         if not ({UNKNOWN, _rest(session, name)} & view.hidden) and (codes[1:] == 0).any():
