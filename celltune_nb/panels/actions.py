@@ -17,7 +17,7 @@ from ..errors import LabelError, NotReadyError
 from ..session import Session
 
 __all__ = [
-    "KEYS", "Action", "assign", "assign_key", "has_model", "key_to_action", "label_source", "next_rectangle",
+    "KEYS", "Action", "assign", "assign_key", "has_model", "key_to_action", "label_source", "look_at", "next_rectangle",
     "redo", "sample_in_rectangle", "suggest_first", "suggest_useful", "toggle", "undo",
 ]  # fmt: skip
 
@@ -281,3 +281,40 @@ def _zoom_to(session: Session, image: str, extent: float) -> float:
     """Zoom at which *extent* pixels fill 60 % of a viewport, but never smaller than the whole image."""
     whole = _SCREEN / max(session.images[image].shape[-2:])
     return float(np.clip(0.6 * _SCREEN / max(extent, 1.0), whole, 16.0))
+
+
+# ---------------------------------------------------------------------- going there
+
+#: How large an item is shown, screen pixels: its inside can be judged and its neighbours are in sight.
+SHOWN = 44.0
+#: Screen pixels an image pixel, at most and at least.
+CLOSEST, FARTHEST = 12.0, 0.5
+
+
+def look_at(session: Session, item: int) -> None:
+    """Bring an item to the middle of the image, close enough to be judged.
+
+    A zoom that the person chose stays, as long as the item is neither lost in it nor cut by it.
+
+    Parameters
+    ----------
+    item : int
+        Item id.
+    """
+    table = session.table
+    position = int(session.positions([item])[0])
+    number = int(table.images[position])
+    if number < 0 or table.names[number] not in session.images:
+        return  # cells of a table that came without their image
+    center = (float(table.y[position]), float(table.x[position]))
+    wanted = _zoom(session, position)
+    zoom = session.view.zoom
+    if zoom is None or not wanted / 2.5 <= zoom <= wanted * 2.5:
+        zoom = wanted
+    session.set_view(image=table.names[number], center=center, zoom=zoom)
+
+
+def _zoom(session: Session, position: int) -> float:
+    box = session.table.bbox[position]
+    side = float(max(box[2] - box[0], box[3] - box[1]))
+    return float(np.clip(SHOWN / side, FARTHEST, CLOSEST)) if side > 0 else 2.0

@@ -22,14 +22,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anywidget
 import ipywidgets as w
 from traitlets import List, Unicode
 
+if TYPE_CHECKING:
+    from celltune_nb.data.categories import Category
+
 __all__ = [
-    "SERIES", "Live", "Markup", "arity", "button", "checkbox", "column", "field", "fold", "note", "number", "row",
+    "SERIES", "Live", "Markup", "arity", "button", "checkbox", "choice", "column", "field", "fold", "note", "number", "row",
     "section", "segmented", "select", "slider", "stats", "styles", "swatch", "tabs", "tag", "text", "text_input",
 ]  # fmt: skip
 
@@ -116,6 +119,13 @@ def _inside(content: Any) -> str:
 def swatch(color: str) -> Markup:
     """A square of a category's colour."""
     return tag("span", cls="ct-swatch", style=f"background:{color}", aria_hidden="true")
+
+
+def choice(category: Category, *, chosen: bool, locked: bool = False) -> Markup:
+    """A button that gives a category, with its colour and key: verb ``assign``, the name in ``what``."""
+    return tag("button", swatch(category.color), tag("span", category.name, cls="ct-cut"),
+               tag("span", category.key, cls="ct-key") if category.key else None, cls="ct-button", do="assign",
+               what=category.name, title=category.name, aria_pressed="true" if chosen else None, disabled=locked)  # fmt: skip
 
 
 def note(text: str, kind: Literal["info", "good", "warning", "error"] = "info") -> Markup:

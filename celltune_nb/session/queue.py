@@ -274,6 +274,10 @@ class ReviewQueue:
         first, second = ([getattr(o, name) for o in found] for name in ("before", "code"))
         return repeats(np.array(first, np.int64), np.array(second, np.int64), who)
 
+    def was_answered(self, item: int) -> bool:
+        """Whether a cell has or had an answer here, be it taken back."""
+        return item in self._content.said
+
     def differing(self) -> NDArray[np.int64]:
         """Of a blind review that is finished: the cells whose second answer is another than their label."""
         return self._content.ids[self._states().status == STATUS.index("mismatch")]

@@ -18,9 +18,10 @@ from ..panels.theme import Markup, tag
 
 if TYPE_CHECKING:
     from ..panels.evaluation import EvaluationPanel
+    from ..panels.review import ReviewPanel
     from ..panels.training import TrainingPanel
     from ..session import Session
-    from ..session.events import PopulationsChanged
+    from ..session.events import PopulationsChanged, QueueChanged
     from ..session.jobs import Job
 
 __all__ = ["CellsWorkflow", "cells"]
@@ -28,7 +29,7 @@ __all__ = ["CellsWorkflow", "cells"]
 _P = TypeVar("_P", bound=Panel)
 
 #: The tabs: title → attribute of :class:`CellsWorkflow`.
-PAGES = {"Label": "labelling", "Train": "training", "Evaluate": "evaluation"}
+PAGES = {"Label": "labelling", "Train": "training", "Review": "review", "Evaluate": "evaluation"}
 
 
 @cache
@@ -62,6 +63,7 @@ class CellsWorkflow(Panel):
     populations : PopulationsPanel
     labelling : LabellingPanel
     training : TrainingPanel
+    review : ReviewPanel
     evaluation : EvaluationPanel
         Made when they are first looked at: their plots need libraries that nobody should wait for to see an image.
     """
@@ -85,6 +87,8 @@ class CellsWorkflow(Panel):
             self.listen(signal, self._show_header)
         self.listen(session.populations_changed, self._predicted)
         self.listen(session.labels_changed, self._warm_up)
+        self._queue = session.queue
+        self.listen(session.queue_changed, self._reviewing)
         self._show_header()
         self.say("")
 
@@ -129,6 +133,13 @@ class CellsWorkflow(Panel):
         return self._late(TrainingPanel(self.session))
 
     @cached_property
+    def review(self) -> ReviewPanel:
+        """See :class:`CellsWorkflow`."""
+        from ..panels.review import ReviewPanel
+
+        return self._late(ReviewPanel(self.session))
+
+    @cached_property
     def evaluation(self) -> EvaluationPanel:
         """See :class:`CellsWorkflow`."""
         from ..panels.evaluation import EvaluationPanel
@@ -157,7 +168,11 @@ class CellsWorkflow(Panel):
             self.session.jobs.aside(load, "loading the learning libraries")
 
     def _label(self, key: str, held: list[str]) -> str:
-        """A labelling key pressed on the image does what it does in the labelling panel."""
+        """A labelling key pressed on the image does what it does in the labelling panel, or in a review going on."""
+        title = list(PAGES)[self._tabs.selected_index or 0]
+        if title == "Review" and self.review.running:
+            self.review.press(key, held)
+            return self.review.message
         self.labelling.press(key, held)
         return self.labelling.message
 
@@ -179,6 +194,18 @@ class CellsWorkflow(Panel):
         known = "Pred_AVG" in event.names and "Pred_AVG" in self.session.populations
         if known and view.color_by == "labels" and not view.blind:
             self.session.set_view(color_by="Pred_AVG")
+
+    def _reviewing(self, event: QueueChanged) -> None:
+        # A review that was begun elsewhere, from a matrix say, is gone on with in its tab.
+        queue = self.session.queue
+        if event.level != self.session.level or queue is None or queue is self._queue:
+            return
+        self._queue = queue
+        place = list(PAGES).index("Review")
+        if self._tabs.selected_index != place:
+            self._tabs.selected_index = place
+            if not self.review.running:
+                self.review.resume()
 
     # ------------------------------------------------------------------ the header
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from celltune_nb.data.categories import UNKNOWN, Category
+from celltune_nb.data.categories import UNKNOWN
 from celltune_nb.panels import theme
 from celltune_nb.panels.theme import Markup, tag
 from celltune_nb.session import Session
@@ -106,7 +106,7 @@ def question(session: Session, audit: Audit, item: int, label: str, *, returns: 
             tag("span", f"cell {about.cell}{f' in {about.image}' if about.image else ''}", cls="ct-muted ct-cut"),
             cls="ct-ev-ask"),
         tag("p", f"Stands out: {marks}" if marks else "No marker stands out.", cls="ct-muted ct-small"),
-        tag("div", [_choice(c, c.name == label) for c in session.categories if c.name != UNKNOWN], cls="ct-ev-choices"),
+        tag("div", [theme.choice(c, chosen=c.name == label) for c in session.categories if c.name != UNKNOWN], cls="ct-ev-choices"),
         tag("div", [
             tag("button", "Back", cls="ct-button", do="back", disabled=not returns),
             tag("button", "Skip", cls="ct-button", do="skip"),
@@ -117,12 +117,6 @@ def question(session: Session, audit: Audit, item: int, label: str, *, returns: 
         tag("p", needed(audit.labelled, len(audit.ids)), " Predictions are hidden meanwhile.", cls="ct-muted ct-small"),
     ], cls="ct-ev-audit ct-ev-asking", tabindex="-1", focus="" if focus else None,
         data_keys=" ".join(KEYS))  # fmt: skip
-
-
-def _choice(category: Category, chosen: bool) -> Markup:
-    return tag("button", theme.swatch(category.color), tag("span", category.name, cls="ct-cut"),
-               tag("span", category.key, cls="ct-key") if category.key else None, cls="ct-button", do="assign",
-               what=category.name, title=category.name, aria_pressed="true" if chosen else None)  # fmt: skip
 
 
 def _progress(labelled: int, drawn: int) -> Markup:

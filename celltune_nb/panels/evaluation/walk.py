@@ -7,44 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from celltune_nb.panels.actions import look_at
 from celltune_nb.panels.theme import Markup, tag
 from celltune_nb.session import Session
 
 __all__ = ["Walk", "look_at"]
-
-#: How large an item is shown, screen pixels: its inside can be judged and its neighbours are in sight.
-SHOWN = 44.0
-#: Screen pixels an image pixel, at most and at least.
-CLOSEST, FARTHEST = 12.0, 0.5
-
-
-def look_at(session: Session, item: int) -> None:
-    """Bring an item to the middle of the image, close enough to be judged.
-
-    A zoom that the person chose stays, as long as the item is neither lost in it nor cut by it.
-
-    Parameters
-    ----------
-    item : int
-        Item id.
-    """
-    table = session.table
-    position = int(session.positions([item])[0])
-    number = int(table.images[position])
-    if number < 0 or table.names[number] not in session.images:
-        return  # cells of a table that came without their image
-    center = (float(table.y[position]), float(table.x[position]))
-    wanted = _zoom(session, position)
-    zoom = session.view.zoom
-    if zoom is None or not wanted / 2.5 <= zoom <= wanted * 2.5:
-        zoom = wanted
-    session.set_view(image=table.names[number], center=center, zoom=zoom)
-
-
-def _zoom(session: Session, position: int) -> float:
-    box = session.table.bbox[position]
-    side = float(max(box[2] - box[0], box[3] - box[1]))
-    return float(np.clip(SHOWN / side, FARTHEST, CLOSEST)) if side > 0 else 2.0
 
 
 class Walk:

@@ -12,7 +12,7 @@ from celltune_nb.panels.canvas import Shape
 if TYPE_CHECKING:
     from celltune_nb.panels.image.scene import Scene
 
-__all__ = ["KEYS", "MOST_OUTLINES", "hover_shapes", "rectangle_shapes", "selection_shapes"]
+__all__ = ["KEYS", "MOST_OUTLINES", "WALKING", "hover_shapes", "rectangle_shapes", "selection_shapes"]
 
 #: Selected items drawn as outlines; more are rimmed in the picture itself.
 MOST_OUTLINES = 2_000
@@ -23,7 +23,10 @@ SELECTED = "#FFFFFF"
 KEYS = (
     *"0123456789", *(f"shift+{digit}" for digit in range(10)), "Delete", "Backspace",
     "u", "ctrl+z", "r", "ctrl+shift+z", "ctrl+y", "Escape", "s", "n", "f", "g", "o", "h", "?", "shift+?",
+    "m", "ctrl+ArrowLeft", "ctrl+ArrowRight",
 )  # fmt: skip
+#: Of them, those that mean nothing to the image itself: for who goes through cells beside it.
+WALKING = ("m", "ArrowLeft", "ArrowRight")
 
 
 def selection_shapes(scene: Scene, ids: npt.NDArray[np.int64], *, masked: bool) -> list[Shape]:

@@ -29,7 +29,6 @@ _CSS = Path(__file__).parents[1] / "static" / "image.css"
 #: Said beneath the image while there is nothing else to say.
 _HINT = "Drag a rectangle, S samples in it, 1–9 label · Click selects · Space-drag moves · H: all keys"
 
-
 #: What keys do to labels and samples; the other keys are about looking.
 _LABELLING = frozenset({"assign", "clear", "undo", "redo", "sample", "next"})
 
@@ -190,6 +189,8 @@ class ImagePanel(Panel):
         """Do what a key means; see :func:`celltune_nb.panels.actions.key_to_action`."""
         action = actions.key_to_action(key, sorted(held))
         if action is None:
+            if key in marks.WALKING and self.labels_by is not None:
+                self.say(self.labels_by(key, sorted(held)))
             return
         if action.verb in _LABELLING:
             said = (self.labels_by or self._label)(key, sorted(held))

@@ -1,0 +1,395 @@
+"""The panel: its verbs, what it hears from the browser and from the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import CellTuneError, InputError, NotReadyError
+from ...session import Session
+from ...session.events import LabelsChanged, QueueChanged, ViewChanged
+from ...session.jobs import Job
+from .. import actions
+from ..panel import Panel
+from . import markup
+from .form import FIELDS, Form
+from .page import Page
+
+if TYPE_CHECKING:
+    from ...session.queue import ReviewQueue
+    from ...session.reviewed import ReviewItem
+
+__all__ = ["ReviewPanel"]
+
+
+class ReviewPanel(Panel):
+    """Fill a review, walk through its cells, answer by key or click, train in between.
+
+    Parameters
+    ----------
+    session : Session
+
+    Attributes
+    ----------
+    running : bool
+        Whether cells are being asked for now.
+    form : Form
+        What the next review is to be filled with.
+    page : Page
+        What is shown.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.running = False
+        self.form = Form()
+        self._job: Job | None = None
+        self._queue: ReviewQueue | None = session.queue
+        self._shown: int | None = None
+        self._former: str | None = None
+        self._answering = False
+        self.page = Page(session, self.form)
+        verbs: dict[str, Callable[..., Any]] = {
+            "start": self.start, "stop": self.stop, "resume": self.resume, "pause": self.pause, **{field: self._set(field) for field in FIELDS},
+            "assign": self.assign, "unknown": self.unknown,
+            "first": self.first, "second": self.second, "skip": self.skip, "next": self.next, "previous": self.previous,
+            "go": self._go_to, "note": self._note, "here": self.here, "undo": self.undo, "train": self.train,
+            "decide": self.decide, "key": self.press,
+        }  # fmt: skip
+        for verb, act in verbs.items():
+            self.page.on(verb, self.guard(act))
+        self.widget = self.page.widgets
+        self._root.add_class("ct-review")
+        self._drawing = self.latest(self._draw_tiles)
+        self.listen(session.queue_changed, self._moved)
+        self.listen(session.labels_changed, self._labelled)
+        self.listen(session.populations_changed, self._predicted)
+        self.listen(session.categories_changed, self._categories)
+        self.listen(session.selection_changed, self._show_card)
+        self.listen(session.view_changed, self._viewed)
+        self.listen(session.access_changed, self._access)
+        self.listen(session.run_changed, self._show_end)
+        self.listen(session.run_progressed, self._show_end)
+        self._show()
+
+    # ------------------------------------------------------------------ filling
+
+    def start(self) -> None:
+        """Fill a review as the form says and go to its first cell; a search for label errors runs in the background."""
+        if self._job is not None and not self._job.finished:
+            return
+        session, wish = self.session, self.form.wish()
+
+        def work(job: Job) -> None:
+            session.review(**wish, progress=job.report, stop=lambda: job.wish is not None)
+
+        if self.form.by == "label_errors":
+            self._job = Job(work, "review", self._job_changed)
+            session.jobs.start(self._job)
+            self._show_head()
+        else:  # does not stand behind a training
+            session.jobs.aside(lambda _: self._fill(wish), "review")
+
+    def _fill(self, wish: dict[str, Any]) -> None:
+        if not self.closed:
+            with self.setting():
+                self._try(lambda: self.session.review(**wish), ())
+
+    def stop(self) -> None:
+        """End the search for label errors."""
+        if self._job is not None:
+            self._job.cancel()
+
+    def resume(self) -> None:
+        """Go on with the review where it was left.
+
+        Raises
+        ------
+        NotReadyError
+            When there is none, or the audit is being labelled.
+        """
+        queue = self.session.queue
+        if queue is None:
+            raise NotReadyError("There is no review yet. Choose cells and start one.")
+        if not self.running and self.session.view.blind:
+            raise NotReadyError(
+                "The audit is being labelled blind. Pause it first, in Evaluate; then go on here."
+            )
+        self._queue = queue
+        if not self.running:
+            self.running = True
+            if queue.blind:
+                self._former = self.session.view.color_by
+                self.session.set_view(blind=True, color_by=None)
+        self._go()
+
+    def pause(self) -> None:
+        """Leave the review; its place and every answer stay."""
+        if not self.running:
+            return
+        self.running = False
+        self._shown = None
+        session = self.session
+        if self._queue is not None and self._queue.blind and session.view.blind:
+            known = self._former is None or self._former in session.populations
+            session.set_view(blind=False, color_by=self._former if known else "labels")
+        session.select([])
+        self._show()
+
+    # ------------------------------------------------------------------ answering
+
+    def assign(self, category: str) -> None:
+        """Say what the cell is; the next one follows."""
+        self._answer(category)
+
+    def unknown(self) -> None:
+        """Say that it cannot be told; the cell does not come back."""
+        self._answer(None)
+
+    def _answer(self, category: str | None) -> None:
+        if self._here() is None:
+            return
+        self._answering = True  # what the label changes is drawn once, with the cell that follows
+        try:
+            following = self._asked().answer(category)
+        finally:
+            self._answering = False
+        self._answered(following)
+
+    def first(self) -> None:
+        """Take the first model's answer."""
+        self._take("Pred_MDL1")
+
+    def second(self) -> None:
+        """Take the second model's answer."""
+        self._take("Pred_MDL2")
+
+    def _take(self, model: str) -> None:
+        item = self._here()
+        found = None if item is None else item.answer(model)
+        if found is None:
+            raise NotReadyError("There is no prediction to take. Name the cell yourself, with its key.")
+        self.assign(found.category)
+
+    def skip(self) -> None:
+        """Leave the cell for later."""
+        if self._here() is not None:
+            self._asked().skip()
+
+    def next(self) -> None:
+        """Go to the next cell."""
+        if self._here() is not None:
+            self._asked().next()
+
+    def previous(self) -> None:
+        """Go to the cell before."""
+        if self._here() is not None:
+            self._asked().previous()
+
+    def here(self) -> None:
+        """Bring the cell that is asked for back to the middle and select it."""
+        self._go()
+
+    def undo(self) -> None:
+        """Take back the newest step; the cell it was about is asked for again."""
+        self.say(actions.undo(self.session))
+
+    def decide(self) -> None:
+        """Review the cells whose blind answer is another than their label, now with everything in sight."""
+        ids = self._asked().differing()
+        self.pause()
+        self.session.review(ids=ids, reason="a blind repeat gave another answer than the label", again=True)
+
+    def train(self) -> None:
+        """Train on all labels so far, with the models of the last training; the place in the review stays."""
+        runs = [run for run in self.session.runs if run.level == self.session.level and run.model_names]
+        if runs:
+            self.session.train(runs[-1].model_names)
+        else:
+            self.session.train()
+        self._show_end()
+
+    def press(self, key: str, held: list[str] | None = None) -> None:
+        """Do what a key means; keys that mean nothing here do nothing."""
+        ctrl = "ctrl" in (held or ())
+        verb = markup.KEYS.get(f"ctrl+{key}" if ctrl else key)
+        if verb is None or not self.running:
+            return
+        if verb == "undo" and "shift" in (held or ()):
+            verb = "redo"
+        if verb == "redo":
+            self.say(actions.redo(self.session))
+        elif verb == "assign":
+            name = next((c.name for c in self.session.categories if c.key == key), None)
+            if name is None:
+                raise InputError(f"No category has the key {key}. Click one, or give it a key in Label.")
+            self.assign(name)
+        else:
+            getattr(self, verb)()
+
+    def close(self) -> None:
+        """Bring what was hidden back, then free everything."""
+        if not self.closed:
+            self.pause()
+        super().close()
+
+    # ------------------------------------------------------------------ what happens
+
+    def _asked(self) -> ReviewQueue:
+        assert self._queue is not None
+        return self._queue
+
+    def _here(self) -> ReviewItem | None:
+        return self._queue.current if self.running and self._queue is not None else None
+
+    def _answered(self, following: ReviewItem | None) -> None:
+        if following is None:
+            queue = self._asked()
+            if queue.blind:  # what was hidden may be seen now
+                former = self._former
+                known = former is None or former in self.session.populations
+                self.session.set_view(blind=False, color_by=former if known else "labels")
+                self._former = None
+            self._show()
+
+    def _go(self) -> None:
+        """Look at the cell that is asked for."""
+        item = self._here()
+        if item is None:
+            return
+        actions.look_at(self.session, item.id)
+        self.session.select([item.id])
+        self._show()
+
+    def _go_to(self, place: str) -> None:
+        if self._here() is not None:
+            self._asked().go(int(place))
+
+    def _note(self, _what: str, text: Any) -> None:
+        if self._here() is not None:
+            self._asked().note(str(text or ""))
+            self.say("Note kept.", "good")
+
+    def _moved(self, event: QueueChanged) -> None:
+        queue = self.session.queue
+        if event.level != self.session.level or queue is None:
+            return
+        if queue is not self._queue:  # begun here, from a matrix, or in the notebook
+            if self.running:
+                self.pause()
+            self._queue = queue
+            self.resume()
+        elif self.running:
+            self._go()
+        else:
+            self._show()
+
+    def _labelled(self, event: LabelsChanged) -> None:
+        queue = self._queue
+        if queue is None or event.level != queue.level or self._answering:
+            return
+        if self.running and event.ids is not None and len(event.ids) == 1:
+            item = int(event.ids[0])
+            place = np.flatnonzero(queue.ids == item)
+            # Undo takes the person back to the cell whose answer it took.
+            if (
+                len(place)
+                and not queue.answered[place[0]]
+                and queue.at != place[0]
+                and self._taken_back(item)
+            ):
+                queue.go(int(place[0]))
+                return
+        self._show_card()
+        self._show_strip()
+        self._show_end()
+
+    def _taken_back(self, item: int) -> bool:
+        """Whether an answer of this review is what was taken back, not a note."""
+        return self._queue is not None and self._queue.was_answered(item)
+
+    def _predicted(self) -> None:
+        if self.running:
+            self._drawing.request()
+        self._show()
+
+    def _categories(self) -> None:
+        if self._queue is not None and self._queue.level != self.session.level:
+            self.pause()
+            self._queue = self.session.queue
+        self._show()
+
+    def _viewed(self, event: ViewChanged) -> None:
+        queue = self._queue
+        if event.fields & {"channels"} and self.running:
+            self._drawing.request()
+        if not self.running or queue is None or not event.fields & {"blind", "color_by"}:
+            return
+        if not queue.blind or queue.finished:
+            return
+        if not event.view.blind:
+            self.pause()  # somebody ended it in another way
+        elif event.view.color_by is not None:
+            self._former = event.view.color_by
+            self.session.set_view(color_by=None)
+            self.say("Colours stay hidden until every cell is answered; then these come.")
+
+    def _access(self) -> None:
+        if self.session.read_only and self._queue is not None and self._queue.blind:
+            self.pause()
+        self._show()
+
+    def _job_changed(self, job: Job) -> None:
+        if self.closed or job is not self._job:
+            return
+        with self.setting():
+            if job.state == "failed":
+                error = job.error
+                self.say(
+                    str(error) if isinstance(error, CellTuneError) else f"This did not work ({error!r}).",
+                    "error",
+                )
+            self._show_head()
+
+    def _set(self, field: str) -> Callable[[str, Any], None]:
+        def set_(what: str, value: Any) -> None:
+            try:
+                self.form.set(field, what, value)
+            finally:
+                self._show_head()
+
+        return set_
+
+    # ------------------------------------------------------------------ what is shown
+
+    def _show(self) -> None:
+        with self.showing:
+            self._show_head()
+            self._show_card()
+            self._show_strip()
+            self._show_end()
+            self.page.review.layout.display = None if self.running else "none"
+        item = self._here()
+        if item is not None and item.id != self._shown:
+            self._shown = item.id
+            self._drawing.request()
+
+    def _show_head(self) -> None:
+        looking = ""
+        if self._job is not None and not self._job.finished:
+            looking = f"Looking for label errors: {self._job.progress.fraction:.0%}"
+        self.page.head(self._queue, running=self.running, looking=looking)
+
+    def _show_card(self) -> None:
+        self.page.card(self._queue, self._here())
+
+    def _show_strip(self) -> None:
+        self.page.strip.html = markup.strip(self._asked()) if self._here() is not None else ""
+
+    def _show_end(self) -> None:
+        self.page.end(self._queue if self.running else None)
+
+    def _draw_tiles(self) -> None:
+        self.page.draw(self._here())
