@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Cancelled, CellTuneError, InputError, ProjectError
 from ..formats.folders import FolderPlan, PlannedImage, PlannedTable, recognise
 from ..formats.folders.listing import printable
+from ..formats.folders.tables import TableHead, read_head
 from .checks import folder as as_folder
 from .jobs import Job
 from .tables import ImportReport, read_table
@@ -19,7 +20,7 @@ from .tables import ImportReport, read_table
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["FolderReport", "import_folder", "look_at"]
+__all__ = ["FolderReport", "import_folder", "import_table", "look_at", "look_at_table"]
 
 Progress = Callable[[float, str], object]
 
@@ -121,6 +122,45 @@ def import_folder(
         wait,
         progress,
     )
+
+
+def look_at_table(path: str | Path) -> TableHead:
+    """See :meth:`celltune_nb.Session.look_at_table`."""
+    table = as_folder(path).expanduser()
+    if not table.is_file():
+        raise InputError(f"There is no file {printable(str(table))}. Check the path.")
+    if table.suffix.lower() not in (".csv", ".parquet", ".pq", ".h5ad"):
+        raise InputError(
+            f"{printable(table.name)} is no .csv, .parquet or .h5ad file. Save the table as one of them."
+        )
+    return read_head(table)
+
+
+def import_table(
+    session: Session, table: PlannedTable, wait: bool, progress: Progress | None
+) -> ImportReport | Job:
+    """See :meth:`celltune_nb.Session.import_table`."""
+    with session.writing():
+        pass
+    if table.path.suffix.lower() != ".h5ad":
+        needed = {"cell": table.head.cell}
+        if table.kind == "labels":
+            needed["category"] = table.head.category
+        if table.image is None:
+            needed["image"] = table.head.image
+        missing = next((what for what, column in needed.items() if column is None), None)
+        if missing is not None:
+            raise InputError(
+                f"No column of {printable(table.path.name)} was recognised as the {missing}. Say which one it is."
+            )
+    result: ImportReport | Job = _do(
+        session,
+        lambda job: _import_table(session, table),
+        f"importing {printable(table.path.name)}",
+        wait,
+        progress,
+    )
+    return result
 
 
 def _do(
@@ -255,4 +295,15 @@ def _import_table(session: Session, table: PlannedTable) -> ImportReport:
         # Columns that are called so and mean something else stand aside.
         frame = frame[list(names)].rename(columns=names)
         return session.import_labels(frame)
-    return session.import_cells(frame, image=image, id=str(head.cell), features=table.features or None)
+    # Places are needed for images whose cells the project does not have.
+    known = frame[image].astype(str).isin(session.table.names).all()
+    x, y = (None, None) if known or head.x is None or head.y is None else (head.x, head.y)
+    return session.import_cells(
+        frame,
+        image=image,
+        id=str(head.cell),
+        x=x,
+        y=y,
+        features=table.features or None,
+        group=None if known else head.group,
+    )

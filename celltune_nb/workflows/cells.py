@@ -18,6 +18,7 @@ from ..panels.theme import Markup, tag
 
 if TYPE_CHECKING:
     from ..panels.evaluation import EvaluationPanel
+    from ..panels.importing import ImportingPanel
     from ..panels.review import ReviewPanel
     from ..panels.training import TrainingPanel
     from ..session import Session
@@ -29,7 +30,13 @@ __all__ = ["CellsWorkflow", "cells"]
 _P = TypeVar("_P", bound=Panel)
 
 #: The tabs: title → attribute of :class:`CellsWorkflow`.
-PAGES = {"Label": "labelling", "Train": "training", "Review": "review", "Evaluate": "evaluation"}
+PAGES = {
+    "Data": "importing",
+    "Label": "labelling",
+    "Train": "training",
+    "Review": "review",
+    "Evaluate": "evaluation",
+}
 
 
 @cache
@@ -37,20 +44,22 @@ def _styles() -> str:
     return f"<style>{Path(__file__).with_suffix('.css').read_text('utf-8')}</style>"
 
 
-def cells(session: Session) -> CellsWorkflow:
+def cells(session: Session, *, look_at: str | Path | None = None) -> CellsWorkflow:
     """Teach a classifier to cells: look, label a few, train, see where it fails, correct.
 
     Parameters
     ----------
     session : Session
-        A project with images and masks, or a table of cells.
+        A project with images and masks, or a table of cells; an empty one begins with bringing them.
+    look_at : path, optional
+        A folder of images that the page shows first, to be imported.
 
     Returns
     -------
     CellsWorkflow
         What to display; opening it again for the same session closes the one before.
     """
-    return CellsWorkflow(session)
+    return CellsWorkflow(session, look_at)
 
 
 class CellsWorkflow(Panel):
@@ -62,14 +71,16 @@ class CellsWorkflow(Panel):
     channels : ChannelsPanel
     populations : PopulationsPanel
     labelling : LabellingPanel
+    importing : ImportingPanel
     training : TrainingPanel
     review : ReviewPanel
     evaluation : EvaluationPanel
         Made when they are first looked at: their plots need libraries that nobody should wait for to see an image.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, look_at: str | Path | None = None) -> None:
         super().__init__(session)
+        self._look_at = look_at
         # The image listens first: what changes is seen there before it is counted elsewhere.
         self.image = ImagePanel(session, height="100%")
         self.channels = ChannelsPanel(session)
@@ -100,6 +111,9 @@ class CellsWorkflow(Panel):
         left.add_class("ct-cells-left")
         self.own(self.labelling.widget)
         self._tabs = theme.tabs({title: w.Box() for title in PAGES})
+        # Who has no cells yet brings them first.
+        first = "Label" if len(self.session.table) and self._look_at is None else "Data"
+        self._tabs.selected_index = list(PAGES).index(first)
         self._tabs.observe(self._open_page, "selected_index")
         self._open_page()
         right = w.Box([self._tabs])
@@ -124,6 +138,13 @@ class CellsWorkflow(Panel):
         """Write here from now on; the session that wrote so far turns read-only."""
         self.session.take_over()
         self._show_header()
+
+    @cached_property
+    def importing(self) -> ImportingPanel:
+        """See :class:`CellsWorkflow`."""
+        from ..panels.importing import ImportingPanel
+
+        return self._late(ImportingPanel(self.session, self._look_at))
 
     @cached_property
     def training(self) -> TrainingPanel:

@@ -7,11 +7,13 @@ import sys
 
 import numpy as np
 import pytest
+import tifffile
 
 import celltune_nb as ct
 from celltune_nb import Session
 from celltune_nb.errors import ReadOnlyError
 from celltune_nb.session.jobs import Jobs
+from celltune_nb.workflows.cells import PAGES
 
 SIDE, CELL = 120, 12
 
@@ -34,6 +36,16 @@ def folder(tmp_path):
         session.categories.add("Tcell", color="#FF0000")
         session.categories.add("Bcell", color="#0000FF")
     return tmp_path / "spleen"
+
+
+@pytest.fixture
+def cells_folder(tmp_path):
+    """A folder as a person has it."""
+    image, mask = cells_image()
+    (tmp_path / "data").mkdir()
+    tifffile.imwrite(tmp_path / "data" / "field.tif", image, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "data" / "field_segmentation_labels.tif", mask)
+    return tmp_path / "data"
 
 
 @pytest.fixture
@@ -99,10 +111,33 @@ def test_opening_it_again_closes_the_one_before(workflow, session):
     again.close()
 
 
+def made(workflow) -> set[str]:
+    """The tabs whose page is there."""
+    return {title for title, page in zip(PAGES, workflow._tabs.children, strict=True) if page.children}
+
+
 def test_pages_are_made_when_they_are_looked_at(workflow):
-    assert [len(page.children) for page in workflow._tabs.children] == [1, 0, 0]
-    workflow._tabs.selected_index = 2
-    assert [len(page.children) for page in workflow._tabs.children] == [1, 0, 1]
+    assert made(workflow) == {"Label"}
+    workflow._tabs.selected_index = list(PAGES).index("Train")
+    assert made(workflow) == {"Label", "Train"}
+
+
+def test_an_empty_project_opens_where_data_come_in(tmp_path, cells_folder):
+    with Session.create(tmp_path / "new", jobs=Jobs(inline=True)) as session:
+        workflow = ct.workflows.cells(session)
+        assert made(workflow) == {"Data"}
+        workflow.importing.choose("", cells_folder)
+        workflow.importing.import_()
+        assert "1 image · 100 cells" in workflow._header.html
+        assert session.view.image == "field"
+        again = ct.workflows.cells(session)
+        assert made(again) == {"Label"}
+        again.close()
+        shown = ct.workflows.cells(session, look_at=cells_folder)
+        assert made(shown) == {"Data"}
+        assert "in the project already" in shown.importing._found.html
+        shown.close()
+        assert session.problems == []
 
 
 def test_who_can_only_look_is_told_and_can_take_over(workflow, session, folder):
@@ -147,11 +182,12 @@ def test_plots_are_loaded_when_their_page_is_looked_at(folder):
 import sys
 import celltune_nb as ct
 from celltune_nb.session.jobs import Jobs
+from celltune_nb.workflows.cells import PAGES
 with ct.Session.open({str(folder)!r}, jobs=Jobs(inline=True)) as session:
     workflow = ct.workflows.cells(session)
     print(*sorted({{"bqplot", "pandas", "sklearn", "xgboost"}} & set(sys.modules)))
-    workflow._tabs.selected_index = 1
-    print("bqplot" in sys.modules, workflow.training.widget in workflow._tabs.children[1].children)
+    workflow._tabs.selected_index = number = list(PAGES).index("Train")
+    print("bqplot" in sys.modules, workflow.training.widget in workflow._tabs.children[number].children)
     workflow.close()
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ...formats.folders import FolderPlan
+from ...formats.folders import FolderPlan, PlannedTable
+from ...formats.folders.tables import TableHead
 from .. import folders
 from ..jobs import Job
+from ..tables import ImportReport
 from .base import Verbs
 
 __all__ = ["Folders"]
@@ -84,3 +86,36 @@ class Folders(Verbs):
             When the session may only look.
         """
         return folders.import_folder(self._session, folder, plan, tables, copy, wait, progress)
+
+    def look_at_table(self, path: str | Path) -> TableHead:
+        """Read the first line of a table and tell which columns name image, cell, place, group and category.
+
+        Raises
+        ------
+        InputError
+            When there is no such table, or it cannot be read.
+        """
+        return folders.look_at_table(path)
+
+    def import_table(
+        self,
+        table: PlannedTable,
+        *,
+        wait: bool = True,
+        progress: Callable[[float, str], object] | None = None,
+    ) -> ImportReport | Job:
+        """Import a table of cells or labels by the columns that its head names.
+
+        Parameters
+        ----------
+        table : PlannedTable
+            ``PlannedTable(session.look_at_table(path))``, or one of a plan's.
+        wait : bool
+            False: import in the background and return the job.
+
+        Raises
+        ------
+        InputError
+            When a column is missing.
+        """
+        return folders.import_table(self._session, table, wait, progress)

@@ -1,0 +1,373 @@
+"""The panel: name a folder, see what is in it, change what was taken wrongly, import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+
+from ...errors import CellTuneError, InputError
+from ...formats.folders import FolderPlan, PlannedImage
+from ...session import Session
+from ...session.jobs import Job
+from ..panel import Panel
+from ..theme import Live, Markup, tag
+from . import markup
+from .browsing import browse
+from .table import TablePanel
+
+__all__ = ["ImportingPanel"]
+
+#: Pixels of masks whose cells are counted without being asked for.
+COUNTED = 400_000_000
+DOING = {
+    "look": "looking", "import": "importing", "measure": "measuring",
+}  # fmt: skip
+
+
+class _Found(Live):
+    _css = (Path(__file__).parents[1] / "static" / "importing.css").read_text("utf-8")
+
+
+class ImportingPanel(Panel):
+    """Bring a folder of images and masks, tables of cells, and labels.
+
+    Parameters
+    ----------
+    session : Session
+    folder : path, optional
+        The folder to begin with; it is looked at right away.
+
+    Attributes
+    ----------
+    folder : Path
+        What the field says.
+    plan : FolderPlan or None
+        What was found; what the fields change.
+    job : Job or None
+        The work that was started last.
+    table : TablePanel
+        For tables that lie elsewhere.
+    below : VBox
+        The end of the page, for what follows the import.
+    """
+
+    def __init__(self, session: Session, folder: str | Path | None = None) -> None:
+        super().__init__(session)
+        self.folder = Path(folder).expanduser().absolute() if folder is not None else Path.home()
+        self.plan: FolderPlan | None = None
+        self.job: Job | None = None
+        self._ended: Job | None = None
+        self._doing = self._done = ""
+        self._browsing = False
+        self._edits = self._page = 0
+        self._opened: int | None = None
+        self._top, self._found = _Found(), Live()
+        self.table = TablePanel(session)
+        self.part(self.table)
+        self.below = w.VBox()
+        for verb, act in (
+            ("folder", self.choose), ("browse", self.browse), ("enter", self.enter), ("look", self.look),
+        ):  # fmt: skip
+            self._top.on(verb, self.guard(act))
+        verbs: dict[str, Callable[..., Any]] = {
+            "use": self._use, "use_all": self.use_all, "open": self._open, "page": self._turn, "channel": self.rename_channel,
+            "table": self._use_table, "import": self.import_, "stop": self.stop, "measure": self.measure,
+            **{name: self._setter(name) for name in ("name", "mask", "nucleus", "pixel_size", "group")},
+        }  # fmt: skip
+        for verb, act in verbs.items():
+            self._found.on(verb, self.guard(act))
+        self.widget = [self._top, self._found, self.table.widget, self.below]
+        self.listen(session.items_changed, self._show)
+        self.listen(session.access_changed, self._show)
+        self._show()
+        if folder is not None:
+            self.look()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being done."""
+        return self.job is not None and not self.job.finished
+
+    # ------------------------------------------------------------------ a folder
+
+    def choose(self, _what: str, path: str) -> None:
+        """Set the folder, and look at it."""
+        self.folder = Path(str(path).strip() or "~").expanduser().absolute()
+        self.look()
+
+    def browse(self) -> None:
+        """Show, or hide, the folders in the folder."""
+        self._browsing = not self._browsing
+        self._show_top()
+
+    def enter(self, path: str) -> None:
+        """Go into a folder of the list."""
+        self.folder = Path(path)
+        self._edits += 1
+        self._show_top()
+
+    def look(self) -> None:
+        """Recognise what the folder holds; returns at once."""
+        self._refuse_if_busy()
+        self._browsing = False
+        self.plan, self._page, self._opened = None, 0, None
+        self._start("look", lambda told: self.session.look_at(self.folder, wait=False, progress=told))
+
+    def import_(self) -> None:
+        """Import what is chosen; returns at once."""
+        self._refuse_if_busy()
+        plan = self.plan
+        if plan is None:
+            raise InputError("No folder was looked at yet. Name one, then press Look.")
+        if not plan.chosen and not any(table.use for table in plan.tables):
+            raise InputError("Nothing is chosen. Tick an image or a table first.")
+        self._start(
+            "import",
+            lambda told: self.session.import_folder(plan.folder, plan=plan, wait=False, progress=told),
+        )
+
+    def stop(self) -> None:
+        """End what is being done; what was imported by then is complete."""
+        if self.job is not None:
+            if self._doing == "measure":
+                self.job.cancel()  # half of the features are of no use
+            else:
+                self.job.stop()
+
+    def measure(self) -> None:
+        """Measure the features of all cells with the defaults; returns at once."""
+        self._refuse_if_busy()
+        self._start("measure", lambda told: self.session.measure(wait=False))
+        self.session.jobs.submit(lambda _: self._told(), "measured")  # comes when the measuring is over
+
+    # ------------------------------------------------------------------ changing the plan
+
+    def use_all(self, _what: str, on: bool) -> None:
+        """Choose all images that can be imported, or none."""
+        plan = self._looked()
+        for image in plan.images:
+            image.use = bool(on) and image.name not in plan.present
+        self._show_found()
+
+    def rename_channel(self, old: str, new: str) -> None:
+        """Call a channel differently in all images."""
+        self._edits += 1
+        try:
+            self._looked().rename_channel(old, new)
+        finally:
+            self._show_found()
+
+    def set_image(self, number: int | None, what: str, value: Any) -> None:
+        """Set an attribute of an image, or the pixel size of all (None).
+
+        Parameters
+        ----------
+        what : {"name", "mask", "nucleus", "pixel_size", "group"}
+        """
+        plan = self._looked()
+        self._edits += 1
+        try:
+            text = str(value).strip()
+            new: Any = text or None
+            if what == "pixel_size" and text:
+                try:
+                    new = float(text)
+                except ValueError:
+                    new = float("nan")
+                if not 0 < new < 1e6:
+                    raise InputError(f"{text!r} is no pixel size. Give µm a pixel, such as 0.5.")
+            if what == "name" and not text:
+                raise InputError("An image needs a name.")
+            if what in ("mask", "nucleus") and text:
+                new = Path(text)
+            for image in plan.images if number is None else [plan.images[number]]:
+                setattr(image, what, new)
+                if what == "mask":
+                    image.cells = None
+        finally:
+            self._show_found()
+        if what == "mask":
+            self._count(plan)
+
+    def _setter(self, what: str) -> Callable[[str, Any], None]:
+        return lambda number, value: self.set_image(int(number) if number else None, what, value)
+
+    def _use(self, number: str, on: bool) -> None:
+        self._image(number).use = bool(on)
+        self._show_found()
+
+    def _use_table(self, number: str, on: bool) -> None:
+        self._looked().tables[int(number)].use = bool(on)
+        self._show_found()
+
+    def _open(self, number: str) -> None:
+        self._opened = None if self._opened == int(number) else int(number)
+        self._show_found()
+
+    def _turn(self, page: str) -> None:
+        self._page = max(0, int(page))
+        self._show_found()
+
+    def _image(self, number: str) -> PlannedImage:
+        return self._looked().images[int(number)]
+
+    def _looked(self) -> FolderPlan:
+        if self.plan is None:
+            raise InputError("No folder was looked at yet. Name one, then press Look.")
+        return self.plan
+
+    # ------------------------------------------------------------------ work
+
+    def _refuse_if_busy(self) -> None:
+        if self.busy:
+            raise CellTuneError(f"The page is {DOING[self._doing]} already. Wait, or press Stop.")
+
+    def _start(self, doing: str, begin: Callable[[Callable[[float, str], None]], Any]) -> None:
+        self._doing, self._done, self.job = doing, "", None
+        self.job = begin(lambda fraction, text: self._told())
+        self._told()
+
+    def _told(self) -> None:
+        """From the thread that works, after each change; once more when the job is known here."""
+        job = self.job
+        if self.closed or job is None:
+            return
+        with self.setting():
+            if not job.finished:
+                self._try(self._show_found, ())
+                return
+            with self.showing:
+                ended, self._ended = self._ended is job, job
+            if not ended:
+                self._try(self._finished, (job,))
+
+    def _finished(self, job: Job) -> None:
+        if job.state == "failed" and job.error is not None:
+            self._show()
+            raise job.error
+        if isinstance(job.result, FolderPlan):
+            self.plan = job.result
+            self._show()
+            self._count(job.result)
+            return
+        if job.state == "cancelled":
+            self._done = "Stopped."
+        elif self._doing == "import":
+            self._done = job.result.summary()
+            plan, report = self.plan, job.result
+            if plan is not None:
+                plan.present |= set(report.added)
+                plan.channels = (
+                    list(next(iter(self.session.images.values())).channels) if self.session.images else []
+                )
+                for image in plan.images:
+                    image.use = image.use and image.name not in plan.present
+                    image.notes += [
+                        why for name, why in report.failed if name == image.name and why not in image.notes
+                    ]
+                failed = [f"{name}: {why}" for name, why in report.failed]
+                self._done = " ".join(
+                    [self._done, *(f"{name}: {text}" for name, text in report.tables), *failed[:3]]
+                )
+        elif self._doing == "measure":
+            self._done = f"{len(self.session.active_features().names):,} features measured. Next: open Label."
+        self._show()
+
+    def _count(self, plan: FolderPlan) -> None:
+        """Count the cells of the masks aside, where that is quick."""
+        waiting = [image for image in plan.chosen if image.mask is not None and image.cells is None]
+        if not waiting or sum(image.shape[0] * image.shape[1] for image in waiting) > COUNTED:
+            return
+
+        def work(job: Job) -> None:
+            def told(_fraction: float) -> None:
+                job.check()
+                if self.closed or plan is not self.plan:
+                    job.cancel()
+
+            plan.count_cells(told)
+            self._told()
+
+        self.session.jobs.aside(work, "counting cells")
+
+    # ------------------------------------------------------------------ what is shown
+
+    def _show(self) -> None:
+        self._show_top()
+        self._show_found()
+
+    def _show_top(self) -> None:
+        listing: Markup | None = None
+        if self._browsing:
+            listing = browse(self.folder if self.folder.is_dir() else Path.home())
+        with self.showing:
+            self._top.html = tag(
+                "section",
+                tag("p", "Bring your images: name a folder, look what is in it, import.", cls="ct-muted"),
+                tag(
+                    "div",
+                    tag(
+                        "input", type="text", value=str(self.folder), do="folder", on="enter", reset=f"{self.folder}{self._edits}",
+                        placeholder="/path/to/a/folder", aria_label="Folder of images", spellcheck="false",
+                        title="A folder on the machine that runs this program; Enter looks at it",
+                    ),
+                    tag("button", "Browse", do="browse", cls="ct-button", aria_expanded="true" if self._browsing else "false"),
+                    tag("button", "Look", do="look", cls="ct-button" if self.plan else "ct-button ct-primary", disabled=self.busy),
+                    cls="ct-import-head",
+                ),
+                listing,
+                cls="ct-import",
+            )  # fmt: skip
+
+    def _show_found(self) -> None:
+        plan, importing = self.plan, self.busy and self._doing == "import"
+        with self.showing:
+            self._found.html = tag(
+                "div",
+                markup.found(plan, self._page, self._opened, self._edits, importing)
+                if plan is not None
+                else None,
+                self._buttons() if plan is not None or self.busy else None,
+                self._progress(),
+                self._next(),
+            )
+
+    def _buttons(self) -> Markup:
+        plan, locked = self.plan, self.session.read_only
+        count = len(plan.chosen) if plan is not None else 0
+        able = plan is not None and (count or any(table.use for table in plan.tables))
+        words = f"Import {count:,} image{'' if count == 1 else 's'}" if count else "Import"
+        return tag(
+            "div",
+            tag("button", words, do="import", cls="ct-button ct-primary ct-grow", disabled=self.busy or locked or not able,
+                title=self.session.access.reason if locked else "Add what is ticked to the project"),
+            tag("button", "Stop", do="stop", cls="ct-button", disabled=not self.busy, title="End now; what is in is complete"),
+            cls="ct-line",
+        )  # fmt: skip
+
+    def _progress(self) -> Markup:
+        if self.busy and self.job is not None:
+            step = self.job.progress
+            left = "" if step.remaining is None else f", {_duration(step.remaining)} left"
+            return markup.progress(step.fraction, f"{step.fraction:.0%} · {step.text}{left}", True)
+        return markup.progress(0.0, self._done, False)
+
+    def _next(self) -> Markup | None:
+        """What to do once there are cells."""
+        session = self.session
+        if self.busy or not len(session.table) or session.features_by_name or not session.images:
+            return None
+        return tag(
+            "section",
+            tag("h3", "Next"),
+            tag("p", f"{len(session.table):,} cells are here and have no features yet: models learn from features."),
+            tag("button", "Measure features", do="measure", cls="ct-button", disabled=session.read_only,
+                title="Intensities, shape, rings and neighbours of every cell; session.measure()"),
+        )  # fmt: skip
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
