@@ -91,9 +91,16 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     opened = commands.add_parser(
-        "open", help="open a project in the browser", description="Open a project folder in the browser."
+        "open",
+        help="open a project, or a folder of images, in the browser",
+        description="Open a project folder in the browser. A folder of images gets a project of its own, beside it in "
+        "FOLDER-celltune or where --project says; the page then begins with what was found in the folder. The images are "
+        "never changed.",
     )
-    opened.add_argument("folder", type=Path, metavar="FOLDER", help="the project's folder")
+    opened.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of a project, or of images")
+    opened.add_argument(
+        "--project", type=Path, metavar="FOLDER", help="where the project of a folder of images is kept"
+    )
     opened.add_argument("--workflow", choices=workflows(), default="cells", help="default: cells")
     _add_serving(opened)
     opened.set_defaults(run=_open)
@@ -144,10 +151,38 @@ def _open(options: argparse.Namespace) -> None:
     from .apps.server import choose_port
 
     port = choose_port(options.port)
+    images = options.folder.expanduser().absolute()
+    look_at = None
+    if options.project is not None or (images.is_dir() and not (images / "project.json").exists()):
+        images, look_at = _begin(images, options.project), images
     # what is wrong with a folder is said here rather than on a page
-    with ct.Session.open(options.folder, read_only=True) as session:
+    with ct.Session.open(images, read_only=True) as session:
         folder = Path(session.folder)
-    _serve(options.workflow, folder, port, options)
+    _serve(options.workflow, folder, port, options, look_at)
+
+
+def _begin(images: Path, project: Path | None) -> Path:
+    """The project of a folder of images: made unless it is there; the folder itself where it holds no image."""
+    import celltune_nb as ct
+
+    from .formats.folders import recognise
+
+    if (images / "project.json").exists():
+        raise InputError(f"{images} is a project itself. Leave out --project, or name a folder of images.")
+    plan = recognise(images)
+    if not plan.images:
+        raise InputError(
+            f"{images} is no project, and no image was found in it. Give a project's folder, or one that holds TIFF, OME-TIFF, "
+            "OME-Zarr or .npy images."
+        )
+    place = (project or images.with_name(f"{images.name}-celltune")).expanduser().absolute()
+    if (place / "project.json").exists():
+        print(f"{images} holds images; their project is {place}.", flush=True)
+        return place
+    ct.Session.create(place).close()
+    print(f"{images} holds images: {plan.summary()}", flush=True)
+    print(f"The project is kept in {place} (--project names another place).", flush=True)
+    return place
 
 
 def _find_example(name: str) -> tuple[str, str]:
@@ -181,13 +216,18 @@ def _prepare(example: str, project: Path | None) -> Path:
     return folder
 
 
-def _serve(workflow: str, folder: Path, port: int, options: argparse.Namespace) -> None:
+def _serve(
+    workflow: str, folder: Path, port: int, options: argparse.Namespace, look_at: Path | None = None
+) -> None:
     from .apps import page
     from .apps.server import serve
 
     serve(
         NOTEBOOKS / f"{workflow}.ipynb",
-        environment={page.FOLDER: str(folder.resolve())},
+        environment={
+            page.FOLDER: str(folder.resolve()),
+            page.LOOK_AT: "" if look_at is None else str(look_at),
+        },
         port=port,
         token=options.token,
         open_browser=not options.no_browser,

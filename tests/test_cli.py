@@ -10,10 +10,13 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 import celltune_nb as ct
 from celltune_nb import cli
+from celltune_nb.apps import page
 
 PROGRAM = [sys.executable, "-m", "celltune_nb.cli"]
 
@@ -81,6 +84,35 @@ def test_a_folder_that_is_no_project_is_said_in_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert str(tmp_path) in fails(capsys, "open", str(tmp_path), "--no-browser")
+
+
+def test_a_folder_of_images_gets_a_project_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = tmp_path / "spleen"
+    images.mkdir()
+    tifffile.imwrite(images / "field.tif", np.zeros((2, 30, 40), np.uint16), photometric="minisblack")
+    served = []
+    monkeypatch.setattr(
+        "celltune_nb.apps.server.serve", lambda notebook, **how: served.append(how["environment"])
+    )
+    place = tmp_path / "spleen-celltune"
+    assert cli.main(["open", str(images), "--no-browser"]) == 0
+    assert f"The project is kept in {place}" in capsys.readouterr().out
+    assert served[0] == {page.FOLDER: str(place), page.LOOK_AT: str(images)}
+    with ct.Session.open(place) as session:
+        assert not session.images  # nothing is imported before the person has looked
+    assert [path.name for path in images.iterdir()] == ["field.tif"]
+    assert cli.main(["open", str(images), "--no-browser"]) == 0
+    assert f"their project is {place}" in capsys.readouterr().out
+    assert cli.main(["open", str(images), "--no-browser", "--project", str(tmp_path / "elsewhere")]) == 0
+    assert served[2][page.FOLDER] == str(tmp_path / "elsewhere")
+    assert cli.main(["open", str(place), "--no-browser"]) == 0
+    assert served[3] == {page.FOLDER: str(place), page.LOOK_AT: ""}
+    capsys.readouterr()
+    assert "is a project itself" in fails(
+        capsys, "open", str(place), "--project", str(images), "--no-browser"
+    )
 
 
 def test_no_command_shows_the_usage() -> None:

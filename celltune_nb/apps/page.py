@@ -8,10 +8,13 @@ from typing import Any
 
 from celltune_nb.errors import CellTuneError
 
-__all__ = ["EXAMPLE", "FOLDER", "open_project", "show"]
+__all__ = ["EXAMPLE", "FOLDER", "LOOK_AT", "open_project", "show"]
 
 FOLDER = "CELLTUNE_NB_PROJECT"
 """Environment variable with the folder of the project to open."""
+
+LOOK_AT = "CELLTUNE_NB_LOOK_AT"
+"""Environment variable with a folder of images that an empty project begins with."""
 
 EXAMPLE = "CELLTUNE_NB_EXAMPLE"
 """Environment variable with the name of an example, used where no folder is given."""
@@ -53,7 +56,9 @@ def show(workflow: str, example: str) -> None:
         import celltune_nb as ct
 
         session = open_project(example)
-        display(getattr(ct.workflows, workflow)(session))
+        look_at = os.environ.get(LOOK_AT)
+        begin = {"look_at": look_at} if look_at and not len(session.table) else {}
+        display(getattr(ct.workflows, workflow)(session, **begin))
     except CellTuneError as error:
         display(
             HTML(
