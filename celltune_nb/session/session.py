@@ -58,7 +58,19 @@ from .pyramids import Pyramids, cache_bytes
 from .recording import recording
 from .reviews import Reviews
 from .runs import Run, load_runs
-from .verbs import Bringing, Carrying, Choosing, Folders, Gating, Grouping, Insight, Learning, Reviewing, Taking
+from .unpacking import is_bundle, open_bundle
+from .verbs import (
+    Bringing,
+    Carrying,
+    Choosing,
+    Folders,
+    Gating,
+    Grouping,
+    Insight,
+    Learning,
+    Reviewing,
+    Taking,
+)
 from .verbs.base import Rectangle
 from .view import View
 
@@ -212,8 +224,11 @@ class Session(Bringing, Carrying, Choosing, Folders, Gating, Grouping, Insight, 
         return cls(Project.create(as_folder(folder)), read_only=False, jobs=jobs)
 
     @classmethod
-    def open(cls, folder: str | Path, *, read_only: bool = False, jobs: Jobs | None = None) -> Session:
-        """Open a project.
+    def open(
+        cls, path: str | Path | None = None, /, *, folder: str | Path | None = None, read_only: bool = False,
+        jobs: Jobs | None = None,
+    ) -> Session:  # fmt: skip
+        """Open a project, or the bundle of one: ``Session.open("x.zip", folder="new")`` unpacks it there first.
 
         The same user's older session of it turns read-only; a project at which somebody else works
         opens read-only (see :attr:`read_only`, :meth:`take_over`).
@@ -225,7 +240,10 @@ class Session(Bringing, Carrying, Choosing, Folders, Gating, Grouping, Insight, 
         FormatError
             When a file of it is damaged.
         """
-        return cls(Project.open(as_folder(folder)), read_only=read_only, jobs=jobs)
+        path, folder = (folder, None) if path is None else (path, folder)
+        if folder is not None or is_bundle(path):
+            path = open_bundle(path, folder)
+        return cls(Project.open(as_folder(path)), read_only=read_only, jobs=jobs)
 
     def close(self) -> None:
         """End background work, give the project back and close its files; a second call does nothing."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
-from .. import exporting, population_images
+from .. import bundles, exporting, population_images
 from ..job import Job
 from ..levels import level_name
 from .base import Verbs
@@ -81,3 +81,29 @@ class Taking(Verbs):
             As of :meth:`export`.
         """
         return population_images.export_population(self._session, name, path, image, wait, changed)
+
+    def save_bundle(
+        self,
+        path: str | Path,
+        *,
+        images: str = "all",
+        wait: bool = True,
+        changed: Callable[[Job], None] | None = None,
+    ) -> Any:
+        """Write the whole project as one ``.zip`` that opens elsewhere: ``Session.open("x.zip", folder=...)``.
+
+        It is of one moment, also while people go on working.  ``exports/`` and what can be made again stay out of it.
+
+        Parameters
+        ----------
+        images : {"all", "own"}
+            ``"all"``: also the files of images that are read from where they lie outside of the project;
+            ``"own"``: those stay where they are.  :meth:`bundle_size` says first what that takes.
+        wait, changed
+            As of :meth:`export`.
+        """
+        return bundles.save_bundle(self._session, path, images, wait, changed)
+
+    def bundle_size(self, *, images: str = "all") -> bundles.BundleSize:
+        """How many files and bytes a bundle would hold, before they are compressed."""
+        return bundles.bundle_size(self._session, images)

@@ -1,0 +1,305 @@
+"""A project travels in one zip, is whole when it arrives, and a zip from elsewhere harms nobody."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import threading
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from celltune_nb.errors import CellTuneError, FormatError, InputError, ProjectError
+from celltune_nb.session import Session, bundles, unpacking
+from celltune_nb.session.jobs import Jobs
+from tests.session.conftest import field, label_some
+
+
+def reopened(path: Path, folder: Path) -> Session:
+    return Session.open(path, folder=folder, jobs=Jobs(inline=True))
+
+
+def test_a_bundle_opens_elsewhere_and_everything_is_there(session: Session, tmp_path: Path) -> None:
+    label_some(session)
+    session.train(("xgboost",), wait=True)
+    (session.folder / "notes.txt").write_text("mine")
+    (session.folder / "exports").mkdir()
+    (session.folder / "exports" / "large.csv").write_text("x" * 1000)
+    path = session.save_bundle(tmp_path / "b.zip")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        assert not [
+            n for n in archive.namelist() if n.startswith(("exports", "pyramids", "labels.check", "."))
+        ]
+    with reopened(path, tmp_path / "there" / "project") as there:
+        assert there.problems == []
+        assert not there.read_only
+        assert (
+            there.labels.to_pandas()["category"].to_dict() == session.labels.to_pandas()["category"].to_dict()
+        )
+        assert (there.folder / "notes.txt").read_text() == "mine"
+        for name in session.populations.names():
+            assert there.populations[name].codes.tolist() == session.populations[name].codes.tolist()
+        assert np.array_equal(there.images["field 1"].array, session.images["field 1"].array)
+        assert np.array_equal(there.features.matrix, session.features.matrix, equal_nan=True)
+        assert there.predict([5]).to_numpy() == pytest.approx(session.predict([5]).to_numpy())
+        assert there.undo() is not None
+    assert not [p for p in session.folder.iterdir() if p.name.startswith(".")]
+    assert not [p for p in (tmp_path / "there").iterdir() if p.name != "project"]
+
+
+def test_images_outside_of_the_project_go_along_or_stay(tmp_path: Path) -> None:
+    image, mask, _ = field(1)
+    tifffile.imwrite(tmp_path / "far.tif", image, tile=(64, 64), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "far mask.tif", mask, tile=(64, 64))
+    with Session.create(tmp_path / "p", jobs=Jobs(inline=True)) as session:
+        session.add_image("far", tmp_path / "far.tif", tmp_path / "far mask.tif", copy=False)
+        size = session.bundle_size()
+        assert size.outside == sum((tmp_path / n).stat().st_size for n in ("far.tif", "far mask.tif"))
+        assert "images outside of the project" in str(size)
+        assert session.bundle_size(images="own").outside == 0
+        whole = session.save_bundle(tmp_path / "whole.zip")
+        own = session.save_bundle(tmp_path / "own.zip", images="own")
+    (tmp_path / "far.tif").rename(tmp_path / "gone.tif")
+    with reopened(whole, tmp_path / "new") as there:
+        assert np.array_equal(np.asarray(there.images["far"].array[:]), image)
+        assert there.images["far"].source.is_relative_to(tmp_path / "new")
+        assert len(there.items) == 100
+    # it may be moved as a whole, and bundled again
+    (tmp_path / "new").rename(tmp_path / "newer")
+    with Session.open(tmp_path / "newer", jobs=Jobs(inline=True)) as there:
+        assert np.array_equal(np.asarray(there.images["far"].array[:]), image)
+        assert there.bundle_size().outside == 0
+        again = there.save_bundle(tmp_path / "again.zip")
+    with reopened(again, tmp_path / "third") as there:
+        assert np.array_equal(np.asarray(there.images["far"].array[:]), image)
+    with reopened(own, tmp_path / "without") as there:
+        with pytest.raises(FormatError, match="locate_image"):
+            there.images["far"].array[:]
+        assert len(there.items) == 100
+    with (
+        Session.open(tmp_path / "p", jobs=Jobs(inline=True)) as session,
+        pytest.raises(InputError, match="images='own'"),
+    ):
+        session.save_bundle(tmp_path / "x.zip")
+    assert not (tmp_path / "x.zip").exists()
+
+
+def test_what_is_labelled_meanwhile_is_whole_or_not_there(session: Session, tmp_path: Path) -> None:
+    done = threading.Event()
+    failed = []
+
+    def work() -> None:
+        i = 0
+        try:
+            while not done.is_set():
+                session.label([i % 300 + 1], "ABC"[i % 3])
+                i += 1
+                if i % 20 == 0:
+                    session.features.use(features=["Default"])  # project.json is replaced
+        except BaseException as error:  # noqa: BLE001 - asserted below
+            failed.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        paths = [session.save_bundle(tmp_path / f"{i}.zip") for i in range(4)]
+    finally:
+        done.set()
+        thread.join(20)
+    assert failed == []
+    rows = []
+    for i, path in enumerate(paths):
+        with reopened(path, tmp_path / f"p{i}") as there:
+            assert there.problems == []
+            rows.append(there.labels.revision)
+    assert rows == sorted(rows)
+
+
+def test_a_reader_bundles_too_and_a_bundle_can_be_cancelled(
+    session: Session, project: Path, tmp_path: Path
+) -> None:
+    session.label([1], "A")
+    with Session.open(project, read_only=True, jobs=Jobs(inline=True)) as reader:
+        path = reader.save_bundle(tmp_path / "b.zip")
+    with reopened(path, tmp_path / "p") as there:
+        assert there.labels.counts()["A"] == 1
+    job = session.save_bundle(tmp_path / "c.zip", wait=False, changed=lambda job: job.cancel())
+    assert job.state == "cancelled"
+    assert not (tmp_path / "c.zip").exists()
+    assert not [p for p in session.folder.iterdir() if p.name.startswith(".bundle")]
+
+
+def test_nothing_is_put_over_a_project(session: Session, tmp_path: Path) -> None:
+    path = session.save_bundle(tmp_path / "b.zip")
+    (tmp_path / "empty").mkdir()
+    with reopened(path, tmp_path / "empty") as there:
+        assert len(there.items) == 300
+    for folder in ("empty", "b.zip"):
+        with pytest.raises(ProjectError, match="not an empty folder"):
+            reopened(path, tmp_path / folder)
+    with pytest.raises(InputError, match="folder="):
+        Session.open(path)
+    with pytest.raises(InputError, match="no bundle"):
+        Session.open(session.folder, folder=tmp_path / "x")
+    with pytest.raises(InputError, match=r"\.zip"):
+        session.save_bundle(tmp_path / "b.tar")
+    with pytest.raises(InputError, match="images"):
+        session.save_bundle(tmp_path / "c.zip", images="none")
+
+
+# ---------------------------------------------------------------------- zips from elsewhere
+
+Parts = list[tuple[zipfile.ZipInfo | str, bytes]]
+
+
+@pytest.fixture
+def parts(session: Session, tmp_path: Path) -> Parts:
+    with zipfile.ZipFile(session.save_bundle(tmp_path / "good.zip")) as archive:
+        return [(info.filename, archive.read(info)) for info in archive.infolist()]
+
+
+def link(parts: Parts) -> None:
+    info = zipfile.ZipInfo("images/link.npy")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    parts.append((info, b"/etc/passwd"))
+
+
+def device(parts: Parts) -> None:
+    info = zipfile.ZipInfo("images/device")
+    info.external_attr = (stat.S_IFCHR | 0o777) << 16
+    parts.append((info, b""))
+
+
+def packed_otherwise(parts: Parts) -> None:
+    info = zipfile.ZipInfo("x.bin")
+    info.compress_type = zipfile.ZIP_LZMA
+    parts.append((info, b"x" * 100))
+
+
+def named(*names: str) -> Callable[[Parts], None]:
+    def change(parts: Parts) -> None:
+        parts += [(name, b"x") for name in names]
+
+    return change
+
+
+def without(name: str) -> Callable[[Parts], None]:
+    def change(parts: Parts) -> None:
+        parts[:] = [part for part in parts if part[0] != name]
+
+    return change
+
+
+def replaced(name: str, content: bytes) -> Callable[[Parts], None]:
+    def change(parts: Parts) -> None:
+        parts[:] = [(n, content if n == name else c) for n, c in parts]
+
+    return change
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (named("../evil"), "leads out"), (named("/etc/evil"), "leads out"), (named("a/../../evil"), "leads out"),
+        (named("C:/evil"), "leads out"), (named("a\\..\\evil"), "leads out"), (named("a//b"), "leads out"),
+        (named("con.txt"), "leads out"), (named("a/b. "), "leads out"), (named("a\nb"), "leads out"),
+        (named("x" * 300), "leads out"), (named("notes", "notes"), "twice"), (named("notes", "NOTES"), "twice"),
+        (named("é", "e\u0301"), "twice"), (named("a", "a/b"), "as a file and as a folder"),
+        (link, "link or a device"), (device, "link or a device"), (packed_otherwise, "unknown way"),
+        (without("project.json"), "no project"), (without("labels.sqlite"), "no project"),
+        (replaced("bundle.json", b"{"), "damaged"), (replaced("bundle.json", b'{"format": 99}'), "newer celltune_nb"),
+        (replaced("project.json", b"[]"), "not a project file"), (replaced("labels.sqlite", b""), "missing or empty"),
+    ],
+)  # fmt: skip
+def test_hostile_bundles_are_refused_and_leave_nothing(
+    parts: Parts, tmp_path: Path, change: Callable[[Parts], None], says: str
+) -> None:
+    change(parts)
+    path = tmp_path / "bad.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts:
+            archive.writestr(name, content)
+    (tmp_path / "place").mkdir()
+    with pytest.raises(CellTuneError, match=says):
+        reopened(path, tmp_path / "place" / "p")
+    assert list((tmp_path / "place").iterdir()) == []
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_bombs_are_refused_before_anything_is_written(
+    parts: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "PLAIN", 20 << 20)
+    monkeypatch.setattr(unpacking, "RATIO", 10)
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts:
+            archive.writestr(name, content)
+        archive.writestr("images/1.npy", bytes(30 << 20))
+    with pytest.raises(FormatError, match="fill a disk"):
+        reopened(path, tmp_path / "p")
+
+
+def test_a_member_that_lies_about_its_size_is_refused(parts: Parts, tmp_path: Path) -> None:
+    path = tmp_path / "bad.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts:
+            archive.writestr(name, content)
+        archive.writestr("images/large.npy", bytes(1 << 20))
+    raw = bytearray(path.read_bytes())
+    for told in (1000, 2 << 20):  # less and more than there is
+        at = raw.rfind(b"PK\x01\x02", 0, raw.rfind(b"images/large.npy"))
+        raw[at + 24 : at + 28] = told.to_bytes(4, "little")
+        path.write_bytes(raw)
+        with pytest.raises(CellTuneError):
+            reopened(path, tmp_path / "p")
+    assert not (tmp_path / "p").exists()
+
+
+def test_files_of_another_kind_and_cut_ones_are_refused(parts: Parts, tmp_path: Path) -> None:
+    whole = (tmp_path / "good.zip").read_bytes()
+    list_is_huge = bytearray(whole)
+    list_is_huge[-10:-6] = (0xFFFFFF00).to_bytes(4, "little")
+    for content in (
+        b"",
+        b"PK\x05\x06",
+        b"x" * 1000,
+        whole[:-30],
+        whole[len(whole) // 2 :],
+        bytes(list_is_huge),
+    ):
+        (tmp_path / "bad.zip").write_bytes(content)
+        with pytest.raises(CellTuneError):
+            reopened(tmp_path / "bad.zip", tmp_path / "p")
+        assert not (tmp_path / "p").exists()
+    spoilt = bytearray(whole)
+    spoilt[len(whole) // 3] ^= 0xFF
+    (tmp_path / "bad.zip").write_bytes(spoilt)
+    with pytest.raises(CellTuneError):
+        reopened(tmp_path / "bad.zip", tmp_path / "p")
+
+
+def test_a_zipped_project_folder_is_opened_too(session: Session, tmp_path: Path) -> None:
+    session.label([1], "B")
+    session.close()
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for file in sorted(session.folder.rglob("*")):
+            archive.write(file, file.relative_to(session.folder).as_posix())
+    (tmp_path / "by hand.zip").write_bytes(stream.getvalue())
+    with reopened(tmp_path / "by hand.zip", tmp_path / "p") as there:
+        assert there.labels.counts()["B"] == 1
+
+
+def test_the_manifest_says_what_is_in_it(session: Session, tmp_path: Path) -> None:
+    with zipfile.ZipFile(session.save_bundle(tmp_path / "b.zip")) as archive:
+        about = json.loads(archive.read(bundles.MANIFEST))
+    size = session.bundle_size()
+    assert (about["format"], about["files"], about["nbytes"]) == (1, size.files, size.nbytes)
