@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from celltune_nb.learn.training import DEFAULT_WEIGHTS, WEIGHTS
 from celltune_nb.session.strategies import PLACED, STRATEGIES
 from celltune_nb.session.trials import Point, cost, curve, supervised
 
@@ -42,8 +43,14 @@ def rounds(cells: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return next(sizes for least, sizes in ROUNDS.items() if cells >= least)
 
 
-def run(sets: Sequence[str], strategies: Sequence[str], seeds: Sequence[int], out: Path) -> None:
-    """Append one line a (set, strategy, seed) that is not there yet."""
+def run(
+    sets: Sequence[str],
+    strategies: Sequence[str],
+    seeds: Sequence[int],
+    out: Path,
+    weights: str | None = None,
+) -> None:
+    """Append one line a (set, strategy, seed) that is not there yet; *weights* of the trainings: every round to the end."""
     out.parent.mkdir(parents=True, exist_ok=True)
     done = {(row["set"], row["strategy"], row["seed"]) for row in read(out)} if out.exists() else set()
     for name in sets:
@@ -69,11 +76,11 @@ def run(sets: Sequence[str], strategies: Sequence[str], seeds: Sequence[int], ou
                 began, busy = time.perf_counter(), time.process_time()
                 seen, kept_out, unit = cells.split(seed)
                 if strategy == FULL:
-                    points = [supervised(cells, seed, n_jobs=1)]
+                    points = [supervised(cells, seed, n_jobs=1, weights=weights or DEFAULT_WEIGHTS)]
                     full = points[0].macro_f1
                 else:
                     assert full is not None
-                    points = list(trial(cells, strategy, seed, len(seen), full))
+                    points = list(trial(cells, strategy, seed, len(seen), full, weights))
                 row = {
                     "set": name, "strategy": strategy, "seed": seed, "seen": len(seen), "kept_out": len(kept_out),
                     "unit": unit, "seconds": round(time.perf_counter() - began, 1),
@@ -86,7 +93,7 @@ def run(sets: Sequence[str], strategies: Sequence[str], seeds: Sequence[int], ou
                 print(f"{name} {strategy} seed {seed}: {last}, {row['cpu']} s of CPU", flush=True)
 
 
-def trial(cells: Any, strategy: str, seed: int, seen: int, full: float) -> Any:
+def trial(cells: Any, strategy: str, seed: int, seen: int, full: float, weights: str | None) -> Any:
     sizes, shown = rounds(seen)
     if strategy == "random" and seen >= 4_000:
         sizes = (*sizes, *(size for size in BEYOND if size < seen))
@@ -95,7 +102,11 @@ def trial(cells: Any, strategy: str, seed: int, seen: int, full: float) -> Any:
     def reached(point: Point) -> bool:
         return point.labels >= enough and point.macro_f1 >= LEVELS[-1] * full
 
-    return curve(cells, VARIANTS.get(strategy, strategy), sizes, seed=seed, enough=reached, n_jobs=1)
+    enough_said = reached if weights is None else None
+    work = VARIANTS.get(strategy, strategy)
+    return curve(
+        cells, work, sizes, seed=seed, enough=enough_said, n_jobs=1, weights=weights or DEFAULT_WEIGHTS
+    )
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -320,6 +331,11 @@ def main(arguments: list[str]) -> int:
         help=", ".join([*STRATEGIES, *VARIANTS]),
     )
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--weights",
+        choices=WEIGHTS,
+        help="of categories in every training; each trial then goes on to its last round",
+    )
     parser.add_argument("--out", type=Path, help="lines are appended to it")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print what a file holds")
     parser.add_argument(
@@ -339,7 +355,13 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.out is None:
         parser.error("name a file with --out, or with --table")
-    run(options.sets, options.strategies or list(STRATEGIES), range(options.seeds), options.out)
+    run(
+        options.sets,
+        options.strategies or list(STRATEGIES),
+        range(options.seeds),
+        options.out,
+        options.weights,
+    )
     return 0
 
 
