@@ -264,11 +264,14 @@ class FolderPlan:
         if not self.images:
             return f"No image was found in {printable(str(self.folder))}."
         chosen = self.chosen
-        masks = sum(image.mask is not None for image in chosen)
-        nuclei = sum(image.nucleus is not None for image in chosen)
-        groups = {image.group for image in chosen} - {None}
+        present = sum(image.name in self.present for image in self.images)
+        counted = chosen or self.images
+        masks = sum(image.mask is not None for image in counted)
+        nuclei = sum(image.nucleus is not None for image in counted)
+        groups = {image.group for image in counted} - {None}
+        here = f", {present:,} in the project already" if present else ""
         parts = [
-            f"{_many(len(self.images), 'image')}{'' if len(chosen) == len(self.images) else f', {len(chosen):,} chosen'}",
+            f"{_many(len(self.images), 'image')}{here}{'' if len(chosen) == len(self.images) else f', {len(chosen):,} chosen'}",
             _many(len(self.expected), "channel"),
             f"{masks:,} with a mask of cells" + (f", {nuclei:,} of nuclei" if nuclei else ""),
         ]

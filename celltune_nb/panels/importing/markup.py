@@ -121,11 +121,13 @@ def _image(plan: FolderPlan, number: int, opened: bool, edits: int, locked: bool
             tag("td", f"{image.shape[0]}×{image.shape[1]}", cls="ct-num", title=image.dtype),
             tag("td", cells, cls="ct-num", title=plan.shown(image.mask) if image.mask else "no mask was found"),
             tag("td", image.group or "–", title=image.group),
+            cls="ct-muted" if present else None,
+            title="in the project already" if present else None,
         )
     ]  # fmt: skip
-    problems = plan.problems(image)
+    problems = plan.problems(image)[present:]  # that it is here already shows without a sentence each
     if problems:
-        notes = [theme.note(text, "info" if present else "warning") for text in problems[:3]]
+        notes = [theme.note(text, "warning") for text in problems[:3]]
         rows.append(tag("tr", tag("td", notes, colspan=5, cls="ct-wide ct-small")))
     if opened:
         rows.append(

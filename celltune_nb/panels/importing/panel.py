@@ -306,7 +306,7 @@ class ImportingPanel(Panel):
         with self.showing:
             self._top.html = tag(
                 "section",
-                tag("p", "Bring your images: name a folder, look what is in it, import.", cls="ct-muted"),
+                tag("p", "Name a folder of images, look what is in it, import.", cls="ct-muted"),
                 tag(
                     "div",
                     tag(
