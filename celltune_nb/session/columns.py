@@ -165,6 +165,6 @@ class Columns:
         hint = f"Did you mean {', '.join(close)}?" if close else "See session.features.names."
         if str(name).endswith(PROBABILITY) and not any(c.endswith(PROBABILITY) for c in every):
             hint = "Probabilities come with a training: session.train()."
-        if not every:
+        if not self._session.features_by_name and not every[3:]:
             hint = "Measure first: session.measure()."
         return InputError(f"There is no feature {name!r} to gate by. {hint}")

@@ -18,6 +18,7 @@ from ..panels.theme import Markup, tag
 
 if TYPE_CHECKING:
     from ..panels.evaluation import EvaluationPanel
+    from ..panels.gating import GatingPanel
     from ..panels.importing import ImportingPanel
     from ..panels.review import ReviewPanel
     from ..panels.training import TrainingPanel
@@ -33,6 +34,7 @@ _P = TypeVar("_P", bound=Panel)
 PAGES = {
     "Data": "importing",
     "Label": "labelling",
+    "Gate": "gating",
     "Train": "training",
     "Review": "review",
     "Evaluate": "evaluation",
@@ -72,6 +74,7 @@ class CellsWorkflow(Panel):
     populations : PopulationsPanel
     labelling : LabellingPanel
     importing : ImportingPanel
+    gating : GatingPanel
     training : TrainingPanel
     review : ReviewPanel
     evaluation : EvaluationPanel
@@ -147,6 +150,13 @@ class CellsWorkflow(Panel):
         return self._late(ImportingPanel(self.session, self._look_at))
 
     @cached_property
+    def gating(self) -> GatingPanel:
+        """See :class:`CellsWorkflow`."""
+        from ..panels.gating import GatingPanel
+
+        return self._late(GatingPanel(self.session))
+
+    @cached_property
     def training(self) -> TrainingPanel:
         """See :class:`CellsWorkflow`."""
         from ..panels.training import TrainingPanel
@@ -203,6 +213,8 @@ class CellsWorkflow(Panel):
         page = self._tabs.children[number]
         if not page.children:
             page.children = (self.page(list(PAGES)[number]).widget,)
+        if "gating" in self.__dict__ and list(PAGES)[number] != "Gate":
+            self.gating.leave()  # what is being drawn is seen on the image while its tab is open
 
     def page(self, title: str) -> Panel:
         """The panel behind a tab, made when it is first asked for."""
