@@ -51,6 +51,8 @@ class FeatureSource:
         The features that models learn from.
     parameters : dict
         How it was measured.
+    cofactors : dict of str to float
+        Features that models and displays take as arcsinh(value / cofactor); the matrix itself stays as measured.
     """
 
     name: str
@@ -61,6 +63,7 @@ class FeatureSource:
     groups: dict[str, list[str]] = field(default_factory=dict)
     used: list[str] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)
+    cofactors: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -77,11 +80,13 @@ class FeatureSource:
     @property
     def schema_hash(self) -> str:
         """Fingerprint of the features that models learn from."""
-        columns = self.columns
-        return schema_hash([self.names[i] for i in columns], [self.units[i] for i in columns])
+        names = [self.names[i] for i in self.columns]
+        units = [self.units[i] for i in self.columns]
+        scales = [f"; arcsinh(x / {self.cofactors[n]!r})" if n in self.cofactors else "" for n in names]
+        return schema_hash(names, [unit + scale for unit, scale in zip(units, scales, strict=True)])
 
     def rows(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
-        """The used features of some items.
+        """The used features of some items, on their scales.
 
         Parameters
         ----------
@@ -95,7 +100,19 @@ class FeatureSource:
         taken = self.matrix[positions]
         columns = self.columns
         whole = len(columns) == len(self.names) and np.array_equal(columns, np.arange(len(columns)))
-        return np.asarray(taken if whole else taken[:, columns])
+        return self._scaled(np.asarray(taken if whole else taken[:, columns]), columns)
+
+    def _scaled(self, values: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+        scaled = [
+            (k, self.cofactors[self.names[i]])
+            for k, i in enumerate(columns)
+            if self.names[i] in self.cofactors
+        ]
+        if scaled:
+            values = np.array(values)  # the matrix is not ours to change
+            for k, cofactor in scaled:
+                np.arcsinh(values[:, k] / np.float32(cofactor), out=values[:, k])
+        return values
 
     def blocks(self, size: int = 100_000) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """The used features of everything, block by block, in order."""
@@ -103,13 +120,16 @@ class FeatureSource:
             part = slice(start, min(start + size, len(self.ids)))
             yield part, self.rows(part)
 
-    def column(self, name: str) -> NDArray[np.float32]:
-        """One feature of all items."""
+    def column(self, name: str, *, scaled: bool = False) -> NDArray[np.float32]:
+        """One feature of all items, as it was measured, or on the scale that models and displays take."""
         if not isinstance(name, str) or name not in self.names:
             close = [n for n in self.names if str(name).lower() in n.lower()][:3]
             hint = f" Did you mean {', '.join(close)}?" if close else " See session.features.names."
             raise InputError(f"There is no feature {name!r}.{hint}")
-        return np.asarray(self.matrix[:, self.names.index(name)])
+        values = np.asarray(self.matrix[:, self.names.index(name)])
+        if scaled and name in self.cofactors:
+            values = np.arcsinh(values / np.float32(self.cofactors[name]))
+        return values
 
     def to_pandas(self) -> pd.DataFrame:
         """All features, indexed by item id."""

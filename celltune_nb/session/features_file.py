@@ -13,6 +13,7 @@ import numpy as np
 from ..data.features import FeatureSource
 from ..errors import FormatError, InputError
 from .files import read_json, write_json
+from .scales import scaled
 
 if TYPE_CHECKING:
     from .project import Project
@@ -97,6 +98,7 @@ def load(project: Project, folder: str) -> FeatureSource:
             project.read_array(f"features/{folder}/{schema['matrix']}"),
             dict(schema["groups"]), [str(n) for n in schema["used"]], dict(schema["parameters"]),
         )  # fmt: skip
+        source = scaled(source, project.settings.get("transforms"))
     except (KeyError, TypeError, AttributeError) as error:
         raise FormatError(
             f"features/{folder}/schema.json is damaged ({error!r}). Measure again: session.measure()."
@@ -107,9 +109,11 @@ def load(project: Project, folder: str) -> FeatureSource:
 
 
 def save_schema(project: Project, source: FeatureSource) -> None:
-    """Write which features of a source are used, without touching its arrays."""
+    """Write the groups of a source, and which of its features are used, without touching its arrays."""
     path = project.path("features", _plain(source.name), "schema.json")
-    write_json(path, {**read_json(path), "used": source.used, "hash": source.schema_hash})
+    write_json(
+        path, {**read_json(path), "used": source.used, "groups": source.groups, "hash": source.schema_hash}
+    )
 
 
 def _plain(name: str) -> str:

@@ -1,4 +1,8 @@
-"""Measuring the features of all cells of a project, image by image."""
+"""Measuring the features of all cells of a project, image by image.
+
+What was measured is on disk image by image: a program that is stopped or killed goes on there, and images that were added
+later are measured alone.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.features import FeatureSource
-from ..errors import InputError, NotReadyError
+from ..errors import Cancelled, InputError, NotReadyError
 from . import features_file
 from .committing import committing
+from .measured import SOURCE, Clock, MeasuredPart, Parts, assembled, plain_options, signature
 from .recording import note
 
 if TYPE_CHECKING:
+    from ..data.items import ItemTable
     from .jobs import Job
     from .session import Session
 
 __all__ = ["measure"]
 
-SOURCE = "cells"
 OPTIONS = ("percentiles", "rings", "morphology", "neighbours", "texture", "stains", "engine", "n_jobs")
 
 
 def measure(session: Session, wait: bool, options: dict[str, Any]) -> FeatureSource | Job:
     """See :meth:`celltune_nb.Session.measure`."""
+    again = bool(options.pop("again", False))
     images = [image for image in session.images.values() if image.mask is not None]
     if not images:
         raise NotReadyError(
@@ -34,7 +40,7 @@ def measure(session: Session, wait: bool, options: dict[str, Any]) -> FeatureSou
         raise InputError(f"measure() has no option {min(unknown)!r}. Options: {', '.join(OPTIONS)}.")
     with session.writing():
         pass  # refuse before the work, not after it
-    job = session.jobs.submit(lambda job: _measure(session, job, options), "measuring cells")
+    job = session.jobs.submit(lambda job: _measure(session, job, options, again), "measuring cells")
     if not wait:
         return job
     _wait_with_bar(job)
@@ -56,73 +62,57 @@ def _wait_with_bar(job: Job) -> None:
     job.wait()
 
 
-def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSource:
-    from ..measure import measure_cells
-
+def _measure(session: Session, job: Job, options: dict[str, Any], again: bool) -> FeatureSource:
     with session.lock:
         table, images = session.table, dict(session.images)
+        before = session.features_by_name.get(SOURCE)
     masked = [
-        (number, images[name])
+        (table.of_image(number), images[name])
         for number, name in enumerate(table.names)
         if name in images and images[name].mask is not None
     ]
-    total = sum(table.of_image(number).stop - table.of_image(number).start for number, _ in masked)
-    matrix = names = units = groups = None
-    notes: list[str] = []
     without = [image.name for _, image in masked if image.nucleus is None]
+    signs = [signature(image, not without, options) for _, image in masked]
+    parts, known = Parts(session.project, options), {} if again else _known(before, table, options)
+    todo = [i for i, sign in enumerate(signs) if known.get(sign[0]) != sign]
+    if not todo and before is not None and len(before) == len(table) and len(known) == len(masked):
+        return before  # nothing is new
+    counts = [rows.stop - rows.start for rows, _ in masked]
+    found: dict[int, MeasuredPart] = {}
+    done, total, clock = 0, sum(counts[i] for i in todo), Clock()
+    for i in todo:
+        _, image = masked[i]
+        where = f"image {len(found) + 1} of {len(todo)}, {image.name}" if len(todo) > 1 else image.name
+
+        def progress(
+            fraction: float, text: str, base: int = done, n: int = counts[i], where: str = where
+        ) -> None:
+            if job.wish is not None:
+                raise Cancelled(
+                    f"Measuring was stopped; {len(found)} of {len(todo)} images are measured. Measure again with the same "
+                    "options: it goes on where it ended."
+                )
+            now = base + fraction * n
+            job.report(0.98 * now / max(total, 1), f"{where}: {text}", clock.remaining(now, total))
+
+        progress(0.0, "reading")
+        part = None if again else parts.load(signs[i], counts[i])
+        if part is None:
+            part = parts.measure(image, signs[i], options, not without, progress)
+        else:
+            clock.skip(counts[i])
+        found[i] = part
+        done += counts[i]
+    notes = []
     if 0 < len(without) < len(masked):
         # A feature is one of all cells.
         notes.append(
             f"Nuclei were not measured: {without[0]}{f' and {len(without) - 1} more' if without[1:] else ''} has no mask "
             "of nuclei."
         )
-    done = 0
-    for number, image in masked:
-        rows = table.of_image(number)
-        share = (rows.stop - rows.start) / max(total, 1)
-
-        def progress(
-            fraction: float,
-            text: str,
-            name: str = image.name,
-            share: float = share,
-            base: float = done / max(total, 1),
-        ) -> None:
-            job.check()
-            job.report(base + share * fraction, f"{name}: {text}")
-
-        found = measure_cells(
-            image.array,
-            image.mask,
-            image.channels,
-            nucleus=None if without else image.nucleus,
-            pixel_size=image.pixel_size,
-            progress=progress,
-            **options,
-        )
-        if matrix is None:
-            names, units, groups = found.names, found.units, found.groups
-            matrix = np.full((len(table), len(names)), np.nan, np.float32)
-        elif names != found.names:
-            # Channels of one set in another order: same features, other columns.
-            place = {name: i for i, name in enumerate(found.names)}
-            assert names is not None
-            found_matrix = found.matrix[:, [place[name] for name in names]]
-            matrix[rows] = found_matrix
-            done += rows.stop - rows.start
-            continue
-        matrix[rows] = found.matrix
-        done += rows.stop - rows.start
-        notes += [note for note in found.notes if note not in notes]
-    assert matrix is not None
-    assert names is not None
-    assert units is not None
-    assert groups is not None
     job.report(0.99, "saving")
-    source = FeatureSource(
-        SOURCE, list(names), list(units), table.ids.copy(), matrix, dict(groups), list(groups.get("Default", names)),
-        {**{k: v for k, v in options.items() if k not in ("n_jobs", "engine")}, "notes": notes},
-    )  # fmt: skip
+    former = before if before is not None and np.array_equal(before.ids, table.ids[: len(before)]) else None
+    source = assembled(table, masked, found, former, options, signs, notes)
     job.check()
     ready = session.project.prepare_features(source)  # hundreds of megabytes: not while the lock is held
     try:
@@ -131,8 +121,19 @@ def _measure(session: Session, job: Job, options: dict[str, Any]) -> FeatureSour
             project.settings.setdefault("features", SOURCE)
             project.save()
             session.features_by_name[SOURCE] = saved
-            note(session, "measure", {k: v for k, v in options.items() if k not in ("n_jobs", "engine")})
+            note(session, "measure", plain_options(options))
     finally:
         features_file.drop(session.project, ready)  # unless they have taken effect
+    parts.remove()
     session.changed_items("features")
     return saved
+
+
+def _known(before: FeatureSource | None, table: ItemTable, options: dict[str, Any]) -> dict[str, list[Any]]:
+    """The images that are measured with these options already: key → signature."""
+    if before is None or plain_options(before.parameters) != plain_options(options):
+        return {}
+    if not np.array_equal(before.ids, table.ids[: len(before)]):
+        return {}
+    measured = before.parameters.get("measured")
+    return dict(measured) if isinstance(measured, dict) else {}

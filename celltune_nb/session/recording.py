@@ -75,7 +75,13 @@ def _noted(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
             result = verb(session, *args, **options)
         finally:
             _inside.depth = depth
-        if not depth and not session.read_only and (name != "sample" or options.get("by") == "audit"):
+        later = isinstance(result, Job)  # what a job does is noted when it is done
+        if (
+            not depth
+            and not later
+            and not session.read_only
+            and (name != "sample" or options.get("by") == "audit")
+        ):
             arguments = _arguments(session, signature, given, result)
             for place in PATHS.get(name, PATHS[""]):
                 arguments[place] = _located(arguments.get(place))

@@ -38,7 +38,7 @@ def unnoted(session: Session, noted: list[Action]) -> list[Action]:
         found.append(Action("import_cells", given, user=session.user))
     cells = session.features_by_name.get("cells")
     if cells is not None and "measure" not in verbs:
-        options = {k: v for k, v in cells.parameters.items() if k != "notes"}
+        options = {k: v for k, v in cells.parameters.items() if k not in ("notes", "measured")}
         found.append(Action("measure", _as_noted(options), user=session.user))
     runs = {action.arguments.get("+run") for action in noted}
     for run in session.runs:
@@ -70,8 +70,10 @@ def again(session: Session, action: Action, writer: Writer) -> None:
         _image(session, str(given.get("name", "")).strip(), {} if gone else given, writer)
     elif action.verb == "train":
         _training(session, given, writer)
-    elif gone and given.get("+images"):
-        writer.add(comment(f"{', '.join(gone)} is no longer there: the project's own copy of its images."))
+    elif (gone or (_from_memory(given) and action.verb != "import_cells")) and given.get("+images"):
+        writer.add(
+            comment(f"{action.verb}: the project's own copy of the images, for what it was given is gone.")
+        )
         for name in given["+images"]:
             _image(session, name, {}, writer)
     elif gone:

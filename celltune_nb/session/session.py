@@ -63,6 +63,7 @@ from .verbs import (
     Bringing,
     Carrying,
     Choosing,
+    Featuring,
     Folders,
     Gating,
     Grouping,
@@ -86,7 +87,7 @@ _T = TypeVar("_T")
 
 
 @recording
-class Session(Bringing, Carrying, Choosing, Folders, Gating, Grouping, Insight, Learning, Reviewing, Taking):
+class Session(Bringing, Carrying, Choosing, Featuring, Folders, Gating, Grouping, Insight, Learning, Reviewing, Taking):
     """A project at work.  Begin with :meth:`create` or :meth:`open`.
 
     Attributes

@@ -3,6 +3,7 @@
 from .bringing import Bringing
 from .carrying import Carrying
 from .choosing import Choosing
+from .features import Featuring
 from .folders import Folders
 from .gating import Gating
 from .grouping import Grouping
@@ -11,4 +12,4 @@ from .learning import Learning
 from .reviewing import Reviewing
 from .taking import Taking
 
-__all__ = ["Bringing", "Carrying", "Choosing", "Folders", "Gating", "Grouping", "Insight", "Learning", "Reviewing", "Taking"]
+__all__ = ["Bringing", "Carrying", "Choosing", "Featuring", "Folders", "Gating", "Grouping", "Insight", "Learning", "Reviewing", "Taking"]

@@ -130,6 +130,9 @@ class Bringing(Verbs):
     def measure(self, *, wait: bool = True, **options: Any) -> FeatureSource | Job:
         """Measure the features of all cells, with progress.
 
+        Each image is on disk once it is measured: after a stop, or when the program was killed, the next call with the same
+        options goes on there.  Images that were added since are measured alone, and groups and choices of features stay.
+
         Parameters
         ----------
         wait : bool
@@ -137,6 +140,7 @@ class Bringing(Verbs):
         **options
             As of :func:`celltune_nb.measure.measure_cells`: percentiles, rings, morphology, neighbours; texture,
             of all channels or of those named; engine.
+            again=True measures anew what is measured already.
 
         Returns
         -------
