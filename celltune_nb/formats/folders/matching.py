@@ -60,12 +60,12 @@ def match_masks(images: list[Wanting], masks: list[Mask], plan: FolderPlan) -> N
                 by_name[mask.of].append(mask)
             else:
                 by_folder[mask.home].append(mask)
+    unnamed = _Unnamed(by_folder)
     for keys, home, alone, image in images:
         fitting: list[tuple[int, int, Mask]] = []
         for name in sorted(keys):
             fitting += [(-_shared(mask.home, home), 0, mask) for mask in by_name.get(name, ())]
-        if alone:
-            fitting += [(-_shared(mask.home, home), 1, mask) for mask in _unnamed(by_folder, home, keys)]
+        fitting += [(-_shared(mask.home, home), 1, mask) for mask in unnamed.of(home, keys, alone)]
         fitting.sort(key=lambda found: (found[0], found[1], len(found[2].path.name), found[2].path.name))
         for mask in [mask for *_, mask in fitting if mask.plane != image.shape]:
             reasons[mask.path] = (
@@ -94,12 +94,22 @@ def _shared(a: Path, b: Path) -> int:
     return len(Path(os.path.commonpath([a, b])).parts)
 
 
-def _unnamed(by_folder: dict[Path, list[Mask]], home: Path, keys: set[str]) -> list[Mask]:
-    """Masks whose name says no image: in the image's own folder, in one for masks in it, in one of the image's name."""
-    found = list(by_folder.get(home, ()))
-    for folder, masks in by_folder.items():
-        if (folder.parent == home and naming.holds_masks(folder)) or (
-            folder != home and naming.key(folder.name) in keys and naming.holds_masks(folder.parent)
-        ):
-            found += masks
-    return found
+class _Unnamed:
+    """Masks whose name says no image: in a folder of the image's name, in its own folder, or in one for masks in it."""
+
+    def __init__(self, by_folder: dict[Path, list[Mask]]) -> None:
+        self._by_folder = by_folder
+        self._in: dict[Path, list[Path]] = defaultdict(list)
+        self._called: dict[str, list[Path]] = defaultdict(list)
+        for folder in by_folder:
+            if naming.holds_masks(folder) is not None:
+                self._in[folder.parent].append(folder)
+            if naming.holds_masks(folder.parent) is not None:
+                self._called[naming.key(folder.name)].append(folder)
+
+    def of(self, home: Path, keys: set[str], alone: bool) -> list[Mask]:
+        """Those that an image may have."""
+        folders = [folder for name in keys for folder in self._called.get(name, ())]
+        if alone:
+            folders += [home, *self._in.get(home, ())]
+        return [mask for folder in dict.fromkeys(folders) for mask in self._by_folder.get(folder, ())]

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -49,6 +50,27 @@ _WORDS = {"cellmask": ("cell", "mask"), "cellmasks": ("cell", "mask"), "nucleima
           "nucleusmask": ("nuclei", "mask"), "nuclearmask": ("nuclei", "mask")}  # fmt: skip
 _IMAGE = {"image", "img", "img2d", "ome", "stack", "multichannel", "fused", "registered", "full"}
 _MASK_FOLDERS = {*_MASK, "deepcell"}
+#: What stands before the number of a channel, and before that of a field.
+_NUMBERED_CHANNELS = {"c", "ch", "chan", "channel", "marker"}
+_NUMBERED_FIELDS = {
+    "",
+    "img",
+    "image",
+    "field",
+    "fov",
+    "roi",
+    "f",
+    "p",
+    "pos",
+    "position",
+    "tile",
+    "scan",
+    "region",
+    "core",
+    "slide",
+    "well",
+    "s",
+}
 _CHANNEL_FOLDERS = {"tif", "tifs", "tiff", "tiffs", "channels", "channel", "images", "image", "raw", "img"}
 
 
@@ -154,3 +176,24 @@ def split_fields(names: Sequence[str]) -> dict[str, list[tuple[int, str]]] | Non
         ):
             best = fields
     return best
+
+
+def numbers_fields(names: Sequence[str], beside: bool) -> bool:
+    """Whether names differ in a number only, as those of fields do and those of markers do not.
+
+    Parameters
+    ----------
+    beside : bool
+        Whether other folders hold files of the same names, as those of channels do.
+    """
+    same = "".join(start([list(name) for name in names])).rstrip("0123456789")
+    if not all(name[len(same) :].isdecimal() for name in names):
+        return False
+    words = _tokens(same)[-1:] or [""]
+    return words[0] not in _NUMBERED_CHANNELS and (not beside or words[0] in _NUMBERED_FIELDS)
+
+
+def start(lists: Sequence[Sequence[str]]) -> list[str]:
+    """What all lists begin with."""
+    shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*lists, strict=False))
+    return [parts[0] for parts in shared]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +96,11 @@ def recognise(
     headers = _headers(listing, plan, told)
     masks, planes, whole = _sorted(headers, folder)
     fields = [one for here in whole for one in _whole(here, whole[here])]
+    names = {
+        here: frozenset(key(stem(h.path)).removeprefix(key(here.name)).strip() for h in found)
+        for here, found in planes.items()
+    }
+    wanted = {mask.of for mask in masks} - {""}
     for here, found in planes.items():
         if here in whole:
             plan.left_out += [
@@ -104,7 +108,7 @@ def recognise(
                 for h in found
             ]
         else:
-            fields += _planes(here, found, planes, masks, plan)
+            fields += _planes(here, found, names, wanted, plan)
     _place(fields, root)
     images = [_planned(one) for one in fields]
     pairs = list(zip(fields, images, strict=True))
@@ -220,24 +224,33 @@ def _whole(here: Path, found: list[Header]) -> list[Field]:
 
 
 def _planes(
-    here: Path, found: list[Header], planes: dict[Path, list[Header]], masks: list[Mask], plan: FolderPlan
+    here: Path, found: list[Header], names: Mapping[Path, frozenset[str]], masks: set[str], plan: FolderPlan
 ) -> list[Field]:
-    """Single planes in one folder: the channels of one image or of several, or an image each."""
-    names = [stem(h.path) for h in found]
-    tokens = key(here.name)
-    of = {mask.of for mask in masks} - {""}
-    bare = [naming.image_stem(name) or name for name in names]
-    with_mask = sum(bool({key(name), key(own)} & of) for name, own in zip(names, bare, strict=True))
+    """Single planes in one folder: the channels of one image or of several, or an image each.
+
+    Parameters
+    ----------
+    names : mapping of Path to frozenset of str
+        The names of the planes in each folder, without the folder's own.
+    masks : set of str
+        The images that masks say they belong to.
+    """
+    called = [stem(h.path) for h in found]
+    bare = [naming.image_stem(name) or name for name in called]
+    with_mask = sum(bool({key(name), key(own)} & masks) for name, own in zip(called, bare, strict=True))
+    # Other folders with files of the same names: then names are those of channels.
+    beside = any(
+        2 * len(names[here] & names[other]) > len(names[here] | names[other])
+        for other in names
+        if other != here and len(names[other]) > 1
+    )
     home = here.parent if naming.holds_channels(here) and here != plan.folder else here
-    if len(found) == 1 or 2 * with_mask >= len(found) or _numbered(names):
+    if len(found) == 1 or 2 * with_mask >= len(found) or naming.numbers_fields(called, beside):
         return [
             Field(own, here, [h], h.channels, len(found) == 1, {key(own), key(name)})
-            for h, own, name in zip(found, bare, names, strict=True)
+            for h, own, name in zip(found, bare, called, strict=True)
         ]
-    beside = [
-        other for other in planes if other != here and len(planes[other]) > 1 and _like(here, other, planes)
-    ]
-    split = None if beside else naming.split_fields(names)
+    split = None if beside else naming.split_fields(called)
     if split is not None:
         fields = []
         for name, parts in split.items():
@@ -246,34 +259,12 @@ def _planes(
             fields.append(Field(name, here, kept, [words[h.path] for h in kept], False, {key(name)}))
         return fields
     kept = _one_size(found, plan)
-    shared = _start([key(stem(h.path)).split(" ") for h in kept])
+    shared = naming.start([key(stem(h.path)).split(" ") for h in kept])
     channels = [stem(h.path) for h in kept]
-    if shared and (
-        " ".join(shared) in of or tokens == " ".join(shared) or key(home.name) == " ".join(shared)
-    ):
+    prefix = " ".join(shared)
+    if shared and prefix in {*masks, key(here.name), key(home.name)}:
         channels = [_without(name, len(shared)) for name in channels]
-    keys = {key(home.name), tokens, " ".join(shared)} - {""}
-    return [Field(home.name, home, kept, channels, True, keys)]
-
-
-def _like(here: Path, other: Path, planes: dict[Path, list[Header]]) -> bool:
-    """Whether two folders hold files of the same names, their own name left out."""
-    mine, others = (
-        {key(stem(h.path)).removeprefix(key(p.name)).strip() for h in planes[p]} for p in (here, other)
-    )
-    return 2 * len(mine & others) > len(mine | others)
-
-
-def _numbered(names: list[str]) -> bool:
-    """Whether names differ in a number only, as those of fields do and those of markers do not."""
-    start = "".join(_start([list(name) for name in names])).rstrip("0123456789")
-    return all(name[len(start) :].isdecimal() for name in names)
-
-
-def _start(lists: Sequence[list[str]]) -> list[str]:
-    """What all lists begin with."""
-    start = list(takewhile(lambda parts: len(set(parts)) == 1, zip(*lists, strict=False)))
-    return [parts[0] for parts in start]
+    return [Field(home.name, home, kept, channels, True, {key(home.name), key(here.name), prefix} - {""})]
 
 
 def _without(name: str, tokens: int) -> str:
