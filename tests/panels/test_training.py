@@ -209,3 +209,60 @@ def test_long_curves_are_thinned_and_keep_their_end():
     from celltune_nb.panels.panel import free
 
     free(curves.figure)
+
+
+def test_categories_and_images_are_left_out_from_one_list(panel, session):
+    small.labelled(session)
+    session.categories.add("Ambiguous")
+    panel._head.do("category", "Ambiguous", False)
+    assert session.categories["Ambiguous"].exclude_from_training
+    assert "1 changed" in words(panel._head)
+    panel._head.do("category", "Ambiguous", True)
+    assert not session.categories["Ambiguous"].exclude_from_training
+    panel._head.do("image", "right", True)
+    panel.train()
+    assert session.run.about["exclude_images"] == ["right"]
+    assert session.run.about["labels"] == 20
+
+
+def test_advice_follows_each_training(panel, session):
+    small.labelled(session)
+    assert "CellTune's rule" not in words(panel._head)
+    panel.train()
+    assert "First training, on 40 labels" in words(panel._head)
+    session.label(small.cells(session, "left", "A")[20:30], "A")
+    panel.train()
+    assert "The last 10 labels changed" in words(panel._head)
+    assert "100–200 labels a type" in words(panel._head)
+
+
+def test_lightgbm_is_one_click_away_where_catboost_is_slow(panel, session, monkeypatch):
+    from celltune_nb.panels.training import panel as module
+
+    monkeypatch.setattr(
+        module, "WORTH_TIMING", 1
+    )  # labels that would take half a minute are too many for a test
+    small.labelled(session)
+    panel.train()
+    run = session.run
+    run.about["model_seconds"] = {"catboost": 240.0, "lightgbm": 55.0}
+    panel._check()
+    assert "CatBoost would take about 4 min on these labels, LightGBM about 55 s." in words(panel._head)
+    panel._head.do("lightgbm")
+    assert panel.models == ["xgboost", "lightgbm"]
+    assert "would take" not in words(panel._head)
+
+
+def test_a_gpu_that_is_missing_is_said(panel, session):
+    from celltune_nb.learn.machine import cuda_available
+
+    if cuda_available():
+        pytest.skip("this machine has a GPU")
+    small.labelled(session)
+    panel._head.do("option", "device", "cuda")
+    panel.train()
+    assert session.run.state == "done"
+    assert "No CUDA device answers: the models were trained on the CPU." in session.run.notes
+    assert "trained on the CPU" in words(panel._runs)
+    panel._head.do("option", "device", "auto")
+    assert "device" not in panel.options

@@ -15,16 +15,21 @@ from celltune_nb.session import Session
 from celltune_nb.session.events import LabelsChanged
 from celltune_nb.session.jobs import Job
 
-from . import figures
+from . import comparison, figures
+from .advice import AdvicePanel
 from .audit import AuditPanel
-from .comparison import ONE_MODEL, Comparison, compare
 from .counts import counts
 from .headline import head
 from .matrix import Matrix, confusion
+from .rounds import RoundsPart
+from .saving import SavingPart
+from .truth import TruthPart
 from .walk import Walk
+from .why import WhyPart
 
 if TYPE_CHECKING:
     from celltune_nb.learn.evaluation import Evaluation
+    from celltune_nb.session.agreeing import Comparison
     from celltune_nb.session.runs import Run
 
 __all__ = ["EvaluationPanel"]
@@ -59,6 +64,11 @@ class EvaluationPanel(Panel):
     audit : AuditPanel
     walk : Walk
         The cells that were opened from a matrix.
+    advice : AdvicePanel
+    rounds : RoundsPart
+    why : WhyPart
+    truth : TruthPart
+    saving : SavingPart
     """
 
     def __init__(self, session: Session) -> None:
@@ -70,7 +80,11 @@ class EvaluationPanel(Panel):
         self._level = session.level
         self.walk = Walk(session)
         self.audit = AuditPanel(session, self._auditing)
-        self.part(self.audit)
+        self.advice = AdvicePanel(session)
+        self.rounds, self.why = RoundsPart(session, self._open), WhyPart(session, self._open)
+        self.truth, self.saving = TruthPart(session, self._open), SavingPart(session)
+        for panel in (self.audit, self.advice, self.rounds, self.why, self.truth, self.saving):
+            self.part(panel)
         self._head = theme.Live()
         self._head.on("evaluate", self.guard(self.evaluate))
         self._head.on("stop", self.guard(self.stop))
@@ -91,6 +105,7 @@ class EvaluationPanel(Panel):
             ("next", self.next),
             ("previous", self.previous),
             ("all", self.select_all),
+            ("review", self.review),
             ("end", self.end_walk),
         ):
             self._walker.on(verb, self.guard(act))
@@ -101,7 +116,12 @@ class EvaluationPanel(Panel):
             _page("models", "Agreement of the models", self._agreement_words, self._agreement, self._models),
         ])  # fmt: skip
         self._views.add_class("ct-ev-views")
-        self._report = theme.column(self._head, self._view, self._views, self._walking)
+        parts = [part.widget for part in (self.why, self.rounds, self.truth, self.saving)]
+        self._more = theme.column(*parts, gap="small")
+        self._more.add_class("ct-ev-more")
+        self._report = theme.column(
+            self._head, self.advice.widget, self._view, self._views, self._walking, self._more
+        )
         self._report.add_class("ct-ev-report")
         self.widget = [self._report, self.audit.widget]
         self._root.add_class("ct-evaluation")
@@ -191,6 +211,11 @@ class EvaluationPanel(Panel):
         """Select all the cells opened from a matrix."""
         self.walk.select_all()
 
+    def review(self) -> None:
+        """Put these cells into the review, in place of the former one."""
+        queue = self.session.review(ids=self.walk.ids, reason=self.walk.title)
+        self.say(f"{len(queue):,} cells are in the review now. Open Review to go through them.", "good")
+
     def end_walk(self) -> None:
         """Leave them."""
         self.walk.clear()
@@ -229,6 +254,7 @@ class EvaluationPanel(Panel):
         self._restore()
         self.walk.clear()
         self._draw()
+        self.advice.show()
         if first:
             self.show("categories")
 
@@ -274,13 +300,13 @@ class EvaluationPanel(Panel):
         self._draw()
 
     def _compare(self) -> None:
-        self.agreement = compare(self.session)
+        self.agreement = comparison.compare(self.session)
         with self._agreement.hold_sync():
             self._agreement.picked = []
-            self._agreement.data = {} if self.agreement is None else self.agreement.content(self._colors())
-        self._agreement_words.value = _words(
-            self.agreement.sentence if self.agreement is not None else ONE_MODEL
-        )
+            self._agreement.data = (
+                {} if self.agreement is None else comparison.shown(self.agreement, self._colors())
+            )
+        self._agreement_words.value = comparison.words(self.agreement)
         self._arrange()
         self._draw_head()
 

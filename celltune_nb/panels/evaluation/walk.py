@@ -79,5 +79,7 @@ class Walk:
             tag("div", tag("button", "Previous", cls="ct-button", do="previous", disabled=one),
                 tag("button", "Next", cls="ct-button", do="next", disabled=one),
                 tag("span", self.words(), cls="ct-muted ct-grow ct-cut", role="status"),
-                tag("button", "Select all", cls="ct-button ct-quiet", do="all", disabled=self.all_selected), cls="ct-line"),
+                tag("button", "Select all", cls="ct-button ct-quiet", do="all", disabled=self.all_selected),
+                tag("button", "Review", cls="ct-button ct-quiet", do="review",
+                    title="Put these cells into the review: tiles, both models' answers, one key each"), cls="ct-line"),
         ], cls="ct-ev-walker")  # fmt: skip

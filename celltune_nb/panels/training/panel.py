@@ -7,16 +7,20 @@ from typing import Any
 from ...data.categories import UNKNOWN
 from ...errors import InputError
 from ...session import Session
+from ...session.estimating import substitution
 from ...session.events import LabelsChanged
 from ...session.runs import Run
 from .. import theme
 from ..panel import Panel
 from ..theme import Live, Markup, tag
 from .curves import METRICS, Curves
-from .listing import MODELS, clock, duration, in_words, legend, listing
+from .listing import MODELS, legend, listing
+from .setup import options, progress
 
 __all__ = ["TrainingPanel"]
 
+#: Labels × categories × features from which on CatBoost may take half a minute.
+WORTH_TIMING = 3e7
 #: Sentences shown before the rest is folded away.
 SENTENCES = 2
 
@@ -33,12 +37,14 @@ class TrainingPanel(Panel):
     models : list of str
         What the next training fits, in the order of :data:`MODELS`; the first two are compared.
     options : dict
-        Options of ``session.train``: seed, and rounds, patience, weights, exclude_images where they differ
+        Options of ``session.train``: seed, and rounds, patience, weights, device, exclude_images where they differ
         from the default.
     metric : str
         What the curves show: ``log_loss``, ``accuracy`` or ``macro_f1``.
     shown : Run or None
         The training whose curves are shown.
+    suggestion : str
+        Why LightGBM should take CatBoost's place; empty when it need not.
     """
 
     def __init__(self, session: Session) -> None:
@@ -48,12 +54,15 @@ class TrainingPanel(Panel):
         self.metric = "log_loss"
         self.shown: Run | None = session.run
         self._problems: list[Any] = []
+        self.suggestion = ""
         self._fields = 0
         self._head, self._legend, self._runs = Live(), Live(), Live()
         self._curves = Curves()
         self._head.on("model", self.guard(self._choose_model))
         self._head.on("option", self.guard(self._set_option))
         self._head.on("image", self.guard(self._exclude_image))
+        self._head.on("category", self.guard(self._exclude_category))
+        self._head.on("lightgbm", self.guard(self.use_lightgbm))
         self._head.on("train", self.guard(self.train))
         self._head.on("stop", self.guard(self.stop))
         self._head.on("cancel", self.guard(self.cancel))
@@ -81,6 +90,11 @@ class TrainingPanel(Panel):
         self.shown = self.session.train(tuple(self.models), **self.options)
         self._show()
         self._drawing.request()
+
+    def use_lightgbm(self) -> None:
+        """Train LightGBM in CatBoost's place."""
+        self._choose_model("lightgbm", True)
+        self._show()
 
     def stop(self) -> None:
         """End the running training soon and keep the best models so far."""
@@ -112,7 +126,7 @@ class TrainingPanel(Panel):
 
         Parameters
         ----------
-        name : {"rounds", "patience", "seed", "weights", "exclude_images"}
+        name : {"rounds", "patience", "seed", "weights", "device", "exclude_images"}
         """
         if name in {"rounds", "patience", "seed"}:
             text = str(value if value is not None else "").strip()
@@ -120,7 +134,7 @@ class TrainingPanel(Panel):
             if text and (not text.isdigit() or int(text) < least):
                 raise InputError(f"{name.capitalize()}: {text!r} is not a whole number from {least} up.")
             value = int(text) if text else (0 if name == "seed" else None)
-        if value is None or value == () or (name, value) == ("weights", "sqrt"):
+        if value is None or value == () or (name, value) in {("weights", "sqrt"), ("device", "auto")}:
             self.options.pop(name, None)
         else:
             self.options[name] = value
@@ -147,6 +161,9 @@ class TrainingPanel(Panel):
         self.set_option("exclude_images", tuple([*kept, name] if on else kept))
         self._show()
 
+    def _exclude_category(self, name: str, on: Any) -> None:
+        self.session.categories.set_excluded(name, not on)
+
     # ------------------------------------------------------------------ from the session
 
     def _progressed(self, run: Run) -> None:
@@ -169,6 +186,26 @@ class TrainingPanel(Panel):
     def _check(self) -> None:
         self._problems = self.session.training_problems()
         self._show()
+        suggestion = self._suggested()
+        if suggestion != self.suggestion:
+            self.suggestion = suggestion
+            self._show()
+
+    def _suggested(self) -> str:
+        """Whether CatBoost would be slow; only asked where it may be, since some rounds are timed for it."""
+        session = self.session
+        if "catboost" not in self.models or session.busy() is not None or self._blocking():
+            return ""
+        labels = [n for name, n in session.labels.counts().items() if name != UNKNOWN and n]
+        if sum(labels) * len(labels) * len(session.active_features().columns) < WORTH_TIMING:
+            return ""
+        return substitution(session.training_estimate(("catboost", "lightgbm"), **self._timed_options()))
+
+    def _timed_options(self) -> dict[str, Any]:
+        return {k: v for k, v in self.options.items() if k in {"rounds", "patience", "exclude_images"}}
+
+    def _blocking(self) -> bool:
+        return any(p.severity == "error" for p in self._problems)
 
     # ------------------------------------------------------------------ what is shown
 
@@ -194,7 +231,7 @@ class TrainingPanel(Panel):
             "section",
             tag("h3", "Models"),
             tag("div", boxes, cls="ct-line ct-models", title="LightGBM takes CatBoost's place; the first two are compared"),
-            self._options(busy),
+            options(self.session, self.options, busy=busy, reset=self._fields),
             self._said(),
             tag(
                 "div",
@@ -203,50 +240,8 @@ class TrainingPanel(Panel):
                 tag("button", "Cancel", cls="ct-button", do="cancel", disabled=not busy, title="End now and discard"),
                 cls="ct-line",
             ),
-            self._progress(),
-        )  # fmt: skip
-
-    def _options(self, busy: bool) -> Markup:
-        chosen = self.options
-
-        def whole(name: str, placeholder: str, title: str) -> Markup:
-            return tag(
-                "input", type="number", min=0, do="option", what=name, value=chosen.get(name, ""), disabled=busy,
-                placeholder=placeholder, aria_label=title, title=title, reset=self._fields,
-            )  # fmt: skip
-
-        weights = chosen.get("weights", "sqrt")
-        excluded = set(chosen.get("exclude_images", ()))
-        changed = sum(name in chosen for name in ("rounds", "patience", "weights", "exclude_images")) + bool(chosen.get("seed"))  # fmt: skip
-        return tag(
-            "details",
-            tag("summary", f"Options ({changed} changed)" if changed else "Options"),
-            tag(
-                "div",
-                tag("span", "Rounds"), whole("rounds", "300", "Rounds at most"),
-                tag("span", "Patience"), whole("patience", "25", "Rounds without progress before a model is done"),
-                tag("span", "Class weights"),
-                tag(
-                    "select",
-                    tag("option", "eased (√)", value="sqrt", selected=weights == "sqrt"),
-                    tag("option", "as labelled", value="none", selected=weights == "none"),
-                    tag("option", "balanced", value="balanced", selected=weights == "balanced"),
-                    do="option", what="weights", disabled=busy, aria_label="Class weights",
-                    title="How much a category counts: the square root of its labels, its labels, or all the same",
-                ),
-                tag("span", "Seed"), whole("seed", "0", "The same labels and seed give the same models"),
-                tag("span", "Leave out", cls="ct-top"),
-                tag(
-                    "div",
-                    [
-                        tag("label", tag("input", type="checkbox", do="image", what=name, checked=name in excluded, disabled=busy),
-                            tag("span", name, cls="ct-cut"))
-                        for name in self.session.images
-                    ],
-                    cls="ct-choices",
-                ),
-                cls="ct-fields ct-editor",
-            ),
+            progress(self.session),
+            self._advice(busy),
         )  # fmt: skip
 
     def _said(self) -> Markup:
@@ -258,37 +253,22 @@ class TrainingPanel(Panel):
             sentences = [
                 theme.note(p.text, "error" if p.severity == "error" else "warning") for p in self._problems
             ]
+        if self.suggestion and "catboost" in self.models:
+            switch = tag("button", "Use LightGBM", cls="ct-button ct-small-button", do="lightgbm")
+            sentences.insert(0, tag("div", theme.note(self.suggestion), switch, cls="ct-suggestion"))
         first, rest = sentences[:SENTENCES], sentences[SENTENCES:]
         more = tag("details", tag("summary", f"{len(rest)} more"), rest) if rest else None
         return tag("div", first, more, cls="ct-said", aria_live="polite")
 
-    def _progress(self) -> Markup:
-        run, busy = self.session.run, self.session.busy()
-        fraction, words, kind = 0.0, "Not trained yet.", ""
-        if busy is not None:
-            step = busy.progress
-            fraction = step.fraction
-            left = f", {duration(step.remaining)} left" if step.remaining is not None else ""
-            words = f"{fraction:.0%} · {in_words(step.text)}{left}"
-        elif run is not None:
-            fraction = 1.0 if run.state in {"done", "stopped"} else 0.0
-            took = f" in {duration(run.seconds)}" if run.seconds else ""
-            words = {
-                "done": f"Trained at {clock(run.started)}{took}.",
-                "stopped": f"Stopped at {clock(run.started)}{took}; the best models so far are in use.",
-                "cancelled": "Cancelled; predictions are as they were.",
-            }.get(run.state, "")
-            if run.error:
-                words, kind = run.error, "ct-note ct-error"
+    def _advice(self, busy: bool) -> Markup | None:
+        """After a training: whether more labels are worth giving, and CellTune's rule beside it."""
+        if busy or self.session.round == 0:
+            return None
+        said = self.session.advice()
         return tag(
             "div",
-            tag(
-                "span",
-                tag("i", style=f"width:{fraction:.1%}"),
-                cls="ct-bar", role="progressbar", aria_label="Training", aria_valuenow=round(100 * fraction),
-                aria_valuemin=0, aria_valuemax=100,
-            ),
-            tag("p", words, cls=f"ct-small ct-muted ct-one-line {kind}".strip()),
+            tag("p", said.sentence, " ", said.next_step, cls="ct-small ct-advice", role="status"),
+            tag("details", tag("summary", "CellTune's rule"), tag("p", said.stop_rule, cls="ct-small ct-muted"), cls="ct-small"),
         )  # fmt: skip
 
     def _draw(self) -> None:
