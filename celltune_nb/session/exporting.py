@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.categories import UNKNOWN
 from ..data.features import FeatureSource
 from ..data.populations import PopulationSet
 from ..errors import InputError, NotReadyError
@@ -21,7 +22,15 @@ if TYPE_CHECKING:
     from .job import Job
     from .session import Session
 
-__all__ = ["carry_out", "everything", "export", "export_labels", "label_table", "target_path"]
+__all__ = [
+    "carry_out",
+    "estimated_size",
+    "everything",
+    "export",
+    "export_labels",
+    "label_table",
+    "target_path",
+]
 
 TABLES = (".csv", ".parquet", ".h5ad")
 #: Rows of a table that are written at once.
@@ -109,6 +118,33 @@ def carry_out(
         return job
     result: Path = job.wait_with_bar().result
     return result
+
+
+def estimated_size(
+    session: Session,
+    path: str | Path,
+    features: bool,
+    population: str | None,
+    image: str | None,
+    labels: str | None,
+) -> int:
+    """See :meth:`celltune_nb.Session.export_size`."""
+    ending, n = Path(path).suffix.lower(), len(session.table)
+    if population is not None:
+        masked = [i for i in session.images.values() if i.mask is not None and image in (None, i.name)]
+        return sum(i.shape[0] * i.shape[1] for i in masked) // 40  # cells are large, and zlib packs them well
+    if labels is not None:
+        return int(30 * sum(n for name, n in session.labels.counts(labels).items() if name != UNKNOWN))
+    sets = _sets(session)
+    said = sum(len(found.classes) for found in sets.values() if found.name == "Pred_AVG")
+    own = 0 if session.table.extra is None else len(session.table.extra.columns)
+    width = 0
+    if features or ending == ".h5ad":
+        width = len(session.active_features().names) if session.features_by_name else 0
+    if ending == ".h5ad":
+        return n * (4 * width + 4 * said + 2 * len(sets) + 8 * own + 60)
+    row = 60 + 9 * len(sets) + 10 * said + 10 * own
+    return n * (row + 10 * width) if ending == ".csv" else n * (row // 2 + 4 * width)
 
 
 def label_table(session: Session, level: str) -> pd.DataFrame:

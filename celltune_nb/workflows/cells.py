@@ -18,6 +18,7 @@ from ..panels.theme import Markup, tag
 
 if TYPE_CHECKING:
     from ..panels.evaluation import EvaluationPanel
+    from ..panels.exporting import ExportingPanel
     from ..panels.gating import GatingPanel
     from ..panels.importing import ImportingPanel
     from ..panels.review import ReviewPanel
@@ -38,6 +39,7 @@ PAGES = {
     "Train": "training",
     "Review": "review",
     "Evaluate": "evaluation",
+    "Export": "exporting",
 }
 
 
@@ -78,6 +80,7 @@ class CellsWorkflow(Panel):
     training : TrainingPanel
     review : ReviewPanel
     evaluation : EvaluationPanel
+    exporting : ExportingPanel
         Made when they are first looked at: their plots need libraries that nobody should wait for to see an image.
     """
 
@@ -176,6 +179,13 @@ class CellsWorkflow(Panel):
         from ..panels.evaluation import EvaluationPanel
 
         return self._late(EvaluationPanel(self.session))
+
+    @cached_property
+    def exporting(self) -> ExportingPanel:
+        """See :class:`CellsWorkflow`."""
+        from ..panels.exporting import ExportingPanel
+
+        return self._late(ExportingPanel(self.session))
 
     def _late(self, panel: _P) -> _P:
         self.part(panel)

@@ -56,6 +56,25 @@ class Taking(Verbs):
             self._session, path, calibrated=calibrated, features=features, wait=wait, changed=changed
         )
 
+    def export_size(
+        self, path: str | Path, *, features: bool = False, population: str | None = None, image: str | None = None,
+        labels: str | None = None,
+    ) -> int:  # fmt: skip
+        """About how many bytes an export will take, before it is made.
+
+        Parameters
+        ----------
+        path : str or Path
+            Its ending says the format.
+        features : bool
+            As of :meth:`export`.
+        population, image : str, optional
+            As of :meth:`export_population`.
+        labels : str, optional
+            The level of a label file.
+        """
+        return exporting.estimated_size(self._session, path, features, population, image, labels)
+
     def export_labels(self, path: str | Path, *, level: str | None = None) -> Path:
         """Write a label file ``image,cellID,class`` that :meth:`import_labels` reads."""
         return exporting.export_labels(self._session, path, level_name(self._session, level))
