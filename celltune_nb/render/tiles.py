@@ -124,7 +124,9 @@ def _framed(
     seen: npt.NDArray[np.uint8], window: Window, border: npt.NDArray[np.uint32], outline: str
 ) -> npt.NDArray[np.uint8]:
     if seen.size:
-        overlay(seen, border, color_table(np.array([0, 1]), [None, outline]), 0, "border", 1)
+        # As wide as the tile allows: a line of one pixel breaks up where the tile is shown smaller.
+        width = max(1, round(window.shape[0] / 96))
+        overlay(seen, border, color_table(np.array([0, 1]), [None, outline]), 0, "border", width)
     if seen.shape[:2] == window.shape:
         return seen
     frame = np.full((*window.shape, 3), BACKGROUND, np.uint8)

@@ -307,7 +307,7 @@ class ReviewQueue:
                 f"{done:,} of {n:,} cells judged a second time. {self.kappa if self.finished else ''}".strip()
             )
             if self.finished and len(self.differing()):
-                text += f" Look at the {len(self.differing()):,} that differ, and decide."
+                text += f". Look at the {len(self.differing()):,} that differ, and decide."
             return text
         text = f"{done:,} of {n:,} cells reviewed"
         if counts["match"] or counts["mismatch"]:

@@ -32,6 +32,7 @@ _LEFT_OUT = {
     "border": "at the image border", "reviewed": "reviewed before", "audit": "kept for the audit", "more": "beyond the number",
 }  # fmt: skip
 _WORDS = {"unlabelled": "open", "match": "as predicted", "mismatch": "otherwise", "labelled": "answered"}
+_BLIND_WORDS = {**_WORDS, "match": "as before", "mismatch": "another than before"}
 
 
 def begin(
@@ -59,12 +60,8 @@ def begin(
         done = int(queue.answered.sum())
         going = tag(
             "div",
-            tag(
-                "span",
-                f"{queue.title}: {done:,} of {len(queue):,} answered",
-                cls="ct-cut ct-grow",
-                title=queue.title,
-            ),
+            tag("span", queue.title, cls="ct-cut ct-grow", title=queue.title),
+            tag("span", f"{done:,} of {len(queue):,}", cls="ct-muted ct-num"),
             tag("button", "Continue", cls="ct-button ct-primary", do="resume", disabled=locked),
             cls="ct-line",
         )
@@ -196,8 +193,8 @@ def question(
     none = tag("p", "No prediction yet: train, and the models’ answers stand here.", cls="ct-muted ct-small")
     return tag("div", [
         tag("div", tag("b", "What is this cell?"), tag("span", where, cls="ct-muted ct-cut ct-grow"),
-            tag("span", _label(item), cls=f"ct-rv-state ct-rv-{item.status}") if item.answered else None, cls="ct-rv-ask"),
-        tag("div", predictions, cls="ct-rv-models") if any(predictions) else hidden if queue.blind else none,
+            tag("span", _label(item, blind=queue.blind), cls=f"ct-rv-state ct-rv-{item.status}") if item.answered else None, cls="ct-rv-ask"),
+        tag("div", predictions, cls="ct-rv-models") if any(predictions) else hidden if queue.blind and not queue.finished else None if queue.blind else none,
         tag("div", [theme.choice(c, chosen=c.name == given, locked=locked) for c in kinds], cls="ct-ev-choices ct-rv-choices"),
         tag("div",
             tag("button", "Back", cls="ct-button ct-small-button", do="previous", disabled=item.place == 0, title="Ctrl+← or ←"),
@@ -219,9 +216,11 @@ def question(
     ], cls="ct-rv-card", tabindex="-1", focus="" if again else None)  # fmt: skip
 
 
-def _label(item: ReviewItem) -> str:
+def _label(item: ReviewItem, *, blind: bool) -> str:
     if item.label is None:
         return "answered"
+    if blind:
+        return _BLIND_WORDS[item.status]
     return "cannot be told" if item.label == UNKNOWN else f"{item.label}: {_WORDS[item.status]}"
 
 
@@ -251,18 +250,19 @@ def _prediction(
 def strip(queue: ReviewQueue) -> Markup:
     """How far the review is: a square a cell, coloured by what became of it, and the figures."""
     status, answered, counts = queue.status, queue.answered, queue.counts
+    words = _BLIND_WORDS if queue.blind else _WORDS
     start = max(0, min(queue.at - SQUARES // 2, len(queue) - SQUARES))
     squares = [
         tag("button", cls=f"ct-rv-{status[i] if status[i] != 'unlabelled' or not answered[i] else 'told'}"
             f"{' ct-rv-here' if i == queue.at else ''}", do="go", what=i, tabindex="-1",
-            title=f"{i + 1:,}: {_WORDS[status[i]] if not answered[i] or status[i] != 'unlabelled' else 'cannot be told'}",
+            title=f"{i + 1:,}: {words[status[i]] if not answered[i] or status[i] != 'unlabelled' else 'cannot be told'}",
             aria_label=f"Cell {i + 1}")
         for i in range(start, min(len(queue), start + SQUARES))
     ]  # fmt: skip
     told = int(answered.sum())
     parts = [f"{told:,} of {len(queue):,}"]
     if not queue.blind or queue.finished:
-        parts += [f"{counts[name]:,} {_WORDS[name]}" for name in ("match", "mismatch") if counts[name]]
+        parts += [f"{counts[name]:,} {words[name]}" for name in ("match", "mismatch") if counts[name]]
     if counts["skipped"]:
         parts.append(f"{counts['skipped']:,} skipped")
     left = ", ".join(f"{n:,} {_LEFT_OUT[name]}" for name, n in queue.left_out.items() if name in _LEFT_OUT)

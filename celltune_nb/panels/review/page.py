@@ -47,8 +47,6 @@ class Page:
     ----------
     widgets : list of Widget
         From top to bottom.
-    review : VBox
-        The part that is in sight while cells are asked for.
     heading, tiles, question, strip, ending : Live
         The form or the title, the pictures, the cell that is asked for, the progress, the figures.
     """
@@ -60,8 +58,8 @@ class Page:
         styles = w.HTML(_styles())
         styles.add_class("ct-styles")
         styles.layout.display = "none"
-        self.review = column(self.tiles, self.question, self.strip, self.ending)
-        self.widgets = [styles, self.heading, self.review]
+        # Empty, but never hidden, while nothing is asked for: what is out of sight cannot take the focus.
+        self.widgets = [styles, self.heading, column(self.tiles, self.question, self.strip, self.ending)]
 
     def on(self, verb: str, act: Callable[..., Any]) -> None:
         """Call *act* for a verb, wherever it is clicked."""

@@ -130,7 +130,6 @@ class ReviewPanel(Panel):
         if not self.running:
             return
         self.running = False
-        self._shown = None
         session = self.session
         if self._queue is not None and self._queue.blind and session.view.blind:
             known = self._former is None or self._former in session.populations
@@ -370,10 +369,9 @@ class ReviewPanel(Panel):
             self._show_card()
             self._show_strip()
             self._show_end()
-            self.page.review.layout.display = None if self.running else "none"
         item = self._here()
-        if item is not None and item.id != self._shown:
-            self._shown = item.id
+        if (None if item is None else item.id) != self._shown:
+            self._shown = None if item is None else item.id
             self._drawing.request()
 
     def _show_head(self) -> None:
