@@ -29,7 +29,7 @@ OPTIONS = ("percentiles", "rings", "morphology", "neighbours", "texture", "stain
 
 def measure(session: Session, wait: bool, options: dict[str, Any]) -> FeatureSource | Job:
     """See :meth:`celltune_nb.Session.measure`."""
-    again = bool(options.pop("again", False))
+    again, told = bool(options.pop("again", False)), options.pop("progress", None)
     images = [image for image in session.images.values() if image.mask is not None]
     if not images:
         raise NotReadyError(
@@ -40,7 +40,10 @@ def measure(session: Session, wait: bool, options: dict[str, Any]) -> FeatureSou
         raise InputError(f"measure() has no option {min(unknown)!r}. Options: {', '.join(OPTIONS)}.")
     with session.writing():
         pass  # refuse before the work, not after it
-    job = session.jobs.submit(lambda job: _measure(session, job, options, again), "measuring cells")
+    changed = None if told is None else lambda job: told(job.progress.fraction, job.progress.text)
+    job = session.jobs.submit(
+        lambda job: _measure(session, job, options, again), "measuring cells", changed
+    )
     if not wait:
         return job
     _wait_with_bar(job)

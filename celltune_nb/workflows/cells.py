@@ -19,6 +19,7 @@ from ..panels.theme import Markup, tag
 if TYPE_CHECKING:
     from ..panels.evaluation import EvaluationPanel
     from ..panels.exporting import ExportingPanel
+    from ..panels.features import FeaturesPanel
     from ..panels.gating import GatingPanel
     from ..panels.importing import ImportingPanel
     from ..panels.review import ReviewPanel
@@ -76,6 +77,7 @@ class CellsWorkflow(Panel):
     populations : PopulationsPanel
     labelling : LabellingPanel
     importing : ImportingPanel
+    features : FeaturesPanel
     gating : GatingPanel
     training : TrainingPanel
     review : ReviewPanel
@@ -150,7 +152,16 @@ class CellsWorkflow(Panel):
         """See :class:`CellsWorkflow`."""
         from ..panels.importing import ImportingPanel
 
-        return self._late(ImportingPanel(self.session, self._look_at))
+        panel = self._late(ImportingPanel(self.session, self._look_at))
+        panel.below.children = (*panel.below.children, self.features.widget)
+        return panel
+
+    @cached_property
+    def features(self) -> FeaturesPanel:
+        """See :class:`CellsWorkflow`; it stands below what was imported."""
+        from ..panels.features import FeaturesPanel
+
+        return self._late(FeaturesPanel(self.session))
 
     @cached_property
     def gating(self) -> GatingPanel:

@@ -140,7 +140,7 @@ class Bringing(Verbs):
         **options
             As of :func:`celltune_nb.measure.measure_cells`: percentiles, rings, morphology, neighbours; texture,
             of all channels or of those named; engine.
-            again=True measures anew what is measured already.
+            again=True measures anew what is measured already; progress is told the fraction done and a text.
 
         Returns
         -------
