@@ -221,7 +221,7 @@ class GroupsPanel(Panel):
             tag("tr",
                 tag("td", swatch(row.color), f" {number}", title=f"{row.share:.1%} of all cells"),
                 tag("td", f"{row['size']:,}", cls="ct-num"), tag("td", row.top or "–", title=row.top),
-                tag("td", tag("input", type="text", value=row.name, do="name", what=str(number), reset=str(self._fields),
+                tag("td", tag("input", type="text", value=row["name"], do="name", what=str(number), reset=str(self._fields),
                               placeholder="name", aria_label=f"Name of cluster {number}", disabled=session.read_only)),
                 row=str(number))
             for number, row in table.iterrows()

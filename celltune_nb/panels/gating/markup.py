@@ -114,8 +114,9 @@ def _features(state: State, key: str) -> Markup:
                 tag("input", type="text", value=state.features[axis], do="feature", what=str(axis), reset=str(state.fields),
                     list=f"{FEATURES}-{key}", aria_label=f"{label}: feature", cls="ct-gate-wide", spellcheck="false",
                     title="Type a part of a feature's name: a marker, or Probability"),
+                tag("span", "÷", cls="ct-muted", aria_hidden="true"),
                 tag("input", type="text", value=state.cofactors[axis], do="cofactor", what=str(axis), reset=str(state.fields),
-                    placeholder="plain", size="5", aria_label=f"{label}: arcsinh cofactor",
+                    placeholder="plain", cls="ct-gate-cofactor", aria_label=f"{label}: arcsinh cofactor",
                     title="Cofactor of the scale arcsinh(value / cofactor); empty: a plain scale"),
                 cls="ct-line",
             ),
@@ -142,7 +143,7 @@ def finishing(state: State, key: str) -> Markup:
             tag("div", [
                 tag("input", type="text", value=value, do="limit", what=side, reset=str(state.fields), placeholder=words,
                     aria_label=f"{side} limit", cls="ct-gate-limit", inputmode="decimal")
-                for side, value, words in (("low", state.low, "no lower limit"), ("high", state.high, "no upper limit"))
+                for side, value, words in (("low", state.low, "from: any"), ("high", state.high, "to: any"))
             ], tag("span", state.found, cls="ct-num ct-push", role="status"), cls="ct-line")
         )  # fmt: skip
     elif state.mode == "area":
@@ -158,8 +159,10 @@ def finishing(state: State, key: str) -> Markup:
         )  # fmt: skip
     else:
         lines.append(
-            tag("input", type="text", value=state.text, do="expression", on="input", reset=str(state.fields), cls="ct-gate-wide",
-                list=f"{NAMES}-{key}", placeholder="CD8 & !(CD4 | FoxP3)", aria_label="Expression", spellcheck="false")
+            tag("div",
+                tag("input", type="text", value=state.text, do="expression", on="input", reset=str(state.fields), cls="ct-gate-wide",
+                    list=f"{NAMES}-{key}", placeholder="CD8 & !(CD4 | FoxP3)", aria_label="Expression", spellcheck="false"),
+                cls="ct-line")
         )  # fmt: skip
         lines.append(tag("p", "& and · | or · ! not · ( ) · set:category", tag("span", state.found, cls="ct-num ct-push", role="status"),
                          cls="ct-line ct-muted ct-small"))  # fmt: skip

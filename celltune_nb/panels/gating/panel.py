@@ -322,7 +322,6 @@ class GatingPanel(Panel):
         with self.showing, self.plot.hold_sync():
             self.plot.plot = made
             self._show_limits()
-        (self.plot.add_class if len(axes) == 2 else self.plot.remove_class)("ct-gate-square")
         self._mark()
         self._show()
 

@@ -25,7 +25,7 @@ class Plot {
   constructor(model, el) {
     Object.assign(this, { model, el, reported: 0, timer: null, held: null, points: null });
     el.classList.add("ct-gate-plot");
-    this.svg = shape(el, "svg", "ct-gate-svg", { role: "img", tabindex: 0 });
+    this.svg = shape(el, "svg", "ct-gate-svg", { role: "img" });
     this.draw = () => this.render();
     for (const name of ["plot", "limits", "shape", "tool", "marks", "color"]) model.on(`change:${name}`, this.draw);
     this.observer = new ResizeObserver(this.draw);
@@ -64,6 +64,7 @@ class Plot {
   // ---------------------------------------------------------------- drawing
 
   render() {
+    this.el.classList.toggle("ct-gate-square", !this.ranged);
     const { width, height } = this.el.getBoundingClientRect();
     if (width < 20) return;
     const plot = this.model.get("plot");
@@ -110,6 +111,8 @@ class Plot {
     const name = shape(this.svg, "text", "ct-gate-name", { x: px(0.5), y: height - 4, "text-anchor": "middle" });
     name.textContent = plot.xlabel ?? "";
     if (this.ranged) return;
+    const up = shape(this.svg, "text", "ct-gate-name", { x: px(0) + 6, y: py(1) + 14, "text-anchor": "start" });
+    up.textContent = `${plot.ylabel} ↑`;
     for (const [y, label] of plot.yticks ?? []) {
       shape(this.svg, "path", "ct-gate-tick", { d: `M${px(0)},${py(y)}h-4` });
       shape(this.svg, "text", "ct-gate-text", { x: px(0) - 6, y: py(y) + 4, "text-anchor": "end" }).textContent = label;
