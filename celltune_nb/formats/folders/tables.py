@@ -16,6 +16,8 @@ __all__ = ["TableHead", "read_channels", "read_groups", "read_head"]
 
 #: Bytes of a first line, and rows of a small table, beyond which it is none.
 MOST_LINE, MOST_ROWS = 1 << 20, 20_000
+#: Columns beyond which a table with classes in it is one of cells.
+MOST_OF_LABELS = 12
 
 _IMAGE = (
     "image",
@@ -81,12 +83,11 @@ def read_head(path: Path) -> TableHead:
     columns = _parquet_columns(path) if kind != ".csv" else _first_line(path)
     image, cell = _find(columns, _IMAGE), _find(columns, _CELL)
     x, y, group = _find(columns, _X), _find(columns, _Y), _find(columns, _GROUP)
-    category = _find(columns, _CLASS[:1]) or (
-        _find(columns, _CLASS) if "label" in path.stem.lower() else None
-    )
+    category = _find([column for column in columns if column != cell], _CLASS)
+    named = category is not None and (category.lower() == "class" or "label" in path.stem.lower())
     if cell is None and image is not None and group is not None:
         return TableHead(path, "groups", columns, image, group=group)
-    if cell is not None and category is not None and category != cell and len(columns) <= 12:
+    if cell is not None and named and len(columns) <= MOST_OF_LABELS:
         return TableHead(path, "labels", columns, image, cell, category, x, y, group)
     if cell is not None:
         return TableHead(path, "cells", columns, image, cell, category, x, y, group)

@@ -289,7 +289,9 @@ class ImportingPanel(Panel):
                     job.cancel()
 
             plan.count_cells(told)
-            self._told()
+            if not self.closed:
+                with self.setting():
+                    self._try(self._show_found, ())
 
         self.session.jobs.aside(work, "counting cells")
 
