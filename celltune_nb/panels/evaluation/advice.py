@@ -141,9 +141,10 @@ def curve_table(curve: pd.DataFrame) -> Markup:
     def bar(value: float) -> Markup:
         return tag("td", tag("span", f"{value:.2f}"), tag("i", tag("b", style=f"width:{100 * value:.0f}%")), cls="ct-ev-bar")  # fmt: skip
 
+    columns = (curve[name].to_numpy(float).tolist() for name in ("labels", "macro_f1", "accuracy"))
     rows = [
-        tag("tr", tag("th", f"{int(row.labels):,}", scope="row"), bar(row.macro_f1), bar(row.accuracy))
-        for row in curve.itertuples(index=False)
+        tag("tr", tag("th", f"{labels:,.0f}", scope="row"), bar(f1), bar(accuracy))
+        for labels, f1, accuracy in zip(*columns, strict=True)
     ]
     head = tag("tr", [tag("th", title, scope="col") for title in ("Labels", "Macro F1", "Accuracy")])
     return tag("table", tag("thead", head), tag("tbody", rows), cls="ct-ev-table ct-ev-curve")
