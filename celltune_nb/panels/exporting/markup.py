@@ -58,7 +58,8 @@ def form(panel: ExportingPanel) -> Markup:
         progress(panel),
         tag(
             "code", panel.line, cls="ct-code", title="The same in Python: click, then copy",
-            style="user-select:all;white-space:pre-wrap;overflow-wrap:anywhere;display:block",
+            style="background:var(--ct-fill);border-radius:4px;display:block;font-size:12px;line-height:1.45;margin-top:4px;"
+            "overflow-wrap:anywhere;padding:6px 8px;user-select:all;white-space:pre-wrap",
         ),
     )  # fmt: skip
 
@@ -83,11 +84,12 @@ def _options(panel: ExportingPanel, busy: bool) -> list[Markup]:
         found.append(_field("Level", _select("option", "level", levels, panel.level, busy)))
     if panel.kind == "population":
         names = [(name, name) for name in session.populations.names()]
-        images = [("", f"All {len(panel.masked)} images"), *((name, name) for name in panel.masked)]
+        every = [("", f"All {len(panel.masked)} images")] if len(panel.masked) > 1 else []
+        images = [*every, *((name, name) for name in panel.masked)]
         found.append(_field("Population", _select("option", "population", names, panel.population, busy)))
         found.append(_field("Image", _select("option", "image", images, shown["image"], busy)))
     if panel.kind == "bundle":
-        choices = [("all", "With images that lie outside"), ("own", "Those images stay where they are")]
+        choices = [("all", "All, also from outside"), ("own", "Those in the project")]
         found.append(_field("Images", _select("option", "images", choices, shown["images"], busy)))
     return found
 

@@ -69,6 +69,8 @@ class ExportingPanel(Panel):
         if kind not in KINDS:
             raise InputError(f"There is no export of {kind!r}. Choose one of: {', '.join(KINDS)}.")
         self.kind, self._path = kind, None
+        self.say("")
+        self._download.offer([])
         self.resets += 1
         self._refresh()
 
@@ -244,7 +246,10 @@ class ExportingPanel(Panel):
             if self.kind == "population" and not path.is_dir() and beside.exists():
                 files.append(beside)
             too_large = self._download.offer(files)
-            shown = f"{path}" if path.is_dir() else f"{path} ({size(path.stat().st_size)})"
+            inside = path.is_relative_to(self.session.folder)
+            name = path.relative_to(self.session.folder) if inside else path
+            shown = f"{name}" if path.is_dir() else f"{name} ({size(path.stat().st_size)})"
+            shown += f" in {self.session.folder}" if inside else ""
             after = f" It is larger than {size(LARGEST)}: fetch it there." if too_large else ""
             self.say(f"Written: {shown}.{after}", "good")
 
