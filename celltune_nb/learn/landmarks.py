@@ -20,7 +20,7 @@ __all__ = ["CLEAR", "Split", "choose", "cofactor_of", "margin", "split_marker"]
 #: Margin from which on a cell is clear: halfway from the border to the middle of its side.
 CLEAR = 0.5
 #: Values that the two parts are learned from; more do not move the border.
-SAMPLE = 20_000
+SAMPLE = 6_000
 #: Items of an image or group below which its own border is not learned.
 FEW = 200
 #: Distance of the two parts in units of their spread (Ashman, Bird and Zepf 1994) below which they are one.
@@ -93,14 +93,18 @@ def split_marker(values: NDArray[np.floating], units: NDArray[np.integer], rng: 
 def _two_parts(z: NDArray[np.float64], rng: np.random.Generator) -> tuple[float, float, float, float]:
     """Border, the middles of the two parts, and how far they lie apart."""
     from sklearn.mixture import GaussianMixture
+    from threadpoolctl import threadpool_limits
 
     part = z if len(z) <= SAMPLE else rng.choice(z, SAMPLE, replace=False)
     # Begun at the ends: a rare positive part would be overlooked by a start from the bulk.
     ends = np.percentile(part, [25, 99])[:, None]
+    variance = max(float(part.var()), 1e-9)
     model = GaussianMixture(
-        2, means_init=ends, reg_covar=1e-4 * max(float(part.var()), 1e-9), random_state=0, max_iter=200
-    )
-    model.fit(part[:, None])
+        2, means_init=ends, weights_init=[0.5, 0.5], precisions_init=np.full((2, 1, 1), 4 / variance),
+        init_params="random_from_data", reg_covar=1e-4 * variance, random_state=0, max_iter=200,
+    )  # fmt: skip
+    with threadpool_limits(1):  # threads cost more than they bring on so few numbers
+        model.fit(part[:, None])
     order = np.argsort(model.means_[:, 0])
     low, high = model.means_[order, 0].tolist()
     spread = np.sqrt(model.covariances_[order, 0, 0])
