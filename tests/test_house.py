@@ -115,7 +115,12 @@ def test_ci_runs_the_readmes_test_command() -> None:
 
 
 def test_binder_installs_every_dependency() -> None:
-    conda_names = {"igraph": "python-igraph", "torch": "pytorch-cpu", "xgboost": "py-xgboost"}
+    conda_names = {
+        "igraph": "python-igraph",
+        "matplotlib": "matplotlib-base",
+        "torch": "pytorch-cpu",
+        "xgboost": "py-xgboost",
+    }
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = {_name(requirement) for requirement in project["dependencies"]}
     environment = (ROOT / "binder" / "environment.yml").read_text()

@@ -126,7 +126,11 @@ def churn(
     rows = np.flatnonzero(both & (before != after))
     n = int(both.sum())
     fraction = len(rows) / n if n else float("nan")
-    _, codes = np.unique(np.concatenate([before[both], after[both]]), return_inverse=True)
+    codes = np.concatenate([before[both], after[both]]).astype(np.int64)
+    if n:
+        # Numbered anew by counting: codes of pairs lie in the ten thousands, and sorting millions takes a second.
+        codes -= codes.min()
+        codes = (np.cumsum(np.bincount(codes) > 0) - 1)[codes]
     agreed = kappa(codes[:n], codes[n:])
     who = "The last round" if new_labels is None else f"The last {new_labels} labels"
     sentence = (

@@ -172,3 +172,13 @@ def test_cells_of_a_matrix_go_into_the_review(panel, session):
     assert len(session.queue) == len(panel.walk)
     assert set(session.queue.ids) <= set(ids)
     assert "in the review now" in panel.message
+
+
+def test_labels_given_twice_are_told_beside_the_advice(panel, session):
+    assert "given twice" not in words(panel.advice)
+    queue = session.review(by="blind", n=4, border=0, seed=1)
+    before = session.labels.to_pandas()["category"].astype(str)
+    for item in queue.ids.tolist():
+        queue.answer(before[item])
+    panel.advice.show()
+    assert "Your labels given twice: 100% of 4 answered alike" in words(panel.advice)
