@@ -68,7 +68,7 @@ class PopulationsPanel(Panel):
         """Colour the cells by a population set, or not at all (None)."""
         if name is not None and name not in self.names():
             raise InputError(
-                "Predictions are out of sight while the audit is labelled."
+                "Predictions are out of sight while cells are judged blind."
                 if self.session.view.blind
                 else f"There is no population set {name!r}."
             )
@@ -175,7 +175,7 @@ class PopulationsPanel(Panel):
                 tag("output", f"{percent} %", cls="ct-num ct-output"),
                 cls="ct-line",
             ),
-            tag("p", "Predictions are out of sight while the audit is labelled.", cls="ct-muted ct-small ct-wide") if view.blind else None,
+            tag("p", "Predictions are out of sight while cells are judged blind.", cls="ct-muted ct-small ct-wide") if view.blind else None,
             cls="ct-fields ct-narrow-names",
         )  # fmt: skip
 
