@@ -224,7 +224,7 @@ def _look(state: State) -> Markup:
     )
     return tag(
         "section",
-        tag("h3", look.name),
+        tag("h3", look.name, cls="ct-as-written"),
         tag(
             "label",
             tag("input", type="checkbox", do="here", checked=state.only_here, disabled=state.here is None),
@@ -257,7 +257,11 @@ def _histogram(look: FeatureLook) -> Markup:
 
 def _tick(value: float, cofactor: float | None) -> str:
     """A place on the axis, as the value that was measured there."""
-    return f"{np.sinh(value) * cofactor if cofactor else value:.3g}"
+    return _number(float(np.sinh(value) * cofactor if cofactor else value))
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def _words(look: FeatureLook) -> str:
@@ -265,4 +269,4 @@ def _words(look: FeatureLook) -> str:
         return "No cell has a value."
     gone = f", {look.missing:,} without a value" if look.missing else ""
     unit = f" {look.unit}" if look.unit else ""
-    return f"{look.n:,} cells{gone}; {look.low:.3g} to {look.high:.3g}{unit}, median {look.median:.3g}"
+    return f"{look.n:,} cells{gone}; {_number(look.low)} to {_number(look.high)}{unit}, median {_number(look.median)}"
