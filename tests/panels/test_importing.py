@@ -96,17 +96,16 @@ def test_fields_change_the_plan_and_import_follows_it(
     said = words(panel._found)
     assert "2 images added with 4 cells" in said
     assert "cells.csv: 2 rows used." in said
-    assert "4 cells are here and have no features yet" in said
+    assert "Next: measure the features of 4 cells" in said
     assert "2 in the project already" in said
-    do("measure")
-    assert session.features.names
-    assert "features measured. Next: open Label." in words(panel._found)
+    session.measure(rings=False, neighbours=False)
+    assert "Next" not in words(panel._found)
 
 
 @pytest.mark.parametrize(
     ("verb", "what", "value", "says"),
     [("channel", "M1", "M2", "has a channel 'M2' already"), ("pixel_size", "", "-1", "no pixel size"),
-     ("pixel_size", "0", "wide", "no pixel size"), ("name", "0", "", "needs a name"), ("measure", "", None, "no cells to measure")],
+     ("pixel_size", "0", "wide", "no pixel size"), ("name", "0", "", "needs a name")],
 )  # fmt: skip
 def test_what_makes_no_sense_is_said_and_changes_nothing(
     panel: ImportingPanel, data: Path, verb: str, what: str, value: str, says: str

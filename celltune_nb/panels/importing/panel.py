@@ -12,6 +12,7 @@ from ...errors import CellTuneError, InputError
 from ...formats.folders import FolderPlan, PlannedImage
 from ...session import Session
 from ...session.jobs import Job
+from .. import theme
 from ..panel import Panel
 from ..theme import Live, Markup, tag
 from . import markup
@@ -22,9 +23,7 @@ __all__ = ["ImportingPanel"]
 
 #: Pixels of masks whose cells are counted without being asked for.
 COUNTED = 400_000_000
-DOING = {
-    "look": "looking", "import": "importing", "measure": "measuring",
-}  # fmt: skip
+DOING = {"look": "looking", "import": "importing"}
 
 
 class _Found(Live):
@@ -74,7 +73,7 @@ class ImportingPanel(Panel):
             self._top.on(verb, self.guard(act))
         verbs: dict[str, Callable[..., Any]] = {
             "use": self._use, "use_all": self.use_all, "open": self._open, "page": self._turn, "channel": self.rename_channel,
-            "table": self._use_table, "import": self.import_, "stop": self.stop, "measure": self.measure,
+            "table": self._use_table, "import": self.import_, "stop": self.stop,
             **{name: self._setter(name) for name in ("name", "mask", "nucleus", "pixel_size", "group")},
         }  # fmt: skip
         for verb, act in verbs.items():
@@ -132,16 +131,7 @@ class ImportingPanel(Panel):
     def stop(self) -> None:
         """End what is being done; what was imported by then is complete."""
         if self.job is not None:
-            if self._doing == "measure":
-                self.job.cancel()  # half of the features are of no use
-            else:
-                self.job.stop()
-
-    def measure(self) -> None:
-        """Measure the features of all cells with the defaults; returns at once."""
-        self._refuse_if_busy()
-        self._start("measure", lambda told: self.session.measure(wait=False))
-        self.session.jobs.submit(lambda _: self._told(), "measured")  # comes when the measuring is over
+            self.job.stop()
 
     # ------------------------------------------------------------------ changing the plan
 
@@ -272,8 +262,6 @@ class ImportingPanel(Panel):
                 self._done = " ".join(
                     [self._done, *(f"{name}: {text}" for name, text in report.tables), *failed[:3]]
                 )
-        elif self._doing == "measure":
-            self._done = f"{len(self.session.active_features().names):,} features measured. Next: open Label."
         self._show()
 
     def _count(self, plan: FolderPlan) -> None:
@@ -362,13 +350,9 @@ class ImportingPanel(Panel):
         session = self.session
         if self.busy or not len(session.table) or session.features_by_name or not session.images:
             return None
-        return tag(
-            "section",
-            tag("h3", "Next"),
-            tag("p", f"{len(session.table):,} cells are here and have no features yet: models learn from features."),
-            tag("button", "Measure features", do="measure", cls="ct-button", disabled=session.read_only,
-                title="Intensities, shape, rings and neighbours of every cell; session.measure()"),
-        )  # fmt: skip
+        where = "below" if self.below.children else "with session.measure()"
+        words = f"Next: measure the features of {len(session.table):,} cells {where}, then label. Models learn from features."
+        return theme.note(words, "info")
 
 
 def _duration(seconds: float) -> str:
