@@ -188,11 +188,12 @@ def below_bounds(by_category: pd.DataFrame) -> str:
         Index category; row, column: agreement as in :class:`celltune_nb.learn.comparing.Agreement`.
     """
     lower = by_category[["row", "column"]].min(axis=1).dropna().sort_values()
-    low = lower[lower <= WELL_DEFINED]
+    low = lower[lower < WELL_DEFINED]
     if not len(low):
         return "Every category lies above 85 % both ways." if len(lower) else ""
-    named = ", ".join(f"{name} {value:.0%}" for name, value in low.iloc[:5].items())
+    # Rounded down: what lies below 85 % is not shown as 85 %.
+    named = ", ".join(f"{name} {int(100 * value + 1e-9)}%" for name, value in low.iloc[:5].items())
     more = f" and {len(low) - 5} more" if len(low) > 5 else ""
-    fuzzy = int((low <= FUZZY).sum())
+    fuzzy = int((low < FUZZY).sum())
     tail = f"; {fuzzy} of them below 65 %, too low even for a fuzzy type" if fuzzy else ""
     return f"Below 85 %: {named}{more}{tail}."
