@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,16 @@ if TYPE_CHECKING:
     from .job import Job
     from .session import Session
 
-__all__ = ["CLUSTERS", "describe", "label", "name_clusters", "start"]
+__all__ = [
+    "CLUSTERS",
+    "chosen_features",
+    "describe",
+    "forget",
+    "intensities",
+    "label",
+    "name_clusters",
+    "start",
+]
 
 CLUSTERS = "Clusters"
 _SETTING = "clusters"
@@ -57,7 +66,7 @@ def start(
         raise InputError(f"The resolution is {resolution}. Give a number above 0, such as 1.")
     seed = whole_number(seed, "The seed")
     source = session.active_features()
-    chosen = list(marker_features(source).values()) if features is None else _features(source, features)
+    chosen = chosen_features(source, features)
     if (
         session.populations.stored(level, name) is None
         or session.populations.of(level, name).kind != "cluster"
@@ -73,7 +82,15 @@ def start(
     )
 
 
-def _features(source: FeatureSource, features: Any) -> list[str]:
+def chosen_features(source: FeatureSource, features: Any) -> list[str]:
+    """The features named, or those of the groups named; by default the mean intensity of every marker.
+
+    Raises
+    ------
+    InputError
+    """
+    if features is None:
+        return list(marker_features(source).values())
     chosen: list[str] = []
     for name in texts(features, "The features"):
         if name not in source.names and name not in source.groups:
@@ -86,21 +103,30 @@ def _features(source: FeatureSource, features: Any) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _cluster(
-    session: Session, job: Job, level: str, name: str, source: FeatureSource, about: dict[str, Any]
-) -> PopulationSet:
-    from ..learn.clusters import find_clusters, top_features
+def intensities(source: FeatureSource, features: list[str]) -> Callable[[Any], NDArray[np.float32]]:
+    """What gives some features of some items as arcsinh(value / cofactor), by positions or a slice."""
     from ..learn.landmarks import cofactor_of
 
-    job.report(0.0, "loading the learning libraries")
     place = {feature: i for i, feature in enumerate(source.names)}
-    columns = np.array([place[feature] for feature in about["features"]], np.int64)
-    n = len(source)
-    some = np.linspace(0, max(n - 1, 0), min(n, 20_000)).astype(np.int64)
+    columns = np.array([place[feature] for feature in features], np.int64)
+    some = np.linspace(0, max(len(source) - 1, 0), min(len(source), 20_000)).astype(np.int64)
     cofactors = np.array([cofactor_of(values) for values in source.matrix[some][:, columns].T], np.float32)
 
     def rows(positions: Any) -> NDArray[np.float32]:
         return np.asarray(np.arcsinh(source.matrix[positions][:, columns] / cofactors), np.float32)
+
+    return rows
+
+
+def _cluster(
+    session: Session, job: Job, level: str, name: str, source: FeatureSource, about: dict[str, Any]
+) -> PopulationSet:
+    from ..learn.clusters import find_clusters, top_features
+
+    job.report(0.0, "loading the learning libraries")
+    n = len(source)
+    some = np.linspace(0, max(n - 1, 0), min(n, 20_000)).astype(np.int64)
+    rows = intensities(source, about["features"])
 
     def progress(done: float, text: str) -> None:
         job.check()

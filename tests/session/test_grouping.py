@@ -187,3 +187,34 @@ def test_who_may_only_look_groups_nothing(project, tmp_path):
             with pytest.raises((ReadOnlyError, NotReadyError)):
                 verb()
         assert session.populations.names() == ["labels"]
+
+
+# ---------------------------------------------------------------------- a map
+
+
+def test_a_map_is_a_source_to_gate_by_that_no_model_learns_from(project):
+    with Session.open(project) as session:
+        names = session.features.names
+        made = session.embed("pca")
+        assert made.names == ["PCA1", "PCA2"]
+        assert session.features.names == names
+        found = session.gate_polygon(
+            "embedding/PCA1", "embedding/PCA2", rectangle=(0, -99, 99, 99), name="right"
+        )
+        np.testing.assert_array_equal(found.codes == 1, made.column("PCA1") >= 0)
+    with Session.open(project) as session:
+        assert session.features.names == names
+        assert len(session.gated("right")) > 0
+        with pytest.raises(InputError, match="The method"):
+            session.embed("tsne")
+
+
+def test_clusters_are_removed_with_their_names(session):
+    session.cluster("kmeans", n=3)
+    session.name_clusters({1: "T"})
+    session.label_clusters()
+    session.remove_clusters()
+    assert session.populations.names() == ["labels"]
+    assert session.labels.counts()["T"] > 0
+    with pytest.raises(NotReadyError, match="no clusters"):
+        session.remove_clusters()

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ...data.features import FeatureSource
 from ...data.populations import PopulationSet
 from .. import clusters as clustering
+from .. import embedding
 from .. import landmarks as marking
 from ..batch import BatchReport
 from ..celltypes import CellTypeReport, CellTypes, import_celltypes
@@ -162,3 +164,29 @@ class Grouping(Verbs):
         """Label the cells of every named cluster by its name, as one step; categories that are missing are added in it."""
         session = self._session
         return clustering.label(session, level_name(session, level), name, overwrite)
+
+    def remove_clusters(self, name: str = clustering.CLUSTERS, *, level: str | None = None) -> None:
+        """Remove clusters and their names; labels that were given by them stay."""
+        session = self._session
+        clustering.forget(session, level_name(session, level), name)
+
+    def embed(
+        self, method: str = "pca", *, features: Any = None, seed: int = 0, wait: bool = True
+    ) -> FeatureSource | Job:
+        """Lay the cells out on a map of two dimensions, in the background.
+
+        The map is learned from 50,000 cells at most, and the others are placed on it.  It is the feature source
+        ``"embedding"``, to plot and gate by (``"embedding/PCA1"``); no model learns from it.
+
+        Parameters
+        ----------
+        method : {"pca"}
+            Along the two principal axes.
+        features : sequence of str, optional
+            Features or feature groups; by default the mean intensity of every marker in the cell.
+        """
+        job = embedding.start(self._session, method, features, seed)
+        if not wait:
+            return job
+        found: FeatureSource = job.wait().result
+        return found
