@@ -188,6 +188,22 @@ class Job:
         self._finished.set()
         self._tell()
 
+    def then(self, act: Callable[[Job], object]) -> None:
+        """Call *act* once the work is over, in the thread that did it; at once when it is over already."""
+        former, once = self._changed, iter([None])
+
+        def changed(job: Job) -> None:
+            if former is not None:
+                former(job)
+            if job.finished:
+                for _ in once:
+                    act(job)
+
+        self._changed = changed
+        if self.finished:
+            for _ in once:
+                act(self)
+
     def _tell(self) -> None:
         if self._changed is not None:
             try:

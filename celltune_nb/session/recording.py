@@ -11,6 +11,7 @@ import inspect
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,13 +30,16 @@ __all__ = ["MEMORY", "RECORDED", "note", "recording"]
 #: Verbs of the session that are noted.
 RECORDED = (
     "add_image", "import_folder", "import_project", "import_cells", "import_population", "import_celltypes", "train",
-    "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate", "replace_mask",
+    "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate",
+    "landmarks", "accept_landmarks", "discard_landmarks", "cluster", "name_clusters", "remove_clusters",
 )  # fmt: skip
 
 #: In place of an argument that was an array or a table in memory.
 MEMORY = "in memory"
 #: Arguments that may be paths, of verbs that are not named also of add_image.
 PATHS = {"add_image": ("image", "mask", "nucleus"), "": ("table", "folder", "source", "path", "mask")}
+#: Arguments of verbs that label too.
+_LEFT_OUT = {("landmarks", "label"), ("accept_landmarks", "types"), ("accept_landmarks", "overwrite")}
 #: Numbers of an array that are noted one by one; more are taken from the project's own copy.
 FEW = 4_000
 
@@ -52,14 +56,20 @@ def recording(cls: type[_T]) -> type[_T]:
     return cls
 
 
-def note(session: Session, verb: str, arguments: Mapping[str, Any], *, revision: int | None = None) -> None:
+#: Verbs that label too: the journal tells the labels, and these what else there was.
+INSTEAD = {"accept_landmarks": "discard_landmarks", "sample": "draw_audit"}
+
+
+def note(
+    session: Session, verb: str, arguments: Mapping[str, Any], *, revision: int | None = None, when: float = 0.0
+) -> None:  # fmt: skip
     """Note a verb, unless it is part of another one that is noted."""
     if getattr(_inside, "depth", 0):
         return
     plain = {name: _plain(value) for name, value in arguments.items()}
     with session.lock:
         now = session.book.revision if revision is None else revision
-        record(session.journal, Action(verb, plain, now, session.user))
+        record(session.journal, Action(verb, plain, now, session.user, when))
 
 
 def _noted(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,42 +79,44 @@ def _noted(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
     def call(session: Session, *args: Any, **options: Any) -> Any:
         given = signature.bind(session, *args, **options)
         depth = getattr(_inside, "depth", 0)
-        images, revision = set(session.images), session.book.revision
+        images, revision, begun = set(session.images), session.book.revision, time.time()
         _inside.depth = depth + 1
         try:
             result = verb(session, *args, **options)
         finally:
             _inside.depth = depth
-        later = isinstance(result, Job)  # what a job does is noted when it is done
-        if (
-            not depth
-            and not later
-            and not session.read_only
-            and (name != "sample" or options.get("by") == "audit")
-        ):
-            arguments = _arguments(session, signature, given, result)
-            for place in PATHS.get(name, PATHS[""]):
-                arguments[place] = _located(arguments.get(place))
+        if depth or session.read_only or (name == "sample" and options.get("by") != "audit"):
+            return result
+
+        def done(job: Job | None = None) -> None:
+            if job is not None and job.state not in ("done", "stopped"):
+                return
+            arguments = _arguments(session, name, signature, given, result)
             arguments["+images"] = [image for image in session.images if image not in images]
-            if name == "import_cells":
-                arguments["+names"] = list(session.table.names)
             arguments["+rows"] = session.book.revision - revision
-            note(session, "draw_audit" if name == "sample" else name, arguments, revision=revision)
+            note(session, INSTEAD.get(name, name), arguments, revision=revision, when=begun)
+
+        if isinstance(result, Job):
+            result.then(done)
+        else:
+            done()
         return result
 
     return call
 
 
 def _arguments(
-    session: Session, signature: inspect.Signature, given: inspect.BoundArguments, result: Any
+    session: Session, verb: str, signature: inspect.Signature, given: inspect.BoundArguments, result: Any
 ) -> dict[str, Any]:
     """What was given, and what was chosen in its place where nothing was."""
     found: dict[str, Any] = {}
     for name, value in list(given.arguments.items())[1:]:
         if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
             found.update(value)
-        elif name not in ("wait", "by"):
-            found[name] = value
+        elif name not in ("wait", "by", "progress") and (verb, name) not in _LEFT_OUT:
+            found[name] = _located(value) if name in PATHS.get(verb, PATHS[""]) else value
+    if verb == "import_cells":
+        found["+names"] = list(session.table.names)
     if "level" in signature.parameters and found.get("level") is None:
         found["level"] = session.level
     if isinstance(result, Run):

@@ -86,7 +86,7 @@ def _steps(session: Session, noted: list[Action]) -> Iterator[tuple[LabelBook | 
     """Rows of the journal and notes in the order in which they took effect, each with the labels before it."""
     known = script_data.unnoted(session, noted)
     # Those of before there were notes stand where they have to be at the latest: before the first label.
-    waiting = [*known, *sorted(noted, key=lambda action: action.revision)]
+    waiting = [*known, *sorted(noted, key=lambda action: (action.revision, action.time))]
     skip: range = range(0)
     for book, entry in LabelBook.steps(session.journal):
         while waiting and waiting[0].revision < entry.seq:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from celltune_nb.data.categories import CategorySet
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
+from celltune_nb.session.recording import RECORDED
 from celltune_nb.session.script_text import Writer, call, comment
 from tests.session.conftest import field, label_some
 
@@ -146,6 +147,36 @@ def test_a_project_of_before_there_were_notes_is_told_from_what_it_holds(
         np.testing.assert_array_equal(
             other.populations["Pred_AVG"].codes, session.populations["Pred_AVG"].codes
         )
+
+
+def test_every_verb_that_is_noted_is_one_of_the_session() -> None:
+    known = {name for name in RECORDED if hasattr(Session, name)}
+    assert set(RECORDED) - known <= {"import_project", "import_population"}
+    assert {"import_folder", "cluster", "landmarks", "gate"} <= known
+
+
+def test_a_folder_and_clusters_made_in_the_background_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tifffile
+
+    (tmp_path / "fields").mkdir()
+    for i in range(2):
+        image, mask, _ = field(i, cells=5)
+        tifffile.imwrite(tmp_path / "fields" / f"f{i}.tif", image, photometric="minisblack")
+        tifffile.imwrite(tmp_path / "fields" / f"f{i}_segmentation_labels.tif", mask)
+    with Session.create(tmp_path / "one", jobs=Jobs(inline=True)) as session:
+        session.import_folder(tmp_path / "fields", wait=False)
+        assert len(session.images) == 2
+        session.measure(rings=False, neighbours=False, wait=False)
+        session.cluster("kmeans", n=3, wait=False)
+        text = session.script()
+        assert "session.import_folder(" in text
+        with replayed(text, tmp_path, monkeypatch) as other:
+            pd.testing.assert_frame_equal(other.items, session.items)
+            np.testing.assert_array_equal(
+                other.populations["Clusters"].codes, session.populations["Clusters"].codes
+            )
 
 
 NAMES = st.one_of(
