@@ -131,4 +131,4 @@ def _column(group: Any, name: str, column: pd.Series) -> None:
     inner.attrs["ordered"] = False
     kind = np.int8 if len(words) < 127 else np.int16 if len(words) < 32_767 else np.int32
     _put(inner, "codes", np.asarray(codes).astype(kind))
-    _put(inner, "categories", words)
+    _put(inner, "categories", np.array(words, object))

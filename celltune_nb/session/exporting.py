@@ -265,8 +265,9 @@ def _write_h5ad(session: Session, target: Path, job: Job, calibrated: bool) -> N
             "images": list(images), "group": [image.group or "" for image in images.values()],
             "pixel_size_um": np.array([image.pixel_size or np.nan for image in images.values()], np.float64),
         },
-        "spatialdata_attrs": {"region": table.names, "region_key": "image", "instance_key": "cellID"},
     }  # fmt: skip
+    if len(table.names) == 1:  # spatialdata refuses the list of several regions as h5ad has it
+        uns["spatialdata_attrs"] = {"region": table.names[0], "region_key": "image", "instance_key": "cellID"}
     for name, found in sets.items():
         column = obs.get(name)
         if column is not None and isinstance(

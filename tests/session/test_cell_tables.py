@@ -13,6 +13,7 @@ import pytest
 from scipy import sparse
 
 from celltune_nb.errors import CellTuneError, InputError
+from celltune_nb.formats.h5ad import open_h5ad
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import label_some
@@ -191,6 +192,14 @@ def test_an_exported_project_comes_back(session: Session, tmp_path: Path) -> Non
     session.label([1, 2], "ON", level="CD8")
     path = session.export(tmp_path / "out" / "cells.h5ad")
     items, source = session.items, session.features
+    with open_h5ad(path) as stored:
+        about = stored.uns["celltune_nb"]
+        assert about["label_revision"] == session.labels.revision
+        assert about["schema_hash"] == source.schema_hash
+        assert about["images"].tolist() == list(session.images)
+        colors = [session.categories[name].color for name in session.categories.names]
+        assert stored.uns["label_colors"].tolist() == colors
+        assert {"A__Probability", "B__Probability", "C__Probability", "CD8_label"} <= set(stored.obs.columns)
     with Session.create(tmp_path / "again", jobs=Jobs(inline=True)) as again:
         report = again.import_cells(path, group="group")
         assert (report.used, report.unmatched) == (300, 0)
