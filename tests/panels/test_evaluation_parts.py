@@ -80,7 +80,7 @@ def test_without_a_model_no_part_says_anything(tmp_path):
         session.select([int(session.items.index[0])])
         until(lambda: "no trained model" in words(panel.why))
         panel.saving._live.do("save", "pdf")
-        assert "no trained model" in panel.saving.message
+        until(lambda: "no trained model" in panel.saving.message)
         panel.close()
 
 
@@ -125,15 +125,14 @@ def test_a_ground_truth_is_compared_from_a_path(panel, session, tmp_path):
     revision = session.book.revision
     part = panel.truth
     part._live.do("score")
-    assert "No file is named" in part.message
+    until(lambda: "No file is named" in part.message)
     part._live.do("set", "path", str(tmp_path / "nothing.csv"))
     part._live.do("score")
-    assert "There is no file" in part.message
+    until(lambda: "There is no file" in part.message)
     part._live.do("set", "path", str(tmp_path / "truth.csv"))
     part._live.do("score")
+    until(lambda: session.scores is not None and session.scores.sentence in words(part))
     assert part.message == ""
-    assert session.scores is not None
-    assert session.scores.sentence in words(part)
     assert part._matrix.data["rowTitle"] == "truth"
     part.pick("A", "A")
     assert set(session.selection) == set(session.scores.items("A", "A"))
@@ -144,12 +143,12 @@ def test_figures_are_written_into_the_project_and_handed_to_the_browser(panel, s
     panel.saving._live.do("what", "", "agreement")
     panel.saving._live.do("save", "pdf")
     path = session.folder / "exports" / "agreement.pdf"
+    until(lambda: str(path) in words(panel.saving))
     assert path.read_bytes().startswith(b"%PDF")
-    assert str(path) in words(panel.saving)
     assert 'href="data:application/pdf;base64,' in panel.saving._live.html
     panel.saving._live.do("what", "", "learning_curve")
     panel.saving._live.do("save", "png")
-    assert "learning_curve()" in panel.saving.message
+    until(lambda: "learning_curve()" in panel.saving.message)
 
 
 def test_who_may_only_look_gets_the_figure_but_writes_nothing(session):
@@ -159,7 +158,7 @@ def test_who_may_only_look_gets_the_figure_but_writes_nothing(session):
         panel = EvaluationPanel(looking)
         panel.saving._live.do("what", "", "agreement")
         panel.saving._live.do("save", "svg")
-        assert 'href="data:image/svg+xml' in panel.saving._live.html
+        until(lambda: 'href="data:image/svg+xml' in panel.saving._live.html)
         assert not (folder / "exports").exists() or not list((folder / "exports").iterdir())
         panel.close()
 

@@ -40,7 +40,9 @@ class SavingPart(Part):
         self.path: Path | None = None
         self._link = Markup("")
         self._live.on("what", self.guard(self.choose))
-        self._live.on("save", self.guard(self.save))
+        # Not in the click itself: the first figure waits for the drawing library.
+        self._working = self.latest(self.save)
+        self._live.on("save", self.guard(self._working.request))
         self.show()
 
     def choose(self, _what: str, value: str) -> None:
@@ -85,9 +87,13 @@ class SavingPart(Part):
                 "div",
                 tag(
                     "div",
-                    tag("select", options, do="what", aria_label="Figure"),
+                    tag("select", options, do="what", aria_label="Figure", cls="ct-grow"),
+                    cls="ct-line",
+                ),
+                tag(
+                    "div",
                     [tag("button", kind.upper(), cls="ct-button", do="save", what=kind) for kind in _KINDS],
-                    cls="ct-line ct-ev-saving",
+                    cls="ct-line",
                 ),
                 tag("div", self._link, said, cls="ct-ev-saved", role="status") if self._link else None,
             )

@@ -40,7 +40,8 @@ class TruthPart(Part):
         self.path, self.population, self.by = "", "Pred_AVG", ""
         self._on_open = on_open
         self._live.on("set", self.guard(self.set))
-        self._live.on("score", self.guard(self.score))
+        self._working = self.latest(self.score)  # a table of a million cells takes seconds to read
+        self._live.on("score", self.guard(self._working.request))
         self.listen(session.populations_changed, self.show)
         self.show()
 
