@@ -211,7 +211,10 @@ class LabelBook:
         if code not in state.categories.by_code:
             raise LabelError(f"Level {level!r} has no category with code {code}. Add it first.")
         batch = state.batches_of(ids)
-        before = {"before": int(state.codes_of(ids)[0]), "by": self._rows.users[int(self._rows.user_of(batch)[0])]}
+        before = {
+            "before": int(state.codes_of(ids)[0]),
+            "by": self._rows.users[int(self._rows.user_of(batch)[0])],
+        }
         return self._record(
             Entry(
                 OPINION, level, ids, code, category=state.categories.by_code[code].name, source="review",
