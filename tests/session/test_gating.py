@@ -212,7 +212,7 @@ def test_an_area_that_cannot_be_is_refused(session, area):
 def test_a_name_with_several_meanings_is_asked_about(trained):
     with pytest.raises(InputError, match=r"several population sets: labels, .*Pred_AVG.*such as Pred_AVG:C"):
         trained.gate_from("C & A")
-    assert trained.gate_from("Pred_AVG:A").name == "Pred_AVG:A"
+    assert trained.gate_from("Pred_AVG:A").name == "gate Pred_AVG:A"
     trained.gate("A__Mean__Cell", 10, name="A")
     assert trained.gate_from("A", name="by gate").codes.sum() == len(bright(trained, "A"))
 
