@@ -6,6 +6,7 @@
 //                    {do: "key", what, held} for one of the keys while the focus is in here
 //
 // An element with data-focus takes the focus when it appears.  Elements with data-row keep their identity when rows are added or moved.
+// A text field with data-on="input" tells while it is typed in.
 // An input with data-reset takes its value from the markup again whenever that attribute changes.
 
 const INPUT_EVERY = 60; // ms between messages while a slider or a colour is being dragged
@@ -125,7 +126,7 @@ function render({ model, el }) {
   let told = 0;
   root.addEventListener("input", (event) => {
     const node = owner(event);
-    if (!node || node.type !== "range") return;
+    if (!node || (node.type !== "range" && node.dataset.on !== "input")) return;
     const output = node.parentElement.querySelector("output");
     if (output) output.textContent = node.value + (node.dataset.unit ?? "");
     clearTimeout(timer);
