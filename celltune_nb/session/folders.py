@@ -13,6 +13,7 @@ from ..errors import Cancelled, CellTuneError, InputError, ProjectError
 from ..formats.folders import FolderPlan, PlannedImage, PlannedTable, recognise
 from ..formats.folders.listing import printable
 from ..formats.folders.tables import TableHead, read_head
+from .celltypes import CellTypeReport
 from .checks import folder as as_folder
 from .jobs import Job
 from .tables import ImportReport, read_table
@@ -138,11 +139,11 @@ def look_at_table(path: str | Path) -> TableHead:
 
 def import_table(
     session: Session, table: PlannedTable, wait: bool, progress: Progress | None
-) -> ImportReport | Job:
+) -> ImportReport | CellTypeReport | Job:
     """See :meth:`celltune_nb.Session.import_table`."""
     with session.writing():
         pass
-    if table.path.suffix.lower() != ".h5ad":
+    if table.kind != "celltypes" and table.path.suffix.lower() != ".h5ad":
         needed = {"cell": table.head.cell}
         if table.kind == "labels":
             needed["category"] = table.head.category
@@ -153,7 +154,7 @@ def import_table(
             raise InputError(
                 f"No column of {printable(table.path.name)} was recognised as the {missing}. Say which one it is."
             )
-    result: ImportReport | Job = _do(
+    result: ImportReport | CellTypeReport | Job = _do(
         session,
         lambda job: _import_table(session, table),
         f"importing {printable(table.path.name)}",
@@ -280,9 +281,11 @@ def _work(image: PlannedImage) -> int:
     return image.nbytes + masks * 4 * image.shape[0] * image.shape[1]
 
 
-def _import_table(session: Session, table: PlannedTable) -> ImportReport:
-    """Import a table of cells or labels by the columns that were recognised."""
+def _import_table(session: Session, table: PlannedTable) -> ImportReport | CellTypeReport:
+    """Import a table of cells, labels or cell types by the columns that were recognised."""
     head = table.head
+    if table.kind == "celltypes":
+        return session.import_celltypes(head.path)
     if head.path.suffix.lower() == ".h5ad":
         return session.import_cells(head.path)
     frame = read_table(head.path)

@@ -165,6 +165,24 @@ def test_a_table_shows_its_columns_before_it_is_imported(
     assert "There is no file" in panel.table.message
 
 
+def test_a_table_of_cell_types_is_imported_by_its_path(
+    panel: ImportingPanel, session: ct.Session, data: Path
+) -> None:
+    path = data / "types.csv"
+    path.write_text("CellType,PrimaryMarker,Channel_1,hex\nT,M1 & !M2,M1,#FF0000\nB,M2,M2,#00FF00\n")
+    live = panel.table._live
+    assert "cell types" in words(live)
+    live.do("path", "", str(path))
+    assert "marker expressions for landmarks" in words(live)
+    assert "Column" not in live.html
+    live.do("import")
+    assert panel.table.message.startswith("2 cell types, 2 of them new categories.")
+    assert [c.name for c in session.categories] == ["Unknown", "T", "B"]
+    # beside the images it is offered with them
+    panel.choose("", str(data))
+    assert "Cell types: types.csv" in words(panel._found)
+
+
 def test_an_import_shows_its_progress_and_is_stopped(tmp_path: Path, data: Path) -> None:
     with ct.Session.create(tmp_path / "project") as session:
         panel = ImportingPanel(session)

@@ -237,3 +237,22 @@ def test_real_folders(empty: Session, shared_data: Path, name: str, images: int,
     plan = empty.look_at(shared_data / name)
     report = empty.import_folder(shared_data / name, plan=plan)
     assert (len(report.added), report.cells, report.failed) == (images, cells, [])
+
+
+def test_a_table_of_cell_types_is_found_and_imported_like_other_tables(empty: Session, folder: Path) -> None:
+    path = folder / "types.csv"
+    path.write_text(
+        "CellType,PrimaryMarker,SecondaryMarker,Channel_1,hex\nT,A & !B,,A,#FF0000\nB,B,,Z,#00FF00\n"
+    )
+    plan = empty.look_at(folder)
+    assert "Table of cell types: types.csv (not chosen)" in str(plan)
+    for table in plan.tables:
+        table.use = table.path == path
+    report = empty.import_folder(folder, plan=plan)
+    assert report.tables == [("types.csv", "2 cell types, 2 of them new categories. No channel here: Z.")]
+    assert empty.celltypes["T"].expression
+    assert empty.celltypes["B"].color == "#00FF00"
+    path.write_text("CellType,PrimaryMarker\nT,(A\n")
+    with pytest.raises(FormatError, match="row 2, PrimaryMarker"):
+        empty.import_table(PlannedTable(empty.look_at_table(path)))
+    assert list(empty.celltypes) == ["T", "B"]

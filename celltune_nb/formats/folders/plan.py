@@ -74,7 +74,7 @@ class PlannedImage:
 
 @dataclass
 class PlannedTable:
-    """A table of cells or of labels; imported when :attr:`use` is set.
+    """A table of cells, of labels or of cell types; imported when :attr:`use` is set.
 
     Attributes
     ----------
@@ -99,7 +99,7 @@ class PlannedTable:
 
     @property
     def kind(self) -> str:
-        """``"cells"`` or ``"labels"``."""
+        """``"cells"``, ``"labels"`` or ``"celltypes"``."""
         return self.head.kind
 
 
@@ -297,7 +297,7 @@ class FolderPlan:
         if len(self.images) > SHOWN:
             lines.append(f"… and {len(self.images) - SHOWN:,} more: plan.to_pandas()")
         lines += [
-            f"Table of {t.kind}: {self.shown(t.path)}{'' if t.use else ' (not chosen)'}"
+            f"Table of {'cell types' if t.kind == 'celltypes' else t.kind}: {self.shown(t.path)}{'' if t.use else ' (not chosen)'}"
             for t in self.tables[:SHOWN]
         ]
         lines += [f"Not used: {self.shown(one.path)}: {one.why}" for one in self.left_out[:SHOWN]]

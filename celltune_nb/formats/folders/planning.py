@@ -82,8 +82,11 @@ def _keys(image: PlannedImage) -> list[str]:
 
 
 def set_tables(plan: FolderPlan, images: list[tuple[Path, bool, PlannedImage]], listing: Listing) -> None:
-    """Tables of cells and labels that can be imported, and the image of those that do not name one."""
+    """Tables of cells, labels and cell types that can be imported, and the image of those that do not name one."""
     for head in _heads(plan, listing):
+        if head.kind == "celltypes":
+            plan.tables.append(PlannedTable(head))
+            continue
         if head.kind not in ("cells", "labels"):
             if head.kind == "other" and head.path.suffix.lower() != ".txt":
                 plan.left_out.append(LeftOut(head.path, "a table without a column of cells"))

@@ -37,6 +37,8 @@ _CLASS = ("class", "celltype", "category", "annotation", "phenotype", "cellclass
 _X = ("x", "centroidx", "xcentroid", "positionx", "centroid1", "locationcenterx", "xposition")
 _Y = ("y", "centroidy", "ycentroid", "positiony", "centroid0", "locationcentery", "yposition")
 _GROUP = ("group", "donor", "patient", "patientid", "animal", "mouse", "subject", "slide")
+#: What a table of cell types has and one of cells does not.
+_MARKERS = ("primarymarker", "secondarymarker", "tertiarymarker", "channel1", "hex")
 _CHANNEL = ("markername", "channelname", "marker", "channel", "name", "target", "biomarker")
 
 
@@ -47,14 +49,14 @@ class TableHead:
     Attributes
     ----------
     path : Path
-    kind : {"cells", "labels", "groups", "channels", "other"}
+    kind : {"cells", "labels", "celltypes", "groups", "channels", "other"}
     columns : list of str
     image, cell, category, x, y, group : str or None
         The columns that say so.
     """
 
     path: Path
-    kind: Literal["cells", "labels", "groups", "channels", "other"]
+    kind: Literal["cells", "labels", "celltypes", "groups", "channels", "other"]
     columns: list[str] = field(default_factory=list)
     image: str | None = None
     cell: str | None = None
@@ -81,6 +83,8 @@ def read_head(path: Path) -> TableHead:
     if kind == ".h5ad":
         return TableHead(path, "cells")
     columns = _parquet_columns(path) if kind != ".csv" else _first_line(path)
+    if kind == ".csv" and _find(columns, ("celltype",)) and _find(columns, _MARKERS):
+        return TableHead(path, "celltypes", columns, category=_find(columns, ("celltype",)))
     image, cell = _find(columns, _IMAGE), _find(columns, _CELL)
     x, y, group = _find(columns, _X), _find(columns, _Y), _find(columns, _GROUP)
     category = _find([column for column in columns if column != cell], _CLASS)

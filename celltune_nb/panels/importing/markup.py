@@ -15,6 +15,8 @@ __all__ = ["found", "progress", "table_preview"]
 
 #: Images on a page of the table; files listed as not used; masks offered for an image.
 PAGE, LISTED, OFFERED = 40, 60, 40
+#: What a table is of.
+KINDS = {"cells": "Cells", "labels": "Labels", "celltypes": "Cell types"}
 
 
 def found(plan: FolderPlan, page: int, opened: int | None, edits: int, locked: bool) -> Markup:
@@ -187,7 +189,7 @@ def _tables(plan: FolderPlan, locked: bool) -> Markup | None:
         tag(
             "label",
             tag("input", type="checkbox", do="table", what=i, checked=table.use, disabled=locked),
-            tag("span", f"{'Labels' if table.kind == 'labels' else 'Cells'}: {plan.shown(table.path)}", cls="ct-cut"),
+            tag("span", f"{KINDS[table.kind]}: {plan.shown(table.path)}", cls="ct-cut"),
             title=_columns(table.head, table.image),
         )
         for i, table in enumerate(plan.tables[:LISTED])
@@ -197,6 +199,8 @@ def _tables(plan: FolderPlan, locked: bool) -> Markup | None:
 
 def _columns(head: TableHead, image: str | None = None) -> str:
     """Which column says what, in a sentence."""
+    if head.kind == "celltypes":
+        return "Categories with their markers, channels and colours"
     parts = [
         f"image: {head.image or image or 'the only one'}",
         f"cell: {head.cell}" if head.cell else None,
@@ -251,6 +255,11 @@ def table_preview(
     images : sequence of str
         Images of the project: what rows belong to where no column says so.
     """
+    if head.kind == "celltypes":
+        return tag(
+            "p", f"{printable(head.path.name)} is a table of cell types: categories with their colours, channels to look at, "
+            "and marker expressions for landmarks.", cls="ct-muted",
+        )  # fmt: skip
     if not head.columns:
         return tag(
             "p", f"{printable(head.path.name)} brings its own names; it is imported as it is.", cls="ct-muted"

@@ -1,4 +1,4 @@
-"""The fields for a table of cells, or of labels: its path, and what its columns are."""
+"""The fields for a table of cells, labels or cell types: its path, and what its columns are."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TablePanel(Panel):
         self.head = self.session.look_at_table(text) if text else None
         if self.head is not None:
             head = self.head
-            kind = "labels" if head.kind == "labels" else "cells"
+            kind = head.kind if head.kind in markup.KINDS else "cells"
             self.columns = {
                 "kind": kind, "image": head.image, "cell": head.cell, "category": head.category, "x": head.x, "y": head.y,
             }  # fmt: skip
@@ -109,16 +109,16 @@ class TablePanel(Panel):
         with self.showing:
             self._live.html = tag(
                 "section",
-                tag("h3", "A table of cells, or labels"),
+                tag("h3", "Tables of cell types, cells or labels"),
                 tag(
                     "div",
                     tag(
-                        "input", type="text", do="path", on="enter", placeholder="/path/to/cells.csv", aria_label="Path of a table",
+                        "input", type="text", do="path", on="enter", placeholder="/path/to/celltypes.csv", aria_label="Path of a table",
                         spellcheck="false", title="CSV, Parquet or .h5ad; Enter reads its columns",
                     ),
                     cls="ct-import-head",
                 ),
                 markup.table_preview(head, self.columns, list(self.session.images), self._edits) if head else None,
-                tag("button", "Import table", do="import", cls="ct-button", disabled=self.busy or locked) if head else None,
+                tag("button", "Import table", do="import", cls="ct-button ct-primary", disabled=self.busy or locked) if head else None,
                 cls="ct-import",
             )  # fmt: skip

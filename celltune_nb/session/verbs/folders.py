@@ -8,6 +8,7 @@ from pathlib import Path
 from ...formats.folders import FolderPlan, PlannedTable
 from ...formats.folders.tables import TableHead
 from .. import folders
+from ..celltypes import CellTypeReport
 from ..jobs import Job
 from ..tables import ImportReport
 from .base import Verbs
@@ -103,8 +104,8 @@ class Folders(Verbs):
         *,
         wait: bool = True,
         progress: Callable[[float, str], object] | None = None,
-    ) -> ImportReport | Job:
-        """Import a table of cells or labels by the columns that its head names.
+    ) -> ImportReport | CellTypeReport | Job:
+        """Import a table of cells, labels or cell types by the columns that its head names.
 
         Parameters
         ----------
