@@ -58,7 +58,12 @@ def cofactor_of(values: NDArray[np.floating]) -> float:
     return float(np.median(known)) if len(known) else 1.0
 
 
-def split_marker(values: NDArray[np.floating], units: NDArray[np.integer], rng: np.random.Generator) -> Split:
+def split_marker(
+    values: NDArray[np.floating],
+    units: NDArray[np.integer],
+    rng: np.random.Generator,
+    cofactor: float | None = None,
+) -> Split:
     """Split a marker's values in two, image by image where these differ.
 
     Two normal distributions are fitted to arcsinh(value / cofactor) of all items; the border lies where both are equally
@@ -69,8 +74,10 @@ def split_marker(values: NDArray[np.floating], units: NDArray[np.integer], rng: 
     values : ndarray of float, shape (n,)
     units : ndarray of int, shape (n,)
         The image or group of each item.
+    cofactor : float, optional
+        By default :func:`cofactor_of` the values.
     """
-    cofactor = cofactor_of(values)
+    cofactor = cofactor or cofactor_of(values)
     z = np.arcsinh(np.asarray(values, np.float64) / cofactor)
     known = np.flatnonzero(np.isfinite(z))
     if len(known) < 10 or np.ptp(z[known]) == 0:

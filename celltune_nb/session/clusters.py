@@ -104,13 +104,19 @@ def chosen_features(source: FeatureSource, features: Any) -> list[str]:
 
 
 def intensities(source: FeatureSource, features: list[str]) -> Callable[[Any], NDArray[np.float32]]:
-    """What gives some features of some items as arcsinh(value / cofactor), by positions or a slice."""
+    """What gives some features of some items as arcsinh(value / cofactor), by positions or a slice.
+
+    The cofactor is that of the feature's channel where one is set, else the feature's typical value.
+    """
     from ..learn.landmarks import cofactor_of
 
     place = {feature: i for i, feature in enumerate(source.names)}
     columns = np.array([place[feature] for feature in features], np.int64)
     some = np.linspace(0, max(len(source) - 1, 0), min(len(source), 20_000)).astype(np.int64)
-    cofactors = np.array([cofactor_of(values) for values in source.matrix[some][:, columns].T], np.float32)
+    typical = zip(features, source.matrix[some][:, columns].T, strict=True)
+    cofactors = np.array(
+        [source.cofactors.get(feature) or cofactor_of(values) for feature, values in typical], np.float32
+    )
 
     def rows(positions: Any) -> NDArray[np.float32]:
         return np.asarray(np.arcsinh(source.matrix[positions][:, columns] / cofactors), np.float32)

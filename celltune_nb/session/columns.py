@@ -81,6 +81,13 @@ class Columns:
             self._kept.popitem(last=False)
         return column, token
 
+    def cofactor(self, name: str, level: str) -> float | None:
+        """The cofactor of a feature's channel, None where the channel has no scale of its own."""
+        key = self._find(name, level)
+        if key is None or key[0] != "feature":
+            return None
+        return self._session.features_by_name[key[1]].cofactors.get(key[2])
+
     # ------------------------------------------------------------------ looking up
 
     def _find(self, name: str, level: str) -> tuple[str, str, str] | None:

@@ -97,7 +97,9 @@ def find(
         for marker, feature in features.items():
             if marker not in splits and feature is not None:
                 values = columns.values(f"{source.name}/{feature}", level)[0]
-                split = splits[marker] = landmarks.split_marker(values, units, rng)
+                split = splits[marker] = landmarks.split_marker(
+                    values, units, rng, source.cofactors.get(feature)
+                )
                 rows.append((marker, feature, split.threshold, split.positive, split.apart))
     judged = [name for name in wanted if name not in notes]
     chosen: list[NDArray[np.int64]] = []

@@ -272,3 +272,17 @@ def test_a_project_without_features_says_what_to_do(tmp_path):
         panel._top.do("feature", "0", "CD8")
         assert "Measure first" in panel.message
         panel.close()
+
+
+def test_an_axis_takes_the_scale_of_its_channel(panel, session):
+    session.set_transform("A", 12.5)
+    assert panel.drawn.cofactors[0] == 12.5
+    assert 'value="12.5"' in panel._top.html
+    panel.set_cofactor(3.0)  # only to look
+    session.set_transform("B", 2.0)
+    assert panel.drawn.cofactors == [3.0, 2.0]
+    panel.set_feature("Area__Cell")
+    panel.set_feature(A)
+    assert panel.drawn.cofactors[0] == 12.5
+    session.set_transform("A")
+    assert panel.drawn.cofactors[0] not in (None, 12.5)

@@ -218,3 +218,19 @@ def test_clusters_are_removed_with_their_names(session):
     assert session.labels.counts()["T"] > 0
     with pytest.raises(NotReadyError, match="no clusters"):
         session.remove_clusters()
+
+
+def test_landmarks_clusters_and_maps_take_the_scale_of_a_channel(typed):
+    from celltune_nb.session.clusters import intensities
+
+    features = ["A__Mean__Cell", "B__Mean__Cell"]
+    before = intensities(typed.active_features(), features)(slice(None))
+    border = typed.landmarks(5).markers["threshold"]
+    typed.set_transform("A", 40.0)
+    after = intensities(typed.active_features(), features)(slice(None))
+    values = np.asarray(typed.features.column("A__Mean__Cell"))
+    assert after[:, 0] == pytest.approx(np.arcsinh(values / 40), rel=1e-5)
+    assert np.array_equal(after[:, 1], before[:, 1])  # B has no scale of its own: its typical value
+    now = typed.landmarks(5).markers["threshold"]
+    assert now["A"] != border["A"]
+    assert now["B"] == border["B"]

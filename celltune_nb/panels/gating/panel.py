@@ -50,6 +50,7 @@ class GatingPanel(Panel):
         self._found = ""
         self._tool, self._here, self._colored = "rectangle", False, False
         self._fields = 0
+        self._scales: dict[str, float | None] = {}
         self._axes: list[Axis] = []
         self._lists, self._top, self._bottom = Live(), Live(), Live()
         self.plot = GatePlot()
@@ -99,6 +100,7 @@ class GatingPanel(Panel):
         self.session.gates.columns.values(found, self.session.level)
         self.drawn.features[axis] = found
         self.drawn.cofactors[axis] = usual_cofactor(self.session, found)
+        self._take_scales()
         self._fields += 1
         self.clear()
         self._plotting.request()
@@ -268,9 +270,23 @@ class GatingPanel(Panel):
             for axis, feature in enumerate((first * 2)[:2] if len(first) == 1 else first[:2]):
                 self.drawn.features[axis] = feature
                 self.drawn.cofactors[axis] = usual_cofactor(self.session, feature)
+        self._take_scales()
         self._fields += 1
         self._show()
         self._plotting.request()
+
+    def _take_scales(self) -> None:
+        """Show an axis on its channel's scale when that is another one than before."""
+        columns, level = self.session.gates.columns, self.session.level
+        before, self._scales = (
+            self._scales,
+            {feature: columns.cofactor(feature, level) for feature in self.drawn.features if feature},
+        )
+        if self.drawn.area is not None:  # its edges are straight on the scale that it was drawn on
+            return
+        for axis, feature in enumerate(self.drawn.features):
+            if feature in before and before[feature] != self._scales[feature]:
+                self.drawn.cofactors[axis] = usual_cofactor(self.session, feature)
 
     def _renew_lists(self) -> None:
         session, level = self.session, self.session.level

@@ -72,10 +72,9 @@ class Axis:
 
 def usual_cofactor(session: Session, feature: str) -> float | None:
     """The cofactor that an axis begins with: the channel's own, else an intensity's typical value; of anything else none."""
-    source = session.active_features() if session.features_by_name else None
-    own = {} if source is None else source.cofactors
-    if feature in own:
-        return own[feature]
+    own = session.gates.columns.cofactor(feature, session.level)
+    if own is not None:
+        return own
     channel = parse_name(feature.rpartition("/")[2]).channel
     if channel is None or feature.endswith("__Probability"):
         return None

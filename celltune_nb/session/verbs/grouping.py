@@ -111,8 +111,9 @@ class Grouping(Verbs):
     ) -> PopulationSet | Job:  # fmt: skip
         """Group cells by their features, in the background.
 
-        Groups are found on a sample (20,000 cells for ``leiden``, else 50,000) of arcsinh intensities; every other cell goes to the nearest part
-        of one.
+        Groups are found on a sample (20,000 cells for ``leiden``, else 50,000) of arcsinh(value / cofactor), with the
+        cofactor of the channel (:meth:`set_transform`) or else the feature's typical value; every other cell goes to the
+        nearest part of one.
 
         Parameters
         ----------
