@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..learn.training import Problem, Step, TrainingData
     from .session import Session
 
-__all__ = ["Snapshot", "models", "problems", "snapshot", "start"]
+__all__ = ["Snapshot", "learned_labels", "models", "problems", "snapshot", "start"]
 
 #: What part of a run each stage is, for the progress bar.
 _FIT, _PREDICT = 0.85, 0.13
@@ -119,6 +119,13 @@ def snapshot(session: Session, level: str, exclude_images: Sequence[str] = ()) -
     units, unit = table.units()
     groups = np.array(table.unit_names, object)[units[positions]]
     return Snapshot(positions, y, groups, unit, classes, revision, source)
+
+
+def learned_labels(session: Session, level: str, exclude_images: Sequence[str]) -> dict[str, int]:
+    """See :meth:`celltune_nb.Session.learned_labels`."""
+    now = snapshot(session, level, exclude_images)
+    counts = np.bincount(now.y, minlength=len(now.classes))
+    return {c.name: int(n) for c, n in zip(now.classes, counts, strict=True)}
 
 
 def _measured(source: FeatureSource, positions: NDArray[np.int64]) -> NDArray[np.bool_]:

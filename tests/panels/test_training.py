@@ -266,3 +266,16 @@ def test_a_gpu_that_is_missing_is_said(panel, session):
     assert "trained on the CPU" in words(panel._runs)
     panel._head.do("option", "device", "auto")
     assert "device" not in panel.options
+
+
+def test_audit_labels_are_not_counted_as_learned_from(panel, session):
+    small.labelled(session)
+    for item in session.draw_audit(20, seed=0):
+        session.label([item], "A" if item in small.cells(session, "left", "A") else "B", source="audit")
+    assert "40 of 60 labels are learned from; nothing stands in the way." in words(panel._head)
+    assert session.learned_labels() == {"A": 20, "B": 20}
+    panel._head.do("image", "left", True)
+    assert session.learned_labels(exclude_images=["left"]) == {"A": 10, "B": 10}
+    assert "20 of 60 labels are learned from" in words(panel._head)
+    session.categories.set_excluded("B", True)
+    assert session.learned_labels() == {"A": 20}

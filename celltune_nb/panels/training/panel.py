@@ -54,6 +54,7 @@ class TrainingPanel(Panel):
         self.metric = "log_loss"
         self.shown: Run | None = session.run
         self._problems: list[Any] = []
+        self._learned = 0
         self.suggestion = ""
         self._fields = 0
         self._head, self._legend, self._runs = Live(), Live(), Live()
@@ -159,6 +160,7 @@ class TrainingPanel(Panel):
     def _exclude_image(self, name: str, on: Any) -> None:
         kept = [n for n in self.options.get("exclude_images", ()) if n != name]
         self.set_option("exclude_images", tuple([*kept, name] if on else kept))
+        self._checking.request()
         self._show()
 
     def _exclude_category(self, name: str, on: Any) -> None:
@@ -185,6 +187,9 @@ class TrainingPanel(Panel):
 
     def _check(self) -> None:
         self._problems = self.session.training_problems()
+        if not self._problems:
+            left_out = self.options.get("exclude_images", ())
+            self._learned = sum(self.session.learned_labels(exclude_images=left_out).values())
         self._show()
         suggestion = self._suggested()
         if suggestion != self.suggestion:
@@ -196,10 +201,14 @@ class TrainingPanel(Panel):
         session = self.session
         if "catboost" not in self.models or session.busy() is not None or self._blocking():
             return ""
-        labels = [n for name, n in session.labels.counts().items() if name != UNKNOWN and n]
+        labels = [n for n in self._labelled().values() if n]
         if sum(labels) * len(labels) * len(session.active_features().columns) < WORTH_TIMING:
             return ""
         return substitution(session.training_estimate(("catboost", "lightgbm"), **self._timed_options()))
+
+    def _labelled(self) -> dict[str, int]:
+        """All labels, by category."""
+        return {name: n for name, n in self.session.labels.counts().items() if name != UNKNOWN}
 
     def _timed_options(self) -> dict[str, Any]:
         return {k: v for k, v in self.options.items() if k in {"rounds", "patience", "exclude_images"}}
@@ -247,8 +256,11 @@ class TrainingPanel(Panel):
     def _said(self) -> Markup:
         """What stands in the way, before training."""
         if not self._problems:
-            n = sum(n for name, n in self.session.labels.counts().items() if name != UNKNOWN)
-            sentences = [theme.note(f"{n:,} labels; nothing stands in the way.", "good")]
+            n, every = self._learned, sum(self._labelled().values())
+            labels = f"{n:,} labels" if n == every else f"{n:,} of {every:,} labels are learned from"
+            why = "The audit sample only judges; categories, images and cells without features that are left out teach nothing"
+            note = theme.note(f"{labels}; nothing stands in the way.", "good")
+            sentences = [note if n == every else tag("div", note, title=why)]
         else:
             sentences = [
                 theme.note(p.text, "error" if p.severity == "error" else "warning") for p in self._problems

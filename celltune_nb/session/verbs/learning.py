@@ -27,6 +27,17 @@ class Learning(Verbs):
         """What stands in the way of a training, or will make it poor, in sentences."""
         return training.problems(self._session, level_name(self._session, level))
 
+    def learned_labels(
+        self, *, exclude_images: Sequence[str] = (), level: str | None = None
+    ) -> dict[str, int]:
+        """How many labels of each category a training would learn from now.
+
+        Not among them: the audit sample, which only judges, categories and images that are left out, and cells that
+        have not been measured.
+        """
+        images = texts(exclude_images, "The images")
+        return training.learned_labels(self._session, level_name(self._session, level), images)
+
     def train(
         self, models: Sequence[str] = ("xgboost", "catboost"), *, level: str | None = None, seed: int = 0,
         wait: bool = False, **options: Any,
