@@ -7,11 +7,13 @@
 //
 // An element with data-focus takes the focus when it appears.  Elements with data-row keep their identity when rows are added or moved.
 // A text field with data-on="input" tells while it is typed in.
-// An input with data-reset takes its value from the markup again whenever that attribute changes.
+// An input with data-reset takes its value from the markup again whenever that attribute changes, but for one in which
+// something was typed that has not been told yet: an answer to the field before must not take it away.
 
 const INPUT_EVERY = 60; // ms between messages while a slider or a colour is being dragged
 const SUPPRESS = "data-lm-suppress-shortcuts";
 const KEPT = Symbol.for("celltune_nb shortcuts");
+const UNTOLD = Symbol("typed in, not told yet");
 const TYPED = "input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=color]), textarea";
 
 function same(a, b) {
@@ -39,7 +41,7 @@ function adjust(old, fresh) {
   adjustChildren(old, fresh);
   if (old.nodeName === "INPUT") {
     if (old.type === "checkbox" || old.type === "radio") old.checked = fresh.hasAttribute("checked");
-    else if (reset || !busy(old)) old.value = fresh.getAttribute("value") ?? "";
+    else if ((reset && !old[UNTOLD]) || !busy(old)) old.value = fresh.getAttribute("value") ?? "";
   } else if (old.nodeName === "SELECT" && (reset || !busy(old))) {
     old.value = chosen;
   }
@@ -117,6 +119,7 @@ function render({ model, el }) {
     if (node && !node.matches("input, select, textarea")) tell(node, event.shiftKey ? "shift" : null);
   });
   root.addEventListener("change", (event) => {
+    event.target[UNTOLD] = false;
     const node = owner(event);
     if (!node || node.dataset.on === "enter" || !node.matches("input, select, textarea")) return;
     clearTimeout(timer);
@@ -125,6 +128,7 @@ function render({ model, el }) {
   let timer = 0;
   let told = 0;
   root.addEventListener("input", (event) => {
+    event.target[UNTOLD] = event.target.matches(TYPED);
     const node = owner(event);
     if (!node || (node.type !== "range" && node.dataset.on !== "input")) return;
     const output = node.parentElement.querySelector("output");
@@ -141,6 +145,7 @@ function render({ model, el }) {
     const node = owner(event);
     if (event.key === "Enter" && typing) {
       event.preventDefault();
+      event.target[UNTOLD] = false;
       if (node?.dataset.on === "enter") tell(node, event.target.value);
       else event.target.blur();
       return;
