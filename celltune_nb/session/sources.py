@@ -82,7 +82,10 @@ class Reference:
     ----------
     about : dict
         What :func:`describe` gave; for a mask also ``cells``, the array with the numbers of its cells, where they
-        are not 1, 2, 3 …  A stack also has ``files``, from the folder on.
+        are not 1, 2, 3 …  A stack also has ``files``, from the folder on.  A path from the project's folder on may not
+        leave it, nor the files of a stack their folder.  A whole path may lie anywhere, since images are read where
+        people keep them; it is only read when its content has the fingerprint noted, so that a project from somebody
+        else can name no file whose content its sender does not know.
     project : Project
     what : str
         What errors call it: ``"image 'a'"``.
@@ -92,8 +95,15 @@ class Reference:
     def __init__(self, about: dict[str, Any], project: Project, what: str, cache: ChunkCache | None) -> None:
         path = Path(str(about["path"]))
         self.path = path if path.is_absolute() else project.path(*path.parts)
+        files = about.get("files") or []
+        if not isinstance(files, list) or not all(
+            isinstance(name, str) and _stays_below(name) for name in files
+        ):
+            raise ValueError("files of a stack that lie outside of its folder")
         #: The files of a stack.
-        self.files = tuple(self.path / str(name) for name in about.get("files") or ())
+        self.files = tuple(
+            self.path / name if path.is_absolute() else project.path(*path.parts, name) for name in files
+        )
         self.shape = tuple(int(n) for n in about["shape"])
         self.dtype = np.dtype(str(about["dtype"]))
         if self.dtype.kind not in "buif" or len(self.shape) not in (2, 3) or min(self.shape) < 1:
@@ -146,6 +156,12 @@ class Reference:
     def _numbers(self) -> NDArray[np.int64] | None:
         name = self._about.get("cells")
         return None if name is None else np.asarray(self._project.read_array(str(name)))
+
+
+def _stays_below(name: str) -> bool:
+    """Whether a name leads to something below the folder that it is joined to."""
+    given = Path(name)
+    return bool(given.parts) and not given.anchor and ".." not in given.parts and "\0" not in name
 
 
 def _shaped(array: Any, axes: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import tifffile
 
 from celltune_nb.errors import CellTuneError, FormatError, InputError
+from celltune_nb.formats.images import fingerprint
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import field
@@ -94,3 +96,56 @@ def test_nuclei_that_do_not_fit_leave_nothing(empty: Session) -> None:
         empty.add_image("a", IMAGE, nucleus=NUCLEI, copy=False)
     assert not empty.images
     assert not list((empty.folder / "masks").glob("*")) if (empty.folder / "masks").exists() else True
+
+
+@pytest.mark.parametrize(
+    ("path", "files"),
+    [
+        (None, ["../secret.tif"]),
+        (None, ["A.tif", "x/../../secret.tif"]),
+        (None, ["SECRET"]),  # the whole path of a file elsewhere
+        (None, [""]),
+        (None, "A.tif"),
+        (None, [7]),
+        ("referenced/field", ["link.tif"]),
+        ("referenced/field", ["../../../secret.tif"]),
+        ("../secret.tif", None),
+        ("referenced/out", ["secret.tif"]),
+    ],
+)
+def test_a_project_from_somebody_else_cannot_name_files_outside(
+    empty: Session, stack: list[Path], tmp_path: Path, path: str | None, files: object
+) -> None:
+    empty.add_image("a", stack, copy=False)
+    empty.close()
+    secret = tmp_path / "secret.tif"
+    tifffile.imwrite(secret, IMAGE[0], compression="zlib")
+    inside = empty.folder / "referenced" / "field"
+    inside.mkdir(parents=True)
+    (inside / "link.tif").symlink_to(secret)
+    (empty.folder / "referenced" / "out").symlink_to(tmp_path)
+    settings = json.loads((empty.folder / "project.json").read_text())
+    about = settings["images"][0]["file"]
+    about["path"] = path or about["path"]
+    about["files"] = [str(secret)] if files == ["SECRET"] else files
+    # What the file is known by, as far as somebody else could know it.
+    chosen = (secret,) * len(files) if isinstance(files, list) else secret
+    about |= fingerprint(chosen) | {"shape": [len(files or [1]), *IMAGE.shape[1:]]}
+    (empty.folder / "project.json").write_text(json.dumps(settings))
+    with pytest.raises(FormatError, match=r"badly|points out of"):
+        Session.open(empty.folder)
+
+
+def test_a_file_elsewhere_is_not_read_unless_its_content_is_known(
+    empty: Session, stack: list[Path], tmp_path: Path
+) -> None:
+    empty.add_image("a", stack, copy=False)
+    empty.close()
+    secret = tmp_path / "elsewhere" / "secret.tif"
+    secret.parent.mkdir()
+    tifffile.imwrite(secret, IMAGE[0] + 1, compression="zlib")
+    settings = json.loads((empty.folder / "project.json").read_text())
+    settings["images"][0]["file"] |= {"path": str(secret.parent), "files": [secret.name] * 3}
+    (empty.folder / "project.json").write_text(json.dumps(settings))
+    with Session.open(empty.folder) as again, pytest.raises(FormatError, match="was changed"):
+        np.asarray(again.images["a"].array)
