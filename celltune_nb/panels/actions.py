@@ -18,7 +18,7 @@ from ..session import Session
 
 __all__ = [
     "KEYS", "Action", "assign", "assign_key", "has_model", "key_to_action", "label_source", "look_at", "next_rectangle",
-    "redo", "sample_in_rectangle", "suggest_first", "suggest_useful", "toggle", "undo",
+    "press", "redo", "sample_in_rectangle", "suggest_first", "suggest_useful", "toggle", "undo",
 ]  # fmt: skip
 
 #: How many cells a sample has when nobody says otherwise.
@@ -82,6 +82,29 @@ def key_to_action(key: str, held: Sequence[str] = ()) -> Action | None:
 
 
 # ---------------------------------------------------------------------- labelling
+
+
+def press(session: Session, key: str, held: Sequence[str] = ()) -> str | None:
+    """Do what a labelling key means to the selected cells.
+
+    Returns
+    -------
+    str or None
+        What to say about it; None: what became of the selection.
+    """
+    action = key_to_action(key, held)
+    verb = "" if action is None else action.verb
+    if verb == "assign":
+        assign_key(session, key)
+    elif verb == "clear":
+        assign(session, None)
+    elif verb == "sample":
+        sample_in_rectangle(session)
+    elif verb == "next":
+        return next_rectangle(session)
+    else:
+        return (undo if verb == "undo" else redo)(session)
+    return None
 
 
 def assign(session: Session, category: str | None) -> int:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import ipywidgets as w
 
+from ..errors import NotReadyError
 from ..panels import theme
+from ..panels.actions import key_to_action
 from ..panels.channels import ChannelsPanel
 from ..panels.image import ImagePanel
+from ..panels.image.controls import HINT, REVIEW_HINT
 from ..panels.labelling import LabellingPanel
 from ..panels.panel import Kind, Panel
 from ..panels.populations import PopulationsPanel
@@ -42,6 +45,9 @@ PAGES = {
     "Evaluate": "evaluation",
     "Export": "exporting",
 }
+
+#: What a labelling key says in the Review tab while no review is going on.
+_PAUSED = "No review is going on. Press Continue or Start review on the right; to label by hand, open Label."
 
 
 @cache
@@ -219,14 +225,24 @@ class CellsWorkflow(Panel):
             self._warm = True
             self.session.jobs.aside(load, "loading the learning libraries")
 
-    def _label(self, key: str, held: list[str]) -> str:
-        """A labelling key pressed on the image does what it does in the labelling panel, or in a review going on."""
+    def _label(self, key: str, held: list[str]) -> str | None:
+        """A labelling key pressed on the image does what it does in the labelling panel, or in a review going on.
+
+        What is returned is said beneath the image; None: what the key did to the selection.
+        """
         title = list(PAGES)[self._tabs.selected_index or 0]
-        if title == "Review" and self.review.running:
-            self.review.press(key, held)
-            return self.review.message
+        action = key_to_action(key, held)
+        if title == "Review":
+            if self.review.running:
+                self.review.say("")  # what was said of the cell before
+                self.review.press(key, held)
+                return self.review.message
+            # The keys of a review mean other things to the image: after a reload they would sample and label cells.
+            if action is None or action.verb not in ("undo", "redo"):
+                raise NotReadyError(_PAUSED)
         self.labelling.press(key, held)
-        return self.labelling.message
+        acted = action is not None and action.verb in ("assign", "clear", "sample")
+        return None if acted else self.labelling.message
 
     def _open_page(self, _change: object = None) -> None:
         # A page comes into the browser when it is first looked at: a plot that is drawn hidden has no size.
@@ -234,6 +250,7 @@ class CellsWorkflow(Panel):
         page = self._tabs.children[number]
         if not page.children:
             page.children = (self.page(list(PAGES)[number]).widget,)
+        self.image.set_hint(REVIEW_HINT if list(PAGES)[number] == "Review" else HINT)
         if "gating" in self.__dict__ and list(PAGES)[number] != "Gate":
             self.gating.leave()  # what is being drawn is seen on the image while its tab is open
 
@@ -246,7 +263,7 @@ class CellsWorkflow(Panel):
         # Who trains wants to see what came of it; one choice in the list leads back to the labels.
         view = self.session.view
         known = "Pred_AVG" in event.names and "Pred_AVG" in self.session.populations
-        if known and view.color_by == "labels" and not view.blind:
+        if known and not (view.color_by or "").startswith("Pred_") and not view.blind:
             self.session.set_view(color_by="Pred_AVG")
 
     def _reviewing(self, event: QueueChanged) -> None:

@@ -286,3 +286,7 @@ def test_an_axis_takes_the_scale_of_its_channel(panel, session):
     assert panel.drawn.cofactors[0] == 12.5
     session.set_transform("A")
     assert panel.drawn.cofactors[0] not in (None, 12.5)
+
+
+def test_enter_in_the_name_keeps_the_gate(panel):
+    assert 'data-do="name" data-then="keep"' in panel._bottom.html

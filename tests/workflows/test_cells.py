@@ -192,3 +192,50 @@ with ct.Session.open({str(folder)!r}, jobs=Jobs(inline=True)) as session:
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.splitlines() == ["", "True True"]
+
+
+def trained(session):
+    session.measure()
+    session.label(session.items_in("field", (0, 0, 24, 120)), "Tcell")
+    session.label(session.items_in("field", (96, 0, 120, 120)), "Bcell")
+    session.train(rounds=20).wait()
+
+
+def test_after_a_gate_too_a_training_is_seen_and_a_model_that_was_chosen_stays(workflow, session):
+    session.measure()
+    session.gate("CD3__Mean__Cell", low=500, name="bright")
+    session.set_view(color_by="bright")
+    trained(session)
+    assert session.view.color_by == "Pred_AVG"
+    session.set_view(color_by="Pred_MDL1")
+    session.train(rounds=20).wait()
+    assert session.view.color_by == "Pred_MDL1"
+
+
+def test_keys_of_a_review_do_nothing_else_while_it_is_left(workflow, session):
+    trained(session)
+    session.review(n=10, by="random", border=0)
+    workflow.review.pause()
+    labels = session.labels.counts()
+    session.select(session.items_in("field", (40, 40, 60, 60)))
+    for key in ("1", "s", "n", "0", "m"):
+        workflow.image.guard(workflow.image.press)(key)
+        assert "No review is going on" in workflow.image.message
+    assert session.labels.counts() == labels
+    assert session.view.rectangle is None
+    workflow.review.resume()
+    before = session.queue.at
+    workflow.image.press("s")
+    assert session.queue.at != before
+    assert "sampled" not in workflow.image.message
+    assert workflow.image.message == ""
+
+
+def test_the_line_beneath_the_image_names_the_keys_of_the_tab(workflow):
+    line = workflow.image._message
+    assert "S samples in it" in line.value
+    workflow._tabs.selected_index = list(PAGES).index("Review")
+    assert "S skips" in line.value
+    assert "In a review" in workflow.image._help.html
+    workflow._tabs.selected_index = list(PAGES).index("Label")
+    assert "S samples in it" in line.value

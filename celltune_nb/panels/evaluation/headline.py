@@ -29,6 +29,8 @@ _INVITATION = (
     "labels and checks the rest, or asks the audit sample once it has enough labels."
 )
 
+_HELP = "How often the models are right, judged on cells that they did not learn from."
+
 
 def head(evaluation: Evaluation | None, outdated: str, job: Job | None, *, ready: bool) -> Markup:
     """The top of the dashboard.
@@ -45,13 +47,14 @@ def head(evaluation: Evaluation | None, outdated: str, job: Job | None, *, ready
     busy = job is not None and not job.finished
     found = evaluation
     line = _running(job) if busy and job is not None else _idle(found is not None, outdated, ready)
+    top = tag("p", _HELP, cls="ct-muted ct-small")
     if found is None:
         return tag(
-            "div", line, tag("p", _INVITATION if ready else _NOTHING, cls="ct-muted"), cls="ct-ev-head"
+            "div", top, line, tag("p", _INVITATION if ready else _NOTHING, cls="ct-muted"), cls="ct-ev-head"
         )
     kind = "Audit sample" if found.kind == "audit" else "Out of fold"
     split = tag("p", tag("span", kind, cls="ct-ev-kind"), f" {found.split}", cls="ct-ev-split")
-    return tag("div", line, stats(found), split, warnings(found.warnings), cls="ct-ev-head")
+    return tag("div", top, line, stats(found), split, warnings(found.warnings), cls="ct-ev-head")
 
 
 def _running(job: Job) -> list[Markup]:

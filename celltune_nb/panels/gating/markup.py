@@ -169,7 +169,7 @@ def finishing(state: State, key: str) -> Markup:
     lines.append(
         tag("div",
             # with its own reset: an answer to a limit must not take away a name that is being typed
-            tag("input", type="text", value=state.name, do="name", reset=state.name, placeholder="Name of the gate",
+            tag("input", type="text", value=state.name, do="name", then="keep", reset=state.name, placeholder="Name of the gate",
                 aria_label="Name of the gate", cls="ct-gate-wide"),
             tag("button", "Keep gate", cls="ct-button ct-primary", do="keep", disabled=not state.drawn or bool(state.locked),
                 title=state.locked or None),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from celltune_nb.render import Camera
     from celltune_nb.session import Session
 
-__all__ = ["FIRST", "after", "bar", "cells", "help_card", "line", "outside", "zoom"]
+__all__ = ["FIRST", "HINT", "REVIEW_HINT", "after", "bar", "cells", "help_card", "line", "outside", "zoom"]
 
 FIRST = "The cells here show the new answers already; those of all others are being computed."
 """Said while a training has answered for the cells on the screen only."""
@@ -53,6 +53,15 @@ _HELP = (
         ),
     ),
     (
+        "In a review",
+        (
+            ("1 … 9, 0", "name the cell; 0: cannot be told"),
+            ("M, N", "take the first, second model’s answer"),
+            ("S", "skip"),
+            ("Ctrl+← →", "cell before, cell after"),
+        ),
+    ),
+    (
         "Look",
         (
             ("Wheel, + −", "zoom"),
@@ -63,6 +72,12 @@ _HELP = (
             ("H", "this help"),
         ),
     ),
+)
+
+#: Said beneath the image while there is nothing else to say; and in a review, whose keys are others.
+HINT = "Drag a rectangle, S samples in it, 1–9 label · Click selects · Space-drag moves · H: all keys"
+REVIEW_HINT = (
+    "1–9 name the cell · M, N take a model’s answer · S skips · Ctrl+← → move · U undoes · H: all keys"
 )
 
 

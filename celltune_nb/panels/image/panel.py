@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["ImagePanel"]
 
 _CSS = Path(__file__).parents[1] / "static" / "image.css"
-
-#: Said beneath the image while there is nothing else to say.
-_HINT = "Drag a rectangle, S samples in it, 1–9 label · Click selects · Space-drag moves · H: all keys"
 
 #: What keys do to labels and samples; the other keys are about looking.
 _LABELLING = frozenset({"assign", "clear", "undo", "redo", "sample", "next"})
@@ -54,8 +51,8 @@ class ImagePanel(Panel):
     scene : Scene
         What makes its pixels.
     labels_by : callable or None
-        Does what a labelling key means, ``labels_by(key, held)``, and returns what to say about it; a
-        workflow gives it, so that the key does what the labelling panel beside the image would.
+        Does what a labelling key means, ``labels_by(key, held)``, and returns what to say about it, None to tell
+        what became of the selection; a workflow gives it, so that the key does what the labelling panel beside the image would.
     """
 
     def __init__(self, session: Session, height: int | str = 620) -> None:
@@ -66,7 +63,8 @@ class ImagePanel(Panel):
         self.scene.troubled = lambda: self.say(self.scene.trouble, "error")
         self.viewport.mode = "rectangle"
         self.viewport.keys = marks.KEYS
-        self.labels_by: Callable[[str, list[str]], str] | None = None
+        self.labels_by: Callable[[str, list[str]], str | None] | None = None
+        self._hint = controls.HINT
         self._hovered: int | None = None
         self._shows_help = False
         self._build(height)
@@ -140,6 +138,12 @@ class ImagePanel(Panel):
         if not text:
             self._say_hint()
 
+    def set_hint(self, text: str) -> None:
+        """What is said beneath the image while there is nothing else to say."""
+        self._hint = text
+        if not self.message:
+            self._say_hint()
+
     # ------------------------------------------------------------------ gestures
 
     def click(self, y: float, x: float, held: frozenset[str] = frozenset()) -> None:
@@ -190,28 +194,14 @@ class ImagePanel(Panel):
         action = actions.key_to_action(key, sorted(held))
         if action is None:
             if key in marks.WALKING and self.labels_by is not None:
-                self.say(self.labels_by(key, sorted(held)))
+                self.say(self.labels_by(key, sorted(held)) or "")
             return
         if action.verb in _LABELLING:
-            said = (self.labels_by or self._label)(key, sorted(held))
-            self.say(controls.after(self.session, action) or said)
+            act = self.labels_by or partial(actions.press, self.session)
+            said = act(key, sorted(held))
+            self.say(controls.after(self.session, action) if said is None else said)
         else:
             getattr(self, {"overlay": "toggle_cells", "help": "toggle_help"}.get(action.verb, action.verb))()
-
-    def _label(self, key: str, held: list[str]) -> str:
-        action = actions.key_to_action(key, held)
-        verb = "" if action is None else action.verb
-        if verb == "assign":
-            actions.assign_key(self.session, key)
-        elif verb == "clear":
-            actions.assign(self.session, None)
-        elif verb == "sample":
-            actions.sample_in_rectangle(self.session)
-        elif verb == "next":
-            return actions.next_rectangle(self.session)
-        else:
-            return (actions.undo if verb == "undo" else actions.redo)(self.session)
-        return ""
 
     def escape(self) -> None:
         """Close the help; else clear the selection and the rectangle."""
@@ -397,4 +387,4 @@ class ImagePanel(Panel):
         self._line.html = controls.line(self.session, self.viewport.camera)
 
     def _say_hint(self) -> None:
-        self._message.value = theme.tag("div", _HINT, cls="ct-muted ct-small ct-cut", title=_HINT)
+        self._message.value = theme.tag("div", self._hint, cls="ct-muted ct-small ct-cut", title=self._hint)

@@ -85,6 +85,7 @@ def _choosing(state: State) -> Markup:
     )
     return tag(
         "section",
+        tag("p", "Select cells on the image, and say what they are; each label is a step that undo takes back.", cls="ct-muted ct-small"),
         tag("h3", "Choose cells"),
         tag(
             "div",

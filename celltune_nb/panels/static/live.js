@@ -6,7 +6,7 @@
 //                    {do: "key", what, held} for one of the keys while the focus is in here
 //
 // An element with data-focus takes the focus when it appears.  Elements with data-row keep their identity when rows are added or moved.
-// A text field with data-on="input" tells while it is typed in.
+// A text field with data-on="input" tells while it is typed in; one with data-then does that too when Enter is pressed.
 // An input with data-reset takes its value from the markup again whenever that attribute changes, but for one in which
 // something was typed that has not been told yet: an answer to the field before must not take it away.
 
@@ -147,7 +147,8 @@ function render({ model, el }) {
       event.preventDefault();
       event.target[UNTOLD] = false;
       if (node?.dataset.on === "enter") tell(node, event.target.value);
-      else event.target.blur();
+      else event.target.blur(); // which tells what was typed
+      if (node?.dataset.then) model.send({ do: node.dataset.then, what: "", value: null });
       return;
     }
     if (typing || event.target.matches("select") || event.altKey) return;

@@ -238,9 +238,9 @@ class TrainingPanel(Panel):
         why = self.session.access.reason if locked else "Learn from the labels and predict every cell"
         return tag(
             "section",
+            tag("p", "Learn from the labels, and predict every cell of the project.", cls="ct-muted ct-small"),
             tag("h3", "Models"),
             tag("div", boxes, cls="ct-line ct-models", title="LightGBM takes CatBoost's place; the first two are compared"),
-            options(self.session, self.options, busy=busy, reset=self._fields),
             self._said(),
             tag(
                 "div",
@@ -250,6 +250,7 @@ class TrainingPanel(Panel):
                 cls="ct-line",
             ),
             progress(self.session),
+            options(self.session, self.options, busy=busy, reset=self._fields),
             self._advice(busy),
         )  # fmt: skip
 
