@@ -23,13 +23,13 @@ from .labelled_sets import DATA
 if TYPE_CHECKING:
     import celltune_nb as ct
 
-LABELS = (60, 60, 80)  # before the first training, and in each of two more rounds
+ROUNDS = (0.3, 0.3, 0.4)  # of the labels: before the first training, and in each of two more rounds
 REVIEWED = 60
 FIELDS, TAUGHT = 20, 2_000
 
 
-def lymph_node(_: str) -> Iterator[Figure]:
-    """From image and mask to export."""
+def lymph_node(size: str) -> Iterator[Figure]:
+    """From image and mask to export, with so many labels."""
     import pandas as pd
 
     import celltune_nb as ct
@@ -54,11 +54,11 @@ def lymph_node(_: str) -> Iterator[Figure]:
         annotator = ct.Annotator(session, truth)
 
         def teach() -> None:
-            for n in LABELS:
-                annotator.label(session.sample(n, seed=0))
+            for part in ROUNDS:
+                annotator.label(session.sample(round(part * int(size)), seed=0))
                 annotator.train()
 
-        yield step(f"{sum(LABELS)} labels, {len(LABELS)} trainings", teach, score(session, truth))
+        yield step(f"{size} labels, {len(ROUNDS)} trainings", teach, score(session, truth))
 
         def review() -> None:
             queue = session.review(n=REVIEWED, seed=0)
@@ -163,6 +163,6 @@ def gate_feature(session: ct.Session) -> str:
 
 
 JOBS = [
-    Job("lymph-node", "a CODEX lymph node from image and mask to export, through the session's verbs", ("2,965",), lymph_node),
+    Job("lymph-node", "a CODEX lymph node from image and mask to export, through the session's verbs", ("100", "200", "400"), lymph_node),
     Job("million", "opening, gating, training, predicting, reviewing in 20 images", ("20,000", "100,000", "1,000,000"), million),
 ]  # fmt: skip
