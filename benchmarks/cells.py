@@ -121,7 +121,7 @@ def waiting(session: ct.Session) -> Iterator[Figure]:
     queue = session.review(seed=0)
     yield step("answered, journaled", lambda: queue.answer(truth[queue.current.id]))
     yield step("tiles of a cell", lambda: session.tiles(queue.current.id), repeats=5)
-    yield Figure("all of it", OURS, 0.0, None, resident())
+    yield Figure("memory held at the end", OURS, 0.0, None, resident())
 
 
 def step(
