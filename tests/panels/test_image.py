@@ -379,9 +379,23 @@ def test_a_selection_too_large_for_outlines_is_rimmed_in_the_picture(session, pa
 def test_a_project_without_images_says_what_to_do(tmp_path):
     with Session.create(tmp_path / "p", jobs=Jobs(inline=True)) as session:
         panel = ImagePanel(session)
-        assert "session.add_image" in panel.message
+        assert "Bring a folder of images" in panel._veil.html
         image, mask = field(0)
         session.add_image("first", image, mask)
         session.set_view(image="first")
         assert "100 cells" in panel._line.html
+        panel.close()
+
+
+def test_the_place_of_the_picture_says_what_is_missing_until_it_is_drawn(tmp_path):
+    with Session.create(tmp_path / "new", jobs=Jobs(inline=True)) as session:
+        panel = ImagePanel(session)
+        assert "Data tab" in panel._veil.html
+        session.add_image("a", np.zeros((1, 20, 20), np.uint16), np.ones((20, 20), np.uint16))
+        assert "Preparing the picture" in panel._veil.html
+        panel._render(panel.viewport.camera, 1.0)
+        assert panel._veil.html == ""
+        session.add_image("b", np.zeros((1, 20, 20), np.uint16), np.ones((20, 20), np.uint16))
+        session.set_view(image="b")
+        assert panel._veil.html == ""
         panel.close()

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from celltune_nb.render import Camera
     from celltune_nb.session import Session
 
-__all__ = ["FIRST", "HINT", "REVIEW_HINT", "after", "bar", "cells", "help_card", "line", "outside", "zoom"]
+__all__ = [
+    "FIRST",
+    "HINT",
+    "REVIEW_HINT",
+    "after",
+    "bar",
+    "cells",
+    "help_card",
+    "line",
+    "outside",
+    "veil",
+    "zoom",
+]
 
 FIRST = "The cells here show the new answers already; those of all others are being computed."
 """Said while a training has answered for the cells on the screen only."""
@@ -127,6 +139,13 @@ def zoom() -> Markup:
         for sign, cls, verb, title in _ZOOM
     ]
     return tag("div", buttons, cls="ct-zoom")
+
+
+def veil(coming: bool) -> Markup:
+    """What stands in place of the picture while there is none."""
+    if coming:
+        return tag("p", "Preparing the picture …", cls="ct-veil ct-veil-late", role="status")
+    return tag("p", "There is no image yet. Bring a folder of images in the Data tab.", cls="ct-veil")
 
 
 def help_card() -> Markup:

@@ -58,7 +58,7 @@ class ImagePanel(Panel):
     def __init__(self, session: Session, height: int | str = 620) -> None:
         super().__init__(session)
         self.scene = Scene(session)
-        self.viewport = Viewport(self.scene.render, latest=session.jobs.latest, label="Image with cells")
+        self.viewport = Viewport(self._render, latest=session.jobs.latest, label="Image with cells")
         self.scene.unfinished = self.viewport.refresh
         self.scene.troubled = lambda: self.say(self.scene.trouble, "error")
         self.viewport.mode = "rectangle"
@@ -66,6 +66,7 @@ class ImagePanel(Panel):
         self.labels_by: Callable[[str, list[str]], str | None] | None = None
         self._hint = controls.HINT
         self._hovered: int | None = None
+        self._drawn = False
         self._shows_help = False
         self._build(height)
         self._connect()
@@ -73,14 +74,15 @@ class ImagePanel(Panel):
         self._say_hint()
 
     def _build(self, height: int | str) -> None:
-        self._bar, self._line, self._zoom, self._help = (theme.Live() for _ in range(4))
+        self._bar, self._line, self._zoom, self._help, self._veil = (theme.Live() for _ in range(5))
         self._zoom.html = controls.zoom()
         self._help.add_class("ct-help-host")
+        self._veil.add_class("ct-veil-host")
         self._help.layout.display = "none"
         self._help.html = controls.help_card()
         surface = self.viewport.widget.layout
         surface.height, surface.flex = "100%", "1 1 0"
-        picture = w.Box([self.viewport.widget, self._zoom, self._help])
+        picture = w.Box([self.viewport.widget, self._veil, self._zoom, self._help])
         picture.add_class("ct-picture")
         styles = w.HTML(_styles())
         styles.add_class("ct-styles")
@@ -280,6 +282,14 @@ class ImagePanel(Panel):
             self.session.set_view(center=(camera.y, camera.x), zoom=camera.zoom)
         self._show_line()
 
+    def _render(self, camera: Camera, dpr: float) -> np.ndarray:
+        frame = self.scene.render(camera, dpr)
+        # The first picture of a fresh installation takes seconds, in which what draws it is compiled.
+        if not self._drawn and self._image() is not None:
+            self._drawn = True
+            self._veil.html = ""
+        return frame
+
     # ------------------------------------------------------------------ from the session
 
     def _image(self) -> Image | None:
@@ -291,14 +301,14 @@ class ImagePanel(Panel):
 
     def _show_image(self) -> None:
         """Another image: its frame, marks, scale bar and name."""
-        image, view = self._image(), self.session.view
+        image = self._image()
         self._hovered = None
         self.viewport.tooltip = ""
         if image is not None:
             self.viewport.show_scale_bar(image.pixel_size)
             self._show_camera()
-        if view.image is None:
-            self.say("There is no image yet. Add one: session.add_image(name, image, mask).")
+        if not self._drawn:
+            self._veil.html = controls.veil(image is not None)
         self._draw_marks()
         self._show_bar()
         self._show_line()
