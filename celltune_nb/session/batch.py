@@ -92,7 +92,7 @@ def label_many(
         batch = None
         if free.any():
             batch = session.book.label(
-                ids[free], codes[free], level=level, source=source, round=session.round, user=session.user,
+                ids[free], codes[free], level=level, source=source, round=session.rounds(level), user=session.user,
                 categories=None if categories == before else categories,
             )  # fmt: skip
     if batch is not None:

@@ -118,7 +118,7 @@ def import_celltypes(session: Session, table: Any, level: str) -> CellTypeReport
         session.change_levels(
             lambda book, user: book.edit_categories(
                 level, _merged(book.level(level).categories, rows)[1], "cell types imported",
-                round=session.round, user=user,
+                round=session.rounds(level), user=user,
             ),
             level,
         )  # fmt: skip

@@ -310,7 +310,7 @@ def _put_labels(
         known = {c.name: c.code for c in categories}
         codes = np.array([known.get(w, 0) for w in words], np.int16)[classes[keep]]
         session.book.label(
-            ids[keep], codes, level=level, source="import", round=session.round, user=session.user,
+            ids[keep], codes, level=level, source="import", round=session.rounds(level), user=session.user,
             categories=None if categories == state.categories else categories,
         )  # fmt: skip
     return keep, session.book.revision

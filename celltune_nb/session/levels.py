@@ -198,7 +198,7 @@ class Categories:
             edited = edit(now)
             moved, ids = move(book, now, edited) if move else (None, None)
             return book.edit_categories(
-                name, edited, what, moved=moved, ids=ids, round=self._session.round, user=user
+                name, edited, what, moved=moved, ids=ids, round=self._session.rounds(name), user=user
             )
 
         self._session.change_levels(change, name, labels=move is not None)

@@ -169,7 +169,7 @@ class ReviewQueue:
             with session.writing():
                 code = session.book.level(self.level).categories.named(name).code
                 row = session.book.opinion(
-                    item, code, level=self.level, round=session.round, user=session.user
+                    item, code, level=self.level, round=session.rounds(self.level), user=session.user
                 )
             session.emit(session.labels_changed, LabelsChanged(self.level, np.array([item], np.int64), row))
         else:

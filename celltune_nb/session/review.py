@@ -113,7 +113,7 @@ def review(session: Session, level: str, wish: Wish) -> ReviewQueue:
         session.journal.propose(
             ProposalRecord(
                 by, level, found.ids, found.score, found.probability, found.reasons, seed, wish.image,
-                round=session.round, user=session.user,
+                round=session.rounds(level), user=session.user,
             )
         )  # fmt: skip
         queue = session.reviews.begin(

@@ -215,7 +215,7 @@ def said(session: Session, content: Content) -> NDArray[np.int64]:
     now = predicted_codes(session, content.level, content.ids)
     with session.lock:
         rounds = session.book.rounds(content.level, content.ids)
-    newest = sum(run.level == content.level and run.state in ("done", "stopped") for run in session.runs)
+    newest = session.rounds(content.level)
     for i, item in enumerate(content.ids.tolist()):
         if item in content.said:
             out[i] = content.said[item]

@@ -215,7 +215,7 @@ def sample(
                 ProposalRecord(
                     by, level, found.ids, found.score, found.probability, tuple(found.reason), seed, image,
                     tuple(map(float, rectangle)) if rectangle is not None else None,  # type: ignore[arg-type]
-                    session.round, session.user,
+                    session.rounds(level), session.user,
                 )
             )  # fmt: skip
     session.offered(found.ids, by)
@@ -255,7 +255,7 @@ def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArra
             level, inclusion,
             ProposalRecord(
                 "audit", level, drawn.ids, drawn.score, drawn.probability, tuple(drawn.reason), seed,
-                round=session.round, user=session.user,
+                round=session.rounds(level), user=session.user,
             ),
         )  # fmt: skip
     session.changed_items("audit")

@@ -87,7 +87,9 @@ _T = TypeVar("_T")
 
 
 @recording
-class Session(Bringing, Carrying, Choosing, Featuring, Folders, Gating, Grouping, Insight, Learning, Reviewing, Taking):
+class Session(
+    Bringing, Carrying, Choosing, Featuring, Folders, Gating, Grouping, Insight, Learning, Reviewing, Taking
+):
     """A project at work.  Begin with :meth:`create` or :meth:`open`.
 
     Attributes
@@ -439,7 +441,11 @@ class Session(Bringing, Carrying, Choosing, Featuring, Folders, Gating, Grouping
     @property
     def round(self) -> int:
         """Number of finished trainings of the active level."""
-        return sum(run.level == self._level and run.state in ("done", "stopped") for run in self.runs)
+        return self.rounds(self._level)
+
+    def rounds(self, level: str) -> int:
+        """Number of finished trainings of a level."""
+        return sum(run.level == level and run.state in ("done", "stopped") for run in self.runs)
 
     def change_levels(
         self, change: Callable[[LabelBook, str], _T], level: str, *, labels: bool = False
@@ -507,7 +513,7 @@ class Session(Bringing, Carrying, Choosing, Featuring, Folders, Gating, Grouping
             strategy = sampler
         with self.writing():
             batch = self.book.label(
-                unique, code, level=level, source=source, t0=onset, round=self.round, user=self.user,
+                unique, code, level=level, source=source, t0=onset, round=self.rounds(level), user=self.user,
                 strategy=strategy,
             )  # fmt: skip
         self.emit(self.labels_changed, LabelsChanged(level, unique, batch))

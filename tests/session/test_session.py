@@ -238,3 +238,17 @@ def test_a_lease_lost_while_writing_is_told(session: Session) -> None:
         session.label([1], "A")
     assert [change.read_only for change in told] == [True]
     assert "opened again elsewhere" in told[0].reason
+
+
+def test_a_label_counts_the_trainings_of_its_own_level(session: Session) -> None:
+    label_some(session)
+    session.train(models=("xgboost",), rounds=3, wait=True)
+    session.levels.add("state")
+    session.categories.add("on", level="state")
+    session.label([1], "on", level="state")
+    session.label_each({"on": [2]}, level="state")
+    session.level = "state"
+    session.label([1], "A", level="main")
+    assert session.labels.to_pandas("state")["round"].tolist() == [0, 0]
+    assert session.labels.to_pandas("main").loc[1, "round"] == 1
+    assert (session.round, session.rounds("main")) == (0, 1)
