@@ -153,6 +153,8 @@ class LabelBook:
         int
             The batch id: number of the journal row.
         """
+        if not isinstance(codes, int) and categories is None and len(codes) and (codes == codes[0]).all():
+            codes = int(codes[0])  # then undo can name the category
         known = (categories or self.level(level).categories).by_code
         used = {codes} if isinstance(codes, int) else set(np.unique(codes).tolist())
         if not used <= known.keys():

@@ -48,7 +48,7 @@ def put(
         try:
             for i, batch in enumerate(batches):
                 revision = session.book.label(
-                    batch.ids, batch.codes, level=level, source=source, round=session.round, user=batch.user,
+                    batch.ids, batch.codes, level=level, source=source, round=session.rounds(level), user=batch.user,
                     categories=categories if i == 0 else None, what=what, joined=i > 0,
                 )  # fmt: skip
         except BaseException:
@@ -67,7 +67,7 @@ def with_categories(categories: CategorySet, create: Any) -> CategorySet:
 
 
 def label_each(
-    session: Session, labels: Any, level: str, source: str, t0: Any, create: Any, joined: bool
+    session: Session, labels: Any, level: str, source: str, t0: Any, create: Any, joined: bool, what: str
 ) -> int:
     """See :meth:`celltune_nb.Session.label_each`."""
     if not isinstance(labels, Mapping) or not labels:
@@ -95,8 +95,9 @@ def label_each(
     one = len(labels) == 1 and after == before
     with session.writing():
         revision = session.book.label(
-            every[order], int(given[0]) if one else given[order], level=level, source=source, t0=onset, round=session.round,
+            every[order], int(given[0]) if one else given[order], level=level, source=source, t0=onset, round=session.rounds(level),
             user=session.user, categories=None if after == before else after, joined=joined,
+            what=what,
         )  # fmt: skip
     if after != before:
         session.emit(session.categories_changed, CategoriesChanged(level))

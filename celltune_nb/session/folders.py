@@ -16,6 +16,7 @@ from ..formats.folders.tables import TableHead, read_head
 from .celltypes import CellTypeReport
 from .checks import folder as as_folder
 from .jobs import Job
+from .recording import apart
 from .tables import ImportReport, read_table
 
 if TYPE_CHECKING:
@@ -283,6 +284,11 @@ def _work(image: PlannedImage) -> int:
 
 def _import_table(session: Session, table: PlannedTable) -> ImportReport | CellTypeReport:
     """Import a table of cells, labels or cell types by the columns that were recognised."""
+    with apart():
+        return _import_by_kind(session, table)
+
+
+def _import_by_kind(session: Session, table: PlannedTable) -> ImportReport | CellTypeReport:
     head = table.head
     if table.kind == "celltypes":
         return session.import_celltypes(head.path)

@@ -12,7 +12,8 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,13 +26,13 @@ from .runs import Run
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["MEMORY", "RECORDED", "note", "recording"]
+__all__ = ["MEMORY", "RECORDED", "apart", "note", "recording"]
 
 #: Verbs of the session that are noted.
 RECORDED = (
     "add_image", "import_folder", "import_project", "import_cells", "import_population", "import_celltypes", "train",
     "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate",
-    "landmarks", "accept_landmarks", "discard_landmarks", "cluster", "name_clusters", "remove_clusters",
+    "landmarks", "accept_landmarks", "discard_landmarks", "cluster", "name_clusters", "remove_clusters", "embed",
 )  # fmt: skip
 
 #: In place of an argument that was an array or a table in memory.
@@ -72,6 +73,16 @@ def note(
         record(session.journal, Action(verb, plain, now, session.user, when))
 
 
+@contextmanager
+def apart() -> Iterator[None]:
+    """Let verbs inside be noted though they are part of another one, which does not do them again in a script."""
+    depth, _inside.depth = getattr(_inside, "depth", 0), 0
+    try:
+        yield
+    finally:
+        _inside.depth = depth
+
+
 def _noted(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(verb)
 
@@ -93,7 +104,8 @@ def _noted(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
                 return
             arguments = _arguments(session, name, signature, given, result)
             arguments["+images"] = [image for image in session.images if image not in images]
-            arguments["+rows"] = session.book.revision - revision
+            # Tables of a folder are noted by themselves.
+            arguments["+rows"] = 0 if name == "import_folder" else session.book.revision - revision
             note(session, INSTEAD.get(name, name), arguments, revision=revision, when=begun)
 
         if isinstance(result, Job):
@@ -115,13 +127,21 @@ def _arguments(
             found.update(value)
         elif name not in ("wait", "by", "progress") and (verb, name) not in _LEFT_OUT:
             found[name] = _located(value) if name in PATHS.get(verb, PATHS[""]) else value
+    if verb == "import_folder":
+        found.pop("tables", None)
+        plan = found.pop("plan", None)
+        if plan is not None:
+            found["+planned"] = {
+                one.name: {"image": list(one.files), "mask": one.mask, "nucleus": one.nucleus, "copy": found.get("copy")}
+                for one in plan.images if one.use
+            }  # fmt: skip
     if verb == "import_cells":
         found["+names"] = list(session.table.names)
     if "level" in signature.parameters and found.get("level") is None:
         found["level"] = session.level
     if isinstance(result, Run):
         found["+run"] = result.id
-    if "seed" in signature.parameters and found.get("seed") is None and not isinstance(result, Run | Job):
+    if verb in ("sample", "draw_audit") and found.get("seed") is None:
         drawn = list(session.journal.proposals("audit", found["level"]))
         found["seed"] = drawn[-1].seed if drawn else 0
     return found

@@ -131,7 +131,7 @@ def _row(book: LabelBook, entry: Entry, writer: Writer) -> None:
             code = entry.codes if isinstance(entry.codes, int) else int(entry.codes[0])
             writer.add(
                 f"    session.book.opinion({int(entry.ids[0])}, {code}, level={literal(entry.level)}, "
-                "round=session.round, user=session.user)"
+                f"round=session.rounds({literal(entry.level)}), user=session.user)"
             )
     else:
         writer.add(comment(f"a step that this program does not know: {entry.verb}"))
@@ -144,9 +144,13 @@ def _label(book: LabelBook, entry: Entry, writer: Writer) -> None:
         options["source"] = entry.source
     if entry.t0 is not None:
         options["t0"] = float(entry.t0[0]) if len(entry.t0) == 1 else [float(t) for t in entry.t0]
+    what = entry.detail.get("what")
+    if what:
+        options["what"] = str(what)
     if isinstance(entry.codes, int) and "categories" not in entry.detail:
-        if entry.detail.get("with_former"):
-            options["joined"] = True
+        if entry.detail.get("with_former") or what:
+            if entry.detail.get("with_former"):
+                options["joined"] = True
             labels = f"{{{literal(entry.category)}: {writer.ids(entry.ids)}}}"
             writer.add(f"session.label_each({labels}{_more(options)}){offered}")
             return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["again", "unnoted"]
 
-_SECRET = ("+images", "+names", "+run", "+rows")
+_SECRET = ("+images", "+names", "+planned", "+run", "+rows")
 
 
 def unnoted(session: Session, noted: list[Action]) -> list[Action]:
@@ -70,6 +70,8 @@ def again(session: Session, action: Action, writer: Writer) -> None:
         _image(session, str(given.get("name", "")).strip(), {} if gone else given, writer)
     elif action.verb == "train":
         _training(session, given, writer)
+    elif given.get("+planned") and not gone:
+        _planned(session, given, writer)
     elif (gone or (_from_memory(given) and action.verb != "import_cells")) and given.get("+images"):
         writer.add(
             comment(f"{action.verb}: the project's own copy of the images, for what it was given is gone.")
@@ -145,6 +147,19 @@ def _image(session: Session, name: str, given: Mapping[str, Any], writer: Writer
     if given.get("copy") is not None and not _from_memory(given):
         parts.append(f"copy={literal(given['copy'])}")
     return writer.add(f"session.add_image({', '.join(parts)})")
+
+
+def _planned(session: Session, given: Mapping[str, Any], writer: Writer) -> None:
+    """Images of a folder as they were planned."""
+    planned = {name: dict(about["map"]) for name, about in given["+planned"]["map"]}
+    names = [name for name in given.get("+images", ()) if name in planned]
+    if names:
+        writer.add("with session.adding_images():")
+        with writer.indented():
+            for name in names:
+                about = planned[name]
+                files = about["image"]
+                _image(session, name, {**about, "image": files[0] if len(files) == 1 else files}, writer)
 
 
 def _cells(session: Session, given: Mapping[str, Any], writer: Writer) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ class Writer:
         self.original = False
         self._beside, self._inline = beside, inline
         self._lines: list[str] = []
+        self._indent = ""
         self._folder, self._user = Path(), ""
 
     def head(self, folder: Path, user: str) -> None:
@@ -78,7 +80,16 @@ class Writer:
 
     def add(self, line: str) -> None:
         """Add a line."""
-        self._lines.append(line)
+        self._lines.append(self._indent + line)
+
+    @contextmanager
+    def indented(self) -> Iterator[None]:
+        """Lines inside stand in a block."""
+        self._indent = "    "
+        try:
+            yield
+        finally:
+            self._indent = ""
 
     def ids(self, ids: NDArray[np.int64]) -> str:
         """Item ids, neighbours as ranges."""

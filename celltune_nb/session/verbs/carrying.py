@@ -34,6 +34,7 @@ class Carrying(Verbs):
     def label_each(
         self, labels: Mapping[str | None, Any], *, level: str | None = None, source: str = "batch",
         t0: float | Sequence[float] | None = None, create: Sequence[Any] = (), joined: bool = False,
+        what: str = "",
     ) -> int:  # fmt: skip
         """Give items different categories, as one step that can be undone.
 
@@ -49,6 +50,8 @@ class Carrying(Verbs):
             Categories to add, where the level lacks them.
         joined : bool
             Part of the labelling before: one undo takes both back.
+        what : str
+            What undo calls the step, in words; by default how many items were labelled.
 
         Returns
         -------
@@ -57,7 +60,7 @@ class Carrying(Verbs):
         """
         session = self._session
         return batches.label_each(
-            session, labels, level_name(session, level), source, t0, create, bool(joined)
+            session, labels, level_name(session, level), source, t0, create, bool(joined), str(what)[:200]
         )
 
     def carry_labels(
