@@ -101,6 +101,7 @@ def test_a_scale_is_tried_on_the_histogram_and_then_kept(panel, session):
 def test_measuring_says_what_came_of_it_and_passes_over_what_is_measured(panel, session):
     panel._live.do("measure")
     assert "200 cells measured" in words(panel)
+    assert "Next: label some cells" in words(panel)
     before = session.features_by_name["cells"]
     panel._live.do("option", "texture", True)
     panel._live.do("measure")

@@ -67,6 +67,21 @@ def test_look_shows_what_was_recognised_and_counts_cells(panel: ImportingPanel, 
     assert "<b>/" not in panel._top.html
 
 
+def test_a_folder_that_is_all_in_is_no_warning_and_its_fields_are_closed(
+    panel: ImportingPanel, data: Path
+) -> None:
+    (data / "odd.ome.tif").unlink()
+    (data / "odd_mask.tif").unlink()
+    panel.choose("", str(data))
+    panel.import_()
+    assert "ct-note ct-info" in panel._found.html
+    assert "ct-note ct-warning" not in panel._found.html
+    assert re.search(
+        r'aria-label="Pixel size of all images"[^>]* disabled|disabled[^>]*aria-label="Pixel size',
+        panel._found.html,
+    )
+
+
 def test_a_folder_given_first_is_looked_at(session: ct.Session, data: Path) -> None:
     panel = ImportingPanel(session, data)
     assert len(panel.plan) == 4
@@ -178,6 +193,7 @@ def test_a_table_of_cell_types_is_imported_by_its_path(
     live.do("import")
     assert panel.table.message.startswith("2 cell types, 2 of them new categories.")
     assert [c.name for c in session.categories] == ["Unknown", "T", "B"]
+    assert "Import table" not in live.html
     # beside the images it is offered with them
     panel.choose("", str(data))
     assert "Cell types: types.csv" in words(panel._found)

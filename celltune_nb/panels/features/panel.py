@@ -115,6 +115,8 @@ class FeaturesPanel(Panel):
                 if job.state == "done":
                     source = self.session.active_features()
                     self._done = f"{len(source):,} cells measured, {len(source.names):,} features."
+                    if not len(self.session.labels):
+                        self._done += " Next: label some cells (Label), or gate them (Gate)."
                 elif job.error is not None:
                     self._done = str(job.error)
             self._show()

@@ -36,13 +36,18 @@ def found(plan: FolderPlan, page: int, opened: int | None, edits: int, locked: b
     return tag(
         "section",
         tag("h3", "Found"),
-        theme.note(plan.summary(), "good" if plan.chosen else "warning"),
-        _common(plan, edits, locked) if plan.images else None,
+        theme.note(plan.summary(), "good" if plan.chosen else "info" if _all_in(plan) else "warning"),
+        _common(plan, edits, locked or _all_in(plan)) if plan.images else None,
         _images(plan, page, opened, edits, locked) if plan.images else None,
         _tables(plan, locked),
         _left_out(plan),
         cls="ct-import",
     )
+
+
+def _all_in(plan: FolderPlan) -> bool:
+    """Whether the project has every image already."""
+    return bool(plan.images) and all(image.name in plan.present for image in plan.images)
 
 
 def _common(plan: FolderPlan, edits: int, locked: bool) -> Markup:

@@ -101,6 +101,8 @@ class TablePanel(Panel):
                     self.say(str(job.error), "error")
                     return
                 raise job.error
+            if self.columns.get("kind") == "celltypes":
+                self.head = None  # the categories are seen at once; nothing is left to do with its columns
             self.say(str(job.result), "good")
         self._show()
 
