@@ -23,7 +23,7 @@ def mislabelled(session: Session, n: int = 3) -> list[int]:
 def test_wrong_labels_are_found_and_say_what_is_likelier(session: Session) -> None:
     wrong = mislabelled(session)
     before = session.book.revision
-    session.train(rounds=8, wait=True)
+    session.train(rounds=20, wait=True)
     found = session.label_errors()
     assert set(wrong) <= set(found.index)
     assert len(found) <= 6
@@ -37,7 +37,7 @@ def test_wrong_labels_are_found_and_say_what_is_likelier(session: Session) -> No
 
 def test_what_an_evaluation_has_found_is_not_asked_again(session: Session) -> None:
     wrong = mislabelled(session)
-    session.train(rounds=8, wait=True)
+    session.train(rounds=20, wait=True)
     session.evaluate()
     asked: list[str] = []
     found = session.label_errors(progress=lambda _, text: asked.append(text))
@@ -51,7 +51,7 @@ def test_what_an_evaluation_has_found_is_not_asked_again(session: Session) -> No
 
 def test_many_new_labels_are_judged_too(session: Session) -> None:
     mislabelled(session)
-    run = session.train(rounds=8, wait=True)
+    run = session.train(rounds=20, wait=True)
     session.evaluate()
     rest = session.items.drop(session.labels.to_pandas().index)
     for name in "ABC":
@@ -75,7 +75,7 @@ def test_a_category_that_no_fold_could_learn_is_not_accused(session: Session) ->
             session.label(there, name)
     only = items.index[(items["truth"] == "C") & (items["image"] == "field 1")][:12]
     session.label(only, "C")
-    session.train(rounds=8, wait=True)
+    session.train(rounds=20, wait=True)
     found = session.label_errors()
     assert not set(only) & set(found.index)
     assert found.attrs["judged"] == 48
@@ -91,7 +91,7 @@ def test_stop_leaves_nothing_behind(session: Session) -> None:
     from celltune_nb.errors import Cancelled
 
     mislabelled(session)
-    run = session.train(rounds=8, wait=True)
+    run = session.train(rounds=20, wait=True)
     with pytest.raises(Cancelled):
         session.label_errors(stop=lambda: True)
     assert run.out_of_fold is None
