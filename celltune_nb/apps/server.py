@@ -29,6 +29,7 @@ from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
 from celltune_nb.errors import InputError
+from celltune_nb.panels.exporting.places import EXPORTS
 
 __all__ = ["FIRST_PORT", "choose_port", "serve"]
 
@@ -121,6 +122,8 @@ def serve(
     # the page's look is found through Jupyter's search path, by the server and by its static files alike
     shared = [str(FOLDER / "share"), *filter(None, [os.environ.get("JUPYTER_PATH")])]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(shared)
+    # who starts this serves herself, and may write where she likes
+    os.environ.setdefault(EXPORTS, "anywhere")
     os.environ.update(environment or {})
     secret = secrets.token_hex(24) if token else ""
     app = Server(

@@ -218,3 +218,32 @@ def test_a_reader_may_export(project: Path, tmp_path: Path) -> None:
             assert len(pd.read_csv(tmp_path / "out.csv")) == 200
         finally:
             panel.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "free"),
+    [
+        ({}, True),
+        ({"SERVER_SOFTWARE": "voila/0.5.8"}, False),
+        ({"SERVER_SOFTWARE": "voila/0.5.8", "CELLTUNE_NB_EXPORTS": "anywhere"}, True),
+        ({"CELLTUNE_NB_EXPORTS": "project"}, False),
+    ],
+)
+def test_a_page_that_others_serve_writes_to_the_project_alone(
+    panel: ExportingPanel, session: ct.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str], free: bool,
+) -> None:  # fmt: skip
+    for name in ("SERVER_SOFTWARE", "CELLTUNE_NB_EXPORTS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    (session.folder / "exports").mkdir()
+    (session.folder / "exports" / "out").symlink_to(tmp_path)
+    for path in (str(tmp_path / "a.csv"), "../b.csv", "exports/../../c.csv", "exports/out/d.csv"):
+        panel.set_path(path)
+        panel._form.do("export")
+        assert ("writes nowhere else" in panel.message) is not free
+        assert panel.target.exists() is free
+    panel.set_path("exports/mine.csv")
+    panel._form.do("export")
+    assert (session.folder / "exports" / "mine.csv").exists()

@@ -14,6 +14,7 @@ from ..panel import Panel
 from ..theme import Live
 from .download import LARGEST, Download, size
 from .markup import FORMATS, KINDS, form
+from .places import check_place
 
 __all__ = ["ExportingPanel"]
 
@@ -95,6 +96,7 @@ class ExportingPanel(Panel):
             raise InputError("An export is running already. Wait until it is done, or cancel it.")
         verb, first, options = self._call()
         target = self.target
+        check_place(self.session.folder, target)
         if target.exists() and not target.is_relative_to(self.session.folder / "exports"):
             raise InputError(f"{target} is there already. Choose another name, or one in exports/.")
         self._download.offer([])
@@ -241,7 +243,8 @@ class ExportingPanel(Panel):
             )
         else:
             path = Path(job.result)
-            files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))[:OFFERED] if path.is_dir() else [path]  # fmt: skip
+            every = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")) if path.is_dir() else [path]  # fmt: skip
+            files = every[:OFFERED]
             beside = path.with_name(f"{path.stem}_legend.csv")
             if self.kind == "population" and not path.is_dir() and beside.exists():
                 files.append(beside)
@@ -251,6 +254,8 @@ class ExportingPanel(Panel):
             shown = f"{name}" if path.is_dir() else f"{name} ({size(path.stat().st_size)})"
             shown += f" in {self.session.folder}" if inside else ""
             after = f" It is larger than {size(LARGEST)}: fetch it there." if too_large else ""
+            if len(every) > len(files):
+                after += f" The first {len(files)} of {len(every):,} files are offered here; fetch the others there."
             self.say(f"Written: {shown}.{after}", "good")
 
     # ------------------------------------------------------------------ what is shown
