@@ -47,7 +47,7 @@ PAGES = {
 }
 
 #: What a labelling key says in the Review tab while no review is going on.
-_PAUSED = "No review is going on. Press Continue or Start review on the right; to label by hand, open Label."
+_PAUSED = "No review is going on: press Continue or Start review. To label by hand, open Label."
 
 
 @cache

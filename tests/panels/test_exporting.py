@@ -129,6 +129,17 @@ def test_a_folder_of_images_is_offered_file_by_file(
     assert tifffile.imread(tmp_path / "left.tif").shape == (200, 200)
 
 
+def test_of_many_files_it_is_said_that_not_all_are_offered(
+    panel: ExportingPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celltune_nb.panels.exporting.panel.OFFERED", 2)
+    panel.choose("population")
+    panel.export()
+    assert len(panel._download.files) == 2
+    assert panel._download.files[1]["size"].endswith(" bytes")
+    assert "The first 2 of 4 files are offered here" in panel.message
+
+
 def test_nothing_outside_of_exports_is_written_over(
     panel: ExportingPanel, session: ct.Session, tmp_path: Path
 ) -> None:

@@ -81,6 +81,8 @@ class Download(anywidget.AnyWidget):
 
 def size(nbytes: float) -> str:
     """Bytes in words."""
+    if 0 < nbytes < 500:
+        return f"{nbytes:.0f} bytes"
     for unit, bound in (("kB", 1e6), ("MB", 1e9), ("GB", 1e15)):
         if nbytes < bound:
             shown = nbytes / bound * 1000
