@@ -95,6 +95,7 @@ class TruthPart(Part):
             ),
             tag("div", tag("button", "Compare", cls="ct-button", do="score", disabled=not self.path), cls="ct-line"),
             None if found is None else _result(found),
+            None if found is None else tag("p", "Of this sitting: compare again when the project was closed.", cls="ct-small ct-muted"),
         )  # fmt: skip
 
 

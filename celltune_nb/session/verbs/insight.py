@@ -23,7 +23,7 @@ __all__ = ["Insight"]
 class Insight(Verbs):
     """What the models agree on, what they rest on, and what to doubt."""
 
-    #: What :meth:`score` found last; None when nothing was compared yet.
+    #: What :meth:`score` found last in this sitting; None when nothing was compared yet.
     scores: scoring.Scores | None = None
 
     def agreement(self, level: str | None = None, images: Sequence[str] | None = None) -> agreeing.Comparison:
@@ -132,7 +132,7 @@ class Insight(Verbs):
         -------
         Scores
             ``.accuracy``, ``.macro_f1``, ``.kappa``, ``.per_category``, ``.confusion``, ``.items(truth, predicted)``; kept as
-            ``session.scores``.
+            ``session.scores`` until the session is closed.
         """
         self.scores = scoring.score(self._session, truth, population, by, radius, names)
         return self.scores
@@ -159,7 +159,9 @@ class Insight(Verbs):
         """Seconds that each model of the next training will take.
 
         From what the last training took where it was much the same, else from some timed rounds, which takes a
-        second or a few; within a factor of two on a machine that does nothing else.
+        second or a few.  Rounds do not tell how many of them the models will want, nor what else the machine is doing:
+        before a first training, on real data and a busy machine of two cores, 0.27 to 1.09 of the real time was said,
+        so take it for the least.
 
         Parameters
         ----------
