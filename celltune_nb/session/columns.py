@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ class Columns:
         self._session = session
         #: (kind, where, what) → what it was gathered from, and the column
         self._kept: OrderedDict[tuple[str, str, str], tuple[Any, NDArray[Any]]] = OrderedDict()
+        self._lock = threading.Lock()  # a panel draws beside the thread that answers a click
 
     def has(self, name: str, level: str) -> bool:
         """Whether there is such a column now."""
@@ -70,15 +72,17 @@ class Columns:
         if key is None:
             raise self._missing(name, level)
         token = self._token(key)
-        before = self._kept.get(key)
-        if before is not None and before[0] is token and len(before[1]) == len(self._session.table):
-            self._kept.move_to_end(key)
-            return before[1], token
+        with self._lock:
+            before = self._kept.get(key)
+            if before is not None and before[0] is token and len(before[1]) == len(self._session.table):
+                self._kept.move_to_end(key)
+                return before[1], token
         column = self._gather(key)
         column.setflags(write=False)
-        self._kept[key] = (token, column)
-        while len(self._kept) > 1 and sum(c.nbytes for _, c in self._kept.values()) > KEPT:
-            self._kept.popitem(last=False)
+        with self._lock:
+            self._kept[key] = (token, column)
+            while len(self._kept) > 1 and sum(c.nbytes for _, c in self._kept.values()) > KEPT:
+                self._kept.popitem(last=False)
         return column, token
 
     def cofactor(self, name: str, level: str) -> float | None:

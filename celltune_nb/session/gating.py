@@ -222,7 +222,8 @@ def keep(session: Session, gate: Gate) -> PopulationSet:
                 f"More than {DEEPEST} gates would stand on one another. Combine some of them first."
             )
         found = gates.population(gate)  # whatever is wrong with it is said before it is kept
-    _store(session, {**gates.known(), (gate.level, gate.name): gate})
+    with session.writing():  # else a gate kept meanwhile would be lost
+        _store(session, {**gates.known(), (gate.level, gate.name): gate})
     session.changed_populations([gate.name])
     return found
 

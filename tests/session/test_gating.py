@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -390,3 +391,29 @@ def test_a_gate_is_shown_before_it_is_kept(session):
     gating.preview(session, None)
     assert session.populations.preview is None
     assert len(session.gates) == 0
+
+
+def test_gates_and_columns_are_asked_for_by_several_threads(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celltune_nb.session.columns.KEPT", 4_000)  # so that columns come and go
+    names = session.features.names[:12]
+    wrong: list[BaseException] = []
+
+    def ask(start: int) -> None:
+        try:
+            for i in range(600):
+                name = names[(start * 5 + i) % len(names)]
+                session.gates.columns.values(name, "main")
+            for i in range(4):
+                session.gate(names[start], low=float(i), name=f"gate {start} {i}")
+        except BaseException as error:  # noqa: BLE001
+            wrong.append(error)
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert sorted(session.gates) == sorted(f"gate {i} {j}" for i in range(4) for j in range(4))
