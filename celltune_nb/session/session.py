@@ -329,6 +329,7 @@ class Session(
         paths = [
             self.project.path(name) for name in ("project.json", "populations", "runs", "features", "audits")
         ]
+        paths += sorted(self.project.folder.glob("features/*/schema.json"))  # choices and groups of features
         return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
     def _tick(self) -> bool:

@@ -165,3 +165,12 @@ def test_identifiers_among_the_features_are_told(session: Session) -> None:
     assert "'slow' only rises" in told
     session.features.switch(["CellId", "slow"], on=False)
     assert session.feature_warnings() == []
+
+
+def test_a_reader_sees_groups_and_choices_of_features_that_change(session: Session) -> None:
+    with Session.open(session.folder, read_only=True, jobs=Jobs(inline=True)) as reader:
+        session.features.set_group("mine", ["A__Mean__Cell"])
+        session.features.switch("B__Mean__Cell", False)
+        reader._tick()
+        assert reader.features.groups["mine"] == ["A__Mean__Cell"]
+        assert "B__Mean__Cell" not in reader.features.used
