@@ -43,10 +43,22 @@ class Drawn:
     text: str = ""
     name: str = ""
     within: str = ""
+    _scales: dict[str, float | None] = field(default_factory=dict, repr=False)
 
     def clear(self) -> None:
         """Forget what is drawn; the features and the gate it lies within stay."""
         self.limits, self.area, self.text, self.name = [None, None], None, "", ""
+
+    def take_scales(self, session: Session) -> None:
+        """Show an axis on its channel's scale when that is another one than before."""
+        columns = session.gates.columns
+        before, now = self._scales, {f: columns.cofactor(f, session.level) for f in self.features if f}
+        self._scales = now
+        if self.area is not None:  # its edges are straight on the scale that it was drawn on
+            return
+        for axis, feature in enumerate(self.features):
+            if feature in before and before[feature] != now[feature]:
+                self.cofactors[axis] = usual_cofactor(session, feature)
 
     def gate(self, session: Session) -> Gate | None:
         """The gate that this would be; None when nothing is drawn.

@@ -50,17 +50,17 @@ class GatingPanel(Panel):
         self._found = ""
         self._tool, self._here, self._colored = "rectangle", False, False
         self._fields = 0
-        self._scales: dict[str, float | None] = {}
         self._axes: list[Axis] = []
         self._lists, self._top, self._bottom = Live(), Live(), Live()
         self.plot = GatePlot()
         self.plot.on_msg(self.guard(self._receive))
         top: dict[str, Callable[..., Any]] = {
-            "mode": self.set_mode, "feature": self._set_feature, "cofactor": self._set_cofactor, "within": self._set_within,
-            "here": self._set_here,
+            "mode": self.set_mode, "feature": self._set_feature, "cofactor": self._set_cofactor,
+            "within": lambda _, name: self.set_within(str(name)), "here": self._set_here,
         }  # fmt: skip
         bottom: dict[str, Callable[..., Any]] = {
-            "limit": self._set_limit, "tool": self.set_tool, "colored": self._set_colored, "expression": self._type,
+            "limit": self._set_limit, "tool": self.set_tool, "colored": self._set_colored,
+            "expression": lambda _, text: self.set_expression(str(text)),
             "name": self._set_name, "keep": self.keep, "clear": self.clear,
         }  # fmt: skip
         for live, verbs in ((self._top, top), (self._bottom, bottom)):
@@ -100,7 +100,7 @@ class GatingPanel(Panel):
         self.session.gates.columns.values(found, self.session.level)
         self.drawn.features[axis] = found
         self.drawn.cofactors[axis] = usual_cofactor(self.session, found)
-        self._take_scales()
+        self.drawn.take_scales(self.session)
         self._fields += 1
         self.clear()
         self._plotting.request()
@@ -222,9 +222,6 @@ class GatingPanel(Panel):
             ) from error
         self.set_cofactor(cofactor, int(axis))
 
-    def _set_within(self, _what: str, name: Any) -> None:
-        self.set_within(str(name))
-
     def _set_here(self, _what: str, on: Any) -> None:
         self._here = bool(on)
         self._plotting.request()
@@ -243,9 +240,6 @@ class GatingPanel(Panel):
             self._show()
             raise InputError(f"{text!r} is no number. Type one, or leave the field empty.") from error
         self.set_limits(*limits)
-
-    def _type(self, _what: str, text: Any) -> None:
-        self.set_expression(str(text))
 
     def _set_name(self, _what: str, name: Any) -> None:
         self.drawn.name = str(name).strip()
@@ -270,23 +264,10 @@ class GatingPanel(Panel):
             for axis, feature in enumerate((first * 2)[:2] if len(first) == 1 else first[:2]):
                 self.drawn.features[axis] = feature
                 self.drawn.cofactors[axis] = usual_cofactor(self.session, feature)
-        self._take_scales()
+        self.drawn.take_scales(self.session)
         self._fields += 1
         self._show()
         self._plotting.request()
-
-    def _take_scales(self) -> None:
-        """Show an axis on its channel's scale when that is another one than before."""
-        columns, level = self.session.gates.columns, self.session.level
-        before, self._scales = (
-            self._scales,
-            {feature: columns.cofactor(feature, level) for feature in self.drawn.features if feature},
-        )
-        if self.drawn.area is not None:  # its edges are straight on the scale that it was drawn on
-            return
-        for axis, feature in enumerate(self.drawn.features):
-            if feature in before and before[feature] != self._scales[feature]:
-                self.drawn.cofactors[axis] = usual_cofactor(self.session, feature)
 
     def _renew_lists(self) -> None:
         session, level = self.session, self.session.level
