@@ -127,6 +127,13 @@ class View:
                     low, high = image.contrast.get(name, (0.0, 255.0))
                     shown = image.is_rgb or sum(r.visible for r in rows) < 4
                     rows.append(ChannelView(name, _first_color(name, i, image, rows), low, high, shown))
+        if not self.channels and not any(r.visible and _is_nuclear(r.name) for r in rows):
+            # Files of one channel each come by name: the nuclei, by which one finds one's way, take the last place shown.
+            nuclei = next((i for i, r in enumerate(rows) if _is_nuclear(r.name)), None)
+            if nuclei is not None:
+                last = max((i for i, r in enumerate(rows) if r.visible), default=nuclei)
+                rows[last] = replace(rows[last], visible=False)
+                rows[nuclei] = replace(rows[nuclei], visible=True)
         return replace(self, channels=tuple(rows))
 
     def to_json(self) -> dict[str, Any]:
@@ -190,12 +197,16 @@ _CHECKS: dict[str, Callable[[Any], Any]] = {
 }  # fmt: skip
 
 
+def _is_nuclear(name: str) -> bool:
+    return name.lower().startswith(_NUCLEAR)
+
+
 def _first_color(name: str, number: int, image: Image, rows: list[ChannelView]) -> str:
     if image.is_rgb:
         return ("#FF0000", "#00FF00", "#0000FF")[number]
     if len(image.channels) == 1:
         return "#FFFFFF"
-    if any(name.lower().startswith(n) for n in _NUCLEAR):
+    if _is_nuclear(name):
         return "#4D7CFF"
     taken = {r.color for r in rows}
     free = [c for c in CHANNEL_COLORS if c not in taken]

@@ -77,7 +77,7 @@ def test_from_a_folder_to_an_exported_table(
         ("high", "450", "CD45 low", "Other"),
     ):
         fill(tab, "Feature: feature", "CD45__Mean__Cell")
-        fill(tab, f"{'Lower' if side == 'low' else 'Upper'} limit", limit)
+        fill(tab, f"{'Lower' if side == 'low' else 'Upper'} limit, number", limit)
         field = tab.get_by_label("Name of the gate", exact=True)
         field.fill(name)
         field.press("Tab")

@@ -89,3 +89,11 @@ def test_brightfield_is_said_to_be_shown_as_it_is(tmp_path):
         assert panel._list.rows == []
         assert "shown as it is" in panel._list.note
         panel.close()
+
+
+def test_the_nuclei_are_among_the_channels_shown_first_whatever_their_place(tmp_path):
+    with Session.create(tmp_path / "byname", jobs=Jobs(inline=True)) as session:
+        names = ["CD3", "CD4", "CD8", "CD20", "CD45", "DAPI"]
+        session.add_image("a", np.zeros((6, 8, 8), np.uint16), channels=names)
+        shown = {c.name: c.visible for c in session.view.channels}
+        assert [name for name in names if shown[name]] == ["CD3", "CD4", "CD8", "DAPI"]

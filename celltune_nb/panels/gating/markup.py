@@ -142,7 +142,7 @@ def finishing(state: State, key: str) -> Markup:
         lines.append(
             tag("div", [
                 tag("input", type="text", value=value, do="limit", what=side, reset=str(state.fields), placeholder=words,
-                    aria_label="Lower limit" if side == "low" else "Upper limit", cls="ct-gate-limit", inputmode="decimal")
+                    aria_label=f"{'Lower' if side == 'low' else 'Upper'} limit, number", cls="ct-gate-limit", inputmode="decimal")
                 for side, value, words in (("low", state.low, "from: any"), ("high", state.high, "to: any"))
             ], tag("span", state.found, cls="ct-num ct-push", role="status"), cls="ct-line")
         )  # fmt: skip
