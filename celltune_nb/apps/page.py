@@ -8,7 +8,7 @@ from typing import Any
 
 from celltune_nb.errors import CellTuneError
 
-__all__ = ["EXAMPLE", "FOLDER", "LOOK_AT", "open_project", "show"]
+__all__ = ["EXAMPLE", "EXPORTS", "FOLDER", "LOOK_AT", "open_project", "show"]
 
 FOLDER = "CELLTUNE_NB_PROJECT"
 """Environment variable with the folder of the project to open."""
@@ -18,6 +18,10 @@ LOOK_AT = "CELLTUNE_NB_LOOK_AT"
 
 EXAMPLE = "CELLTUNE_NB_EXAMPLE"
 """Environment variable with the name of an example, used where no folder is given."""
+
+EXPORTS = "CELLTUNE_NB_EXPORTS"
+"""Environment variable that says where the page may write exports; the Export tab reads it under the same name (the panels
+are not imported for it: that takes the server a second)."""
 
 
 def open_project(default_example: str) -> Any:

@@ -29,7 +29,8 @@ from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
 from celltune_nb.errors import InputError
-from celltune_nb.panels.exporting.places import EXPORTS
+
+from .page import EXPORTS
 
 __all__ = ["FIRST_PORT", "choose_port", "serve"]
 

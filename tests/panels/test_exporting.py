@@ -14,7 +14,8 @@ import pytest
 import tifffile
 
 import celltune_nb as ct
-from celltune_nb.panels.exporting import ExportingPanel, download
+from celltune_nb.apps import page
+from celltune_nb.panels.exporting import ExportingPanel, download, places
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 
@@ -244,6 +245,7 @@ def test_a_page_that_others_serve_writes_to_the_project_alone(
     panel: ExportingPanel, session: ct.Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     environment: dict[str, str], free: bool,
 ) -> None:  # fmt: skip
+    assert places.EXPORTS == page.EXPORTS
     for name in ("SERVER_SOFTWARE", "CELLTUNE_NB_EXPORTS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
