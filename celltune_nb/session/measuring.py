@@ -41,9 +41,7 @@ def measure(session: Session, wait: bool, options: dict[str, Any]) -> FeatureSou
     with session.writing():
         pass  # refuse before the work, not after it
     changed = None if told is None else lambda job: told(job.progress.fraction, job.progress.text)
-    job = session.jobs.submit(
-        lambda job: _measure(session, job, options, again), "measuring cells", changed
-    )
+    job = session.jobs.submit(lambda job: _measure(session, job, options, again), "measuring cells", changed)
     if not wait:
         return job
     _wait_with_bar(job)

@@ -12,4 +12,16 @@ from .learning import Learning
 from .reviewing import Reviewing
 from .taking import Taking
 
-__all__ = ["Bringing", "Carrying", "Choosing", "Featuring", "Folders", "Gating", "Grouping", "Insight", "Learning", "Reviewing", "Taking"]
+__all__ = [
+    "Bringing",
+    "Carrying",
+    "Choosing",
+    "Featuring",
+    "Folders",
+    "Gating",
+    "Grouping",
+    "Insight",
+    "Learning",
+    "Reviewing",
+    "Taking",
+]
