@@ -124,6 +124,19 @@ def test_an_area_is_drawn_as_rectangle_or_lasso(panel, session, wire):
     assert panel.draft is None
 
 
+def test_a_map_of_all_markers_is_plotted(panel, session):
+    learned = session.features.names
+    panel.set_mode("area")
+    panel.lay_out()
+    assert panel.drawn.features == ["embedding/PCA1", "embedding/PCA2"]
+    assert "embedding/PCA2" in panel._top.html
+    panel.set_area("rectangle", [(-1e6, -1e6), (1e6, 1e6)])
+    panel.keep()
+    (name,) = session.gates
+    assert len(session.gated(name)) == len(session.items)
+    assert session.features.names == learned
+
+
 def test_an_expression_is_counted_while_it_is_typed(panel, session):
     session.gate(A, 10, name="A+")
     session.gate(B, 10, name="B+")

@@ -14,6 +14,7 @@ from celltune_nb.panels.panel import Panel
 from celltune_nb.panels.theme import Live
 from celltune_nb.session import Session, gating
 from celltune_nb.session.conditions import condition
+from celltune_nb.session.embedding import EMBEDDING
 from celltune_nb.session.events import PopulationsChanged, ViewChanged
 from celltune_nb.session.markers import marker_features
 
@@ -62,6 +63,7 @@ class GatingPanel(Panel):
             "limit": self._set_limit, "tool": self.set_tool, "colored": self._set_colored,
             "expression": lambda _, text: self.set_expression(str(text)),
             "name": self._set_name, "keep": self.keep, "clear": self.clear,
+            "map": self.lay_out,
         }  # fmt: skip
         for live, verbs in ((self._top, top), (self._bottom, bottom)):
             for verb, act in verbs.items():
@@ -73,6 +75,7 @@ class GatingPanel(Panel):
             self.own(part.widget)
         self.widget = [self._lists, self._top, self.plot, self._bottom, self.kept.widget, self.groups.widget]
         self._plotting = self.latest(self._draw)
+        self._laying = self.latest(self._lay_out)
         self._trying = self.latest(self._try_draft)
         self.listen(session.items_changed, self._renew)
         self.listen(session.populations_changed, self._populations_changed)
@@ -104,6 +107,17 @@ class GatingPanel(Panel):
         self._fields += 1
         self.clear()
         self._plotting.request()
+
+    def lay_out(self) -> None:
+        """Plot a map of the cells by all their markers, made in the background."""
+        self.say("Laying the cells out by all their markers …")
+        self._laying.request()
+
+    def _lay_out(self) -> None:
+        self.session.embed()
+        for axis, name in enumerate(self.session.features_by_name[EMBEDDING].names):
+            self.set_feature(f"{EMBEDDING}/{name}", axis)
+        self.say("")
 
     def set_cofactor(self, cofactor: float | None, axis: int = 0) -> None:
         """Show a feature on the scale arcsinh(value / cofactor), or plain (None); what is drawn keeps its values."""
