@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FormatError
+from ..errors import CellTuneError, FormatError
 from .annotated import SPATIAL, Annotated, check_memory, positions
 
 __all__ = ["open_h5ad"]
@@ -44,9 +44,18 @@ def open_h5ad(path: Path) -> Iterator[Annotated]:
     try:
         with h5py.File(path, "r") as file:
             yield _Reader(file, name, path.stat().st_size).read()
-    except FormatError:
-        raise
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+    except CellTuneError:
+        raise  # of who reads: a name that is not there is no damage
+    except (
+        OSError,
+        MemoryError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        IndexError,
+    ) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise FormatError(
             f"{name} cannot be read as .h5ad ({reason}). Open it with anndata and save it again."
@@ -178,8 +187,9 @@ class _Reader:
         """A list of words, as str."""
         if data.dtype.kind not in "OS":
             return np.array([str(value) for value in data[()]], object)
+        check_memory(float(data.size) * max(data.dtype.itemsize, 60), f"A list of words of {self._name}")
         words, taken, read = np.empty(data.shape, object), 0, 0
-        rows = max(1, min(WORDS, (1 << 30) // self._size))
+        rows = max(1, min(WORDS, (1 << 30) // max(self._size, data.dtype.itemsize)))
         flat = words.reshape(-1)
         while read < len(flat):
             part = np.asarray(data[read : read + rows]) if data.ndim else np.asarray(data[()]).reshape(1)

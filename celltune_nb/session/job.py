@@ -67,6 +67,7 @@ class Job:
         self._took: float | None = None
         self._work = work
         self._changed = changed
+        self._after: list[Callable[[Job], object]] = []
         self._wish: Literal["stop", "cancel"] | None = None
         self._finished = threading.Event()
         self._told = 0.0
@@ -187,22 +188,25 @@ class Job:
         self.state = state
         self._finished.set()
         self._tell()
+        try:
+            self._act()
+        except Exception:  # noqa: BLE001 - a thread must outlive one bad call
+            _log.exception("what follows %s failed", self.name)
 
     def then(self, act: Callable[[Job], object]) -> None:
         """Call *act* once the work is over, in the thread that did it; at once when it is over already."""
-        former, once = self._changed, iter([None])
-
-        def changed(job: Job) -> None:
-            if former is not None:
-                former(job)
-            if job.finished:
-                for _ in once:
-                    act(job)
-
-        self._changed = changed
+        # Apart from who is told of progress: that listener may be replaced while the work goes on.
+        self._after.append(act)
         if self.finished:
-            for _ in once:
-                act(self)
+            self._act()
+
+    def _act(self) -> None:
+        while self._after:  # whichever thread takes one out calls it
+            try:
+                act = self._after.pop(0)
+            except IndexError:
+                return
+            act(self)
 
     def _tell(self) -> None:
         if self._changed is not None:

@@ -175,6 +175,15 @@ class Run:
         if write and self.folder is not None:
             save_evaluation(found, self.folder)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was asked for besides models, level and seed: ``session.train(**run.options)`` asks for it again."""
+        found = {name: value for name, value in self.about.get("options", {}).items() if value is not None}
+        found.update(
+            {name: self.about[name] for name in ("params", "exclude_images") if self.about.get(name)}
+        )
+        return found
+
     def wait(self, timeout: float | None = None) -> Run:
         """Wait until it is over; progress goes on being shown.
 

@@ -193,16 +193,11 @@ def _training(session: Session, given: Mapping[str, Any], writer: Writer) -> Non
         return None
     if run.state == "stopped":
         writer.add(comment("This training was stopped by hand; here it runs to its end."))
-    about = run.about
     parts = [
         f"models={literal(tuple(run.model_names))}",
         f"level={literal(run.level)}",
         f"seed={run.seed}",
         "wait=True",
     ]
-    options = {name: value for name, value in about.get("options", {}).items() if value is not None}
-    for name in ("params", "exclude_images"):
-        if about.get(name):
-            options[name] = about[name]
-    parts += [f"{name}={literal(value)}" for name, value in options.items()]
+    parts += [f"{name}={literal(value)}" for name, value in run.options.items()]
     return writer.add(f"session.train({', '.join(parts)})")

@@ -375,3 +375,15 @@ def test_names_of_markers_are_no_masks() -> None:
     )
     assert split_fields(["CD3", "CD8", "DAPI"]) is None
     assert split_fields(["d0_DNA", "d1_PH3", "d2_actin"]) is None
+
+
+def test_a_mask_goes_to_the_nearest_image_of_its_name_and_to_no_other(tmp_path: Path) -> None:
+    plane, mask = np.zeros((20, 20), np.uint16), np.ones((20, 20), np.uint16)
+    for folder in ("d1", "d2"):
+        (tmp_path / folder).mkdir()
+        tifffile.imwrite(tmp_path / folder / "img1.tif", plane)
+    tifffile.imwrite(tmp_path / "d1" / "img1_mask.tif", mask)
+    plan = recognise(tmp_path)
+    assert sorted((Path(image.files[0]).parent.name, image.mask is not None) for image in plan.images) == [
+        ("d1", True), ("d2", False),
+    ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +62,14 @@ def match_masks(images: list[Wanting], masks: list[Mask], plan: FolderPlan) -> N
             else:
                 by_folder[mask.home].append(mask)
     unnamed = _Unnamed(by_folder)
+    nearest = _nearest(images, by_name)
     for keys, home, alone, image in images:
         fitting: list[tuple[int, int, Mask]] = []
-        for name in sorted(keys):
-            fitting += [(-_shared(mask.home, home), 0, mask) for mask in by_name.get(name, ())]
+        for mask in (mask for name in sorted(keys) for mask in by_name.get(name, ())):
+            if nearest[mask.path] == home:
+                fitting.append((-_shared(mask.home, home), 0, mask))
+            elif mask.path in reasons:
+                reasons[mask.path] = "a mask of a name that several images have; choose it for one of them"
         fitting += [(-_shared(mask.home, home), 1, mask) for mask in unnamed.of(home, keys, alone)]
         fitting.sort(key=lambda found: (found[0], found[1], len(found[2].path.name), found[2].path.name))
         for mask in [mask for *_, mask in fitting if mask.plane != image.shape]:
@@ -87,6 +92,17 @@ def match_masks(images: list[Wanting], masks: list[Mask], plan: FolderPlan) -> N
                     f"a second mask of image {image.name}; choose it instead if it is the better one"
                 )
     plan.left_out += [LeftOut(path, why) for path, why in reasons.items()]
+
+
+def _nearest(images: list[Wanting], by_name: Mapping[str, list[Mask]]) -> dict[Path, Path | None]:
+    """The folder of the image that each mask is for: a name may stand in several; None where two are as near."""
+    found: dict[Path, list[tuple[int, Path]]] = defaultdict(list)
+    for keys, home, _, _ in images:
+        for mask in (mask for name in keys for mask in by_name.get(name, ())):
+            found[mask.path].append((_shared(mask.home, home), home))
+    best = {path: max(shared for shared, _ in near) for path, near in found.items()}
+    homes = {path: [home for shared, home in near if shared == best[path]] for path, near in found.items()}
+    return {path: near[0] if len(near) == 1 else None for path, near in homes.items()}
 
 
 def _shared(a: Path, b: Path) -> int:

@@ -97,7 +97,9 @@ class ExportingPanel(Panel):
         verb, first, options = self._call()
         target = self.target
         check_place(self.session.folder, target)
-        if target.exists() and not target.is_relative_to(self.session.folder / "exports"):
+        if target.exists() and not target.resolve().is_relative_to(
+            (self.session.folder / "exports").resolve()
+        ):
             raise InputError(f"{target} is there already. Choose another name, or one in exports/.")
         self._download.offer([])
         call = getattr(self.session, verb)

@@ -202,12 +202,13 @@ class ReviewPanel(Panel):
         self.session.review(ids=ids, reason="a blind repeat gave another answer than the label", again=True)
 
     def train(self) -> None:
-        """Train on all labels so far, with the models of the last training; the place in the review stays."""
-        runs = [run for run in self.session.runs if run.level == self.session.level and run.model_names]
-        if runs:
-            self.session.train(runs[-1].model_names)
-        else:
+        """Train on all labels so far, as the last training was made; the place in the review stays."""
+        try:
+            last = self.session.finished_run(self.session.level)
+        except NotReadyError:
             self.session.train()
+        else:
+            self.session.train(last.model_names, seed=last.seed, **last.options)
         self._show_end()
 
     def press(self, key: str, held: list[str] | None = None) -> None:
@@ -289,6 +290,10 @@ class ReviewPanel(Panel):
         queue = self._queue
         if queue is None or event.level != queue.level or self._answering:
             return
+        if self.running and queue.blind and not queue.finished and not self.session.view.blind:
+            # Undo has opened a repeat again: the labels are out of sight until it is answered.
+            self._former = self.session.view.color_by
+            self.session.set_view(blind=True, color_by=None)
         if self.running and event.ids is not None and len(event.ids) == 1:
             item = int(event.ids[0])
             place = np.flatnonzero(queue.ids == item)
