@@ -212,6 +212,19 @@ def test_a_blind_repeat_shows_no_prediction_and_no_label_anywhere(panel, session
         assert not session.queue.blind
 
 
+def test_a_blind_answer_taken_back_is_given_blind_again(panel, session):
+    begun(panel, "blind", 3)
+    for _ in range(3):
+        press(panel, "1")
+    assert not session.view.blind
+    session.undo()
+    assert session.view.blind
+    assert session.view.color_by is None
+    assert "kappa" not in words(panel)
+    press(panel, "2")
+    assert not session.view.blind
+
+
 def test_pausing_a_blind_review_brings_the_colours_back(panel, session):
     begun(panel, "blind", 3)
     panel.page.heading.do("pause")

@@ -162,3 +162,19 @@ def test_map_runs_side_by_side_and_after_the_end_one_by_one():
     assert list(jobs.map(lambda n: n * n, range(50))) == [n * n for n in range(50)]
     jobs.close()
     assert list(jobs.map(str, [1, 2])) == ["1", "2"]
+
+
+def test_what_follows_a_job_outlives_a_listener_that_is_replaced() -> None:
+    jobs, said = Jobs(), []
+    gate = threading.Event()
+    job = jobs.submit(lambda job: gate.wait(5), "waits")
+    job.then(lambda job: said.append(job.state))
+    job._changed = lambda job: None
+    gate.set()
+    job.wait()
+    deadline = time.monotonic() + 5
+    while not said and time.monotonic() < deadline:
+        time.sleep(0.01)
+    job.then(lambda job: said.append("at once"))
+    assert said == ["done", "at once"]
+    jobs.close()
