@@ -134,6 +134,8 @@ def churn(
     agreed = kappa(codes[:n], codes[n:])
     who = "The last round" if new_labels is None else f"The last {new_labels} labels"
     sentence = (
-        f"{who} changed {100 * fraction:.2g} % of {n:,} predictions." if n else "Nothing to compare yet."
+        f"{who} changed {100 * fraction:.{0 if fraction >= 0.0995 else 1}f} % of {n:,} predictions."
+        if n
+        else "Nothing to compare yet."
     )
     return Churn(n, rows, fraction, agreed, sentence)

@@ -76,7 +76,7 @@ class Scale:
         kept: list[tuple[float, str]] = []
         for part, value in zip(self.place(values).tolist(), values.tolist(), strict=True):
             if 0 <= part <= 1 and all(abs(part - other) >= 0.7 / n for other, _ in kept):
-                kept.append((part, f"{value:.6g}" if abs(value) < 1e5 else f"{value:.0e}"))
+                kept.append((part, f"{value:.6g}" if abs(value) < 1e5 else f"{value:.3g}"))
         return sorted(kept)
 
 

@@ -185,8 +185,10 @@ def _cells(
             f"Image {images.iloc[twice]}, cell {cells[twice]} stands twice in the table. Keep one row a cell."
         )
     if group is not None:
-        codes, units = pd.factorize(plain(frame[group]))
-        groups = np.array([*map(str, units), None], object)[codes]
+        units = image_names(frame[group]).to_numpy(
+            object
+        )  # 3.0, where one is missing, is the donor "3" all the same
+        groups = np.array([unit or None for unit in units.tolist()], object)
     taken = {of_image, of_cell, x, y, group, *names}
     own = [c for c in frame.columns if c not in taken and str(c) not in ("image", "cellID")]
     return Cells(

@@ -221,3 +221,12 @@ def test_an_exported_project_comes_back(session: Session, tmp_path: Path) -> Non
 def test_a_read_only_session_imports_nothing(session: Session, project: Path) -> None:
     with Session.open(project, read_only=True) as reader, pytest.raises(CellTuneError, match="read-only"):
         reader.import_cells(adata())
+
+
+def test_a_donor_is_the_same_where_another_is_missing(empty: Session) -> None:
+    place = np.arange(4.0)
+    table = pd.DataFrame({"image": "a", "cellID": [1, 2, 3, 4], "x": place, "y": place, "CD3": place})
+    table["donor"] = [3, 3, np.nan, 12]
+    empty.import_cells(table, x="x", y="y", group="donor", features=["CD3"])
+    assert empty.items["group"].tolist()[:2] == ["3", "3"]
+    assert empty.items["group"].tolist()[3] == "12"
