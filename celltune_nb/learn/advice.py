@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ STOP_RULE = (
 )
 WELL_DEFINED, FUZZY = 0.85, 0.65
 LABELS_A_TYPE = 100
+#: Categories that a sentence names.
+NAMED = 5
 
 #: Agreement of predictions between two rounds from which on they count as settled, and for how many rounds.
 SETTLED, ROUNDS = 0.975, 3
@@ -39,15 +42,24 @@ class Findings:
     labels : int
         Labels learned from.
     new_labels : int or None
-        Of these, given since the training before.
+        Of these, given or changed since the training before.
     changed : float or None
         Share of the predictions that the last round changed.
     compared : int
         Predictions that were compared.
+    trainings : int
+        Finished ones, this one among them.
     kappas : sequence of float
-        Agreement beyond chance of each round with the one before, the newest last.
+        Agreement beyond chance of each round with the one before, the newest last; see
+        :func:`celltune_nb.learn.settling.settling` for what makes a round.
     agreements : sequence of float
         Agreement of the two models after each round, the newest last.
+    since, needed, idle : int
+        New labels since the last round, labels that make the next one, trainings since then.
+    agreement : float or None
+        Of the two models, now.
+    by_category : DataFrame or None
+        The same of each category, as :func:`below_bounds` takes it.
     per_category : mapping of str to int
         Labels of each category.
     accuracy : (value, low, high) or None
@@ -63,8 +75,14 @@ class Findings:
     new_labels: int | None = None
     changed: float | None = None
     compared: int = 0
+    trainings: int = 1
     kappas: Sequence[float] = ()
     agreements: Sequence[float] = ()
+    since: int = 0
+    needed: int = 10
+    idle: int = 0
+    agreement: float | None = None
+    by_category: pd.DataFrame | None = None
     per_category: Mapping[str, int] = field(default_factory=dict)
     accuracy: tuple[float, float, float] | None = None
     judged_by: str = ""
@@ -89,6 +107,8 @@ class Advice:
         Conditions for "enough" that do not hold yet, in words.
     stop_rule : str
         CellTune's rule.
+    hint : str
+        How far that rule is met here: labels a type, agreement of the two models.
     """
 
     sentence: str
@@ -97,6 +117,7 @@ class Advice:
     figures: dict[str, Any]
     open: tuple[str, ...]
     stop_rule: str = STOP_RULE
+    hint: str = ""
 
     def __str__(self) -> str:
         return f"{self.sentence} {self.next_step}"
@@ -105,7 +126,7 @@ class Advice:
 def advise(found: Findings) -> Advice:
     """Say whether more labels are worth giving.
 
-    "Enough" is said only where all of these hold: predictions settled over three rounds (kappa ≥ .975), the lower
+    "Enough" is said only where all of these hold: predictions settled over three rounds with new labels (kappa ≥ .975), the lower
     bound of an audit's accuracy at the target, the models' agreement flat, ten labels of every category.
     """
     missing = _missing(found)
@@ -113,17 +134,26 @@ def advise(found: Findings) -> Advice:
     figures = {
         "labels": found.labels, "new_labels": found.new_labels, "changed": found.changed, "compared": found.compared,
         "kappa": found.kappas[-1] if len(found.kappas) else None,
-        "agreement": found.agreements[-1] if len(found.agreements) else None,
+        "agreement": found.agreement, "rounds": len(found.kappas), "since": found.since, "needed": found.needed,
         "accuracy": found.accuracy, "judged_by": found.judged_by, "gain": found.gain, "target": found.target,
     }  # fmt: skip
-    return Advice(" ".join(_said(found)), verdict, _next(verdict, missing), figures, tuple(missing))
+    return Advice(
+        " ".join(_said(found)), verdict, _next(verdict, missing), figures, tuple(missing), hint=_hint(found)
+    )
 
 
 def _said(found: Findings) -> list[str]:
     said = []
     if found.changed is not None and np.isfinite(found.changed):
         who = f"The last {found.new_labels:,} labels" if found.new_labels else "The last training"
+        if found.new_labels == 0:
+            who += ", without new labels,"
         said.append(f"{who} changed {_percent(found.changed)} of {found.compared:,} predictions.")
+    elif found.trainings > 1:
+        said.append(
+            f"Training {found.trainings}, on {found.labels:,} labels: its predictions cannot be compared with those "
+            "before, which are of other cells or gone."
+        )
     else:
         said.append(f"First training, on {found.labels:,} labels: there is nothing to compare it with yet.")
     if found.gain is not None and np.isfinite(found.gain):
@@ -143,7 +173,7 @@ def _missing(found: Findings) -> list[str]:
     if found.gain is not None and found.gain > GAIN:
         missing.append(f"more labels still help ({100 * found.gain:+.1f} points at the last doubling)")
     if len(found.kappas) < ROUNDS or not all(kappa >= SETTLED for kappa in found.kappas[-ROUNDS:]):
-        missing.append(_unsettled(found.kappas))
+        missing.append(_unsettled(found))
     recent = found.agreements[-2:]
     if len(recent) == 2 and abs(recent[1] - recent[0]) > FLAT:
         missing.append(f"the models' agreement still moves ({recent[0]:.0%} → {recent[1]:.0%})")
@@ -154,17 +184,47 @@ def _missing(found: Findings) -> list[str]:
     return missing
 
 
-def _unsettled(kappas: Sequence[float]) -> str:
+def _unsettled(found: Findings) -> str:
     settled = 0
-    for value in reversed(kappas):
+    for value in reversed(found.kappas):
         if not value >= SETTLED:
             break
         settled += 1
     if settled:
-        return f"predictions have been settled for {settled} of {ROUNDS} rounds"
-    if not len(kappas):
-        return "there is no second training to compare predictions with"
-    return f"predictions still change from round to round (kappa {kappas[-1]:.2f}; {SETTLED} three times is settled)"
+        text = f"predictions have been settled for {settled} of {ROUNDS} rounds"
+    elif len(found.kappas):
+        text = f"predictions still change from round to round (kappa {found.kappas[-1]:.2f}; {SETTLED} three times is settled)"
+    elif not found.idle:
+        text = "there is no second training to compare predictions with"
+    else:
+        text = "no training since the first to compare had enough new labels to tell whether predictions have settled"
+    if not found.idle:
+        return text
+    who = "the last training" if found.idle == 1 else f"the last {found.idle} trainings"
+    had = f"{found.since:,} new labels" if found.since else "no new labels"
+    return f"{text} ({who} had {had}; a round counts from {found.needed:,} on)"
+
+
+def _hint(found: Findings) -> str:
+    """CellTune's rule beside what is here."""
+    said = []
+    counts = dict(sorted(found.per_category.items(), key=lambda item: item[1]))
+    if counts:
+        there = sum(n >= LABELS_A_TYPE for n in counts.values())
+        text = f"{there} of {len(counts)} types have {LABELS_A_TYPE} labels"
+        few = [f"{name} {n}" for name, n in counts.items() if n < LABELS_A_TYPE]
+        said.append(f"{text}{_listed(', fewest: ', few)}.")
+    if found.agreement is not None and found.by_category is not None:
+        said.append(f"The models agree on {found.agreement:.0%} of all cells.")
+        said.append(below_bounds(found.by_category))
+    return " ".join(filter(None, said))
+
+
+def _listed(lead: str, names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{lead}{', '.join(islice(names, NAMED))}{more}"
 
 
 def _next(verdict: str, missing: Sequence[str]) -> str:
@@ -192,8 +252,7 @@ def below_bounds(by_category: pd.DataFrame) -> str:
     if not len(low):
         return "Every category lies above 85 % both ways." if len(lower) else ""
     # Rounded down: what lies below 85 % is not shown as 85 %.
-    named = ", ".join(f"{name} {int(100 * value + 1e-9)}%" for name, value in low.iloc[:5].items())
-    more = f" and {len(low) - 5} more" if len(low) > 5 else ""
+    named = _listed("", [f"{name} {int(100 * value + 1e-9)}%" for name, value in low.items()])
     fuzzy = int((low < FUZZY).sum())
     tail = f"; {fuzzy} of them below 65 %, too low even for a fuzzy type" if fuzzy else ""
-    return f"Below 85 %: {named}{more}{tail}."
+    return f"Below 85 %: {named}{tail}."

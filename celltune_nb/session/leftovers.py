@@ -21,7 +21,7 @@ _ITEMS = re.compile(r"items-[0-9a-f]{8}\.parquet")
 _FEATURES = re.compile(r"(matrix|ids)-[0-9a-f]{8}\.npy")
 _PYRAMIDS = re.compile(r".+-[0-9a-f]{8}\.npy")
 #: Of a training that was killed while it was written: ``run.json`` comes last.
-_RUN = re.compile(r"trained_on\.npy|history\.csv|model\d+\.\w+")
+_RUN = re.compile(r"trained_(?:on|as)\.npy|history\.csv|model\d+\.\w+")
 #: Folders of the project, and how many levels of folders below them hold files.
 _FOLDERS = {
     "images": 0, "masks": 0, "pyramids": 0, "populations": 0, "audits": 0, "backups": 0, "features": 1, "runs": 1,

@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from ..data.populations import PopulationSet
 from ..data.predictions import PAIR, called_now
 from ..errors import FormatError, InputError, NotReadyError
-from .runs import Run, load_models
+from .runs import Run, learned, load_models
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..learn.advice import Advice
+    from ..learn.settling import Round
     from .session import Session
 
-__all__ = ["RoundDiff", "advice", "observed", "round_diff"]
+__all__ = ["RoundDiff", "advice", "labels_since", "observed", "round_diff"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,15 +216,47 @@ def observed(sets: Sequence[PopulationSet], former: PopulationSet | None) -> dic
     return about
 
 
+def labels_since(former: Run, ids: NDArray[np.int64], codes: NDArray[np.int16]) -> int | None:
+    """How many of these labels a former training had not, or had otherwise; None where it did not say which it had."""
+    try:
+        known_ids, known = learned(former)
+    except FormatError:
+        return None
+    if known is None:
+        return None
+    before = dict(zip(known_ids.tolist(), known.tolist(), strict=True))
+    return sum(before.get(item) != code for item, code in zip(ids.tolist(), codes.tolist(), strict=True))
+
+
+def _rounds(runs: Sequence[Run]) -> list[Round]:
+    """What the finished trainings of a level, oldest first, keep of themselves."""
+    from ..learn.settling import Round
+
+    rounds, before = [], 0
+    for run in runs:
+        labels, seen = int(run.about.get("labels", 0)), run.about.get("round", {})
+        # A project of an older version counted labels only.
+        new = seen.get("new_labels", max(labels - before, 0))
+        rounds.append(Round(labels, int(new or 0), seen.get("kappa"), seen.get("agreement")))
+        before = labels
+    return rounds
+
+
 def advice(session: Session, level: str, target: float) -> Advice:
     """See :meth:`celltune_nb.Session.advice`."""
     from ..learn.advice import Findings, advise
+    from ..learn.settling import settling
+    from .agreeing import agreement
 
     runs = _finished(session, level)
     if not runs:
         raise NotReadyError("There is no trained model yet. Train first: session.train().")
-    run, seen = runs[-1], [r.about.get("round", {}) for r in runs]
-    new = run.about.get("labels", 0) - runs[-2].about.get("labels", 0) if len(runs) > 1 else 0
+    run, seen, rounds = runs[-1], runs[-1].about.get("round", {}), _rounds(runs)
+    so_far = settling(rounds)
+    try:
+        by_category = agreement(session, level).by_category
+    except NotReadyError:
+        by_category = None  # one model only
     accuracy, judged_by = None, ""
     try:
         found = run.evaluation
@@ -234,11 +267,17 @@ def advice(session: Session, level: str, target: float) -> Advice:
     return advise(
         Findings(
             labels=int(run.about.get("labels", 0)),
-            new_labels=new if new > 0 else None,
-            changed=seen[-1].get("changed"),
-            compared=int(seen[-1].get("compared", 0)),
-            kappas=[s["kappa"] for s in seen if "kappa" in s],
-            agreements=[s["agreement"] for s in seen if "agreement" in s],
+            new_labels=rounds[-1].new_labels if len(runs) > 1 else None,
+            changed=seen.get("changed"),
+            compared=int(seen.get("compared", 0)),
+            trainings=len(runs),
+            kappas=so_far.kappas,
+            agreements=so_far.agreements,
+            since=so_far.since,
+            needed=so_far.needed,
+            idle=so_far.idle,
+            agreement=seen.get("agreement"),
+            by_category=by_category,
             per_category=run.about.get("counts", {}),
             accuracy=accuracy,
             judged_by=judged_by,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
     from ..learn.models import ModelHandle
     from ..learn.verdict import Evaluation
 
-__all__ = ["Run", "as_run", "finish_run", "load_models", "load_runs", "new_run_id", "save_run", "trained_on"]
+__all__ = [
+    "Run",
+    "as_run",
+    "finish_run",
+    "learned",
+    "load_models",
+    "load_runs",
+    "new_run_id",
+    "save_run",
+    "trained_on",
+]
 
 HISTORY_COLUMNS = ("model", "step", "split", "metric", "value")
 
@@ -225,13 +236,15 @@ def as_run(value: Any) -> Run | None:
     return value
 
 
-def save_run(run: Run, folder: Path, trained_on: NDArray[np.int64]) -> None:
+def save_run(run: Run, folder: Path, trained_on: NDArray[np.int64], trained_as: NDArray[np.int16]) -> None:
     """Write a finished run but for ``run.json``, which makes it count: see :func:`finish_run`.
 
     Parameters
     ----------
-    trained_on : ndarray of int64
+    trained_on : ndarray of int64, shape (n,)
         The items it learned from; an audit must not judge it by them.
+    trained_as : ndarray of int16, shape (n,)
+        The codes of their categories; the next training counts by them what was labelled since.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -239,9 +252,8 @@ def save_run(run: Run, folder: Path, trained_on: NDArray[np.int64]) -> None:
         raise ProjectError(
             f"{folder} cannot be made ({error.strerror}). Make room, then train again."
         ) from error
-    write_atomically(
-        folder / "trained_on.npy", lambda stream: np.save(stream, trained_on, allow_pickle=False)
-    )
+    for name, values in (("trained_on", trained_on), ("trained_as", trained_as)):
+        write_atomically(folder / f"{name}.npy", partial(np.save, arr=values, allow_pickle=False))
     run.folder = folder
     run.about["files"] = [handle.save(folder / f"model{i + 1}").name for i, handle in enumerate(run.models)]
     history = run.history
@@ -292,6 +304,20 @@ def trained_on(run: Run) -> NDArray[np.int64]:
         return np.load(path, allow_pickle=False).astype(np.int64)
     except (OSError, ValueError, EOFError) as error:
         raise FormatError(f"{path} is missing or damaged. Train again to renew it.") from error
+
+
+def learned(run: Run) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+    """The items a run learned from, and the codes of their categories; these are None in older projects."""
+    ids, path = trained_on(run), (run.folder or Path()) / "trained_as.npy"
+    if not path.exists():
+        return ids, None
+    try:
+        codes = np.load(path, allow_pickle=False).astype(np.int64)
+        if codes.shape != ids.shape:
+            raise ValueError("it does not fit")
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(f"{path} is damaged. Train again to renew it.") from error
+    return ids, codes
 
 
 def load_history(run: Run) -> None:

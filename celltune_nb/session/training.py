@@ -22,7 +22,7 @@ from .files import file_stem, write_atomically
 from .jobs import Job
 from .populations import prepare_population, remove_population
 from .predicting import predict_all, shown_first
-from .rounds import observed
+from .rounds import labels_since, observed
 from .runs import Run
 
 if TYPE_CHECKING:
@@ -285,10 +285,15 @@ def _commit(
     former = None
     if key in session.populations:
         former = session.populations[key]
+    ids = session.table.ids[now.positions]
+    codes = np.array([c.code for c in now.classes], np.int16)[now.y]
+    earlier = [r for r in session.runs if r.level == run.level and r.state in ("done", "stopped")]
     run.about["round"] = observed(sets, former)
+    if earlier and (new := labels_since(earlier[-1], ids, codes)) is not None:
+        run.about["round"]["new_labels"] = new
     if former is not None:
         sets.append(round_diff(former, next(s for s in sets if s.name == "Pred_AVG")))
-    run.round = 1 + sum(r.level == run.level and r.state in ("done", "stopped") for r in session.runs)
+    run.round = 1 + len(earlier)
     job.check()
     with session.writing():
         pass  # refuse before anything is written
@@ -301,7 +306,7 @@ def _commit(
     stale = [s for s in old if s.level == run.level and s.name not in {item.name for item in sets}]
     ready: list[tuple[Path, Path]] = []
     try:
-        run_files.save_run(run, session.project.path("runs", run.id), session.table.ids[now.positions])
+        run_files.save_run(run, session.project.path("runs", run.id), ids, codes)
         ready.extend(prepare_population(session.project, item) for item in sets)
         # Nobody else can write before this ends: the sets of one training and its record belong together.
         with session.writing(), session.journal.writing():

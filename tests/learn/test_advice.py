@@ -54,6 +54,29 @@ def test_a_first_training_has_nothing_to_compare() -> None:
     assert "kappa" not in said.next_step
 
 
+def test_later_trainings_are_not_called_the_first() -> None:
+    said = advise(Findings(labels=400, trainings=3))
+    assert said.sentence.startswith("Training 3, on 400 labels")
+    assert "cannot be compared" in said.sentence
+
+
+def test_a_training_without_new_labels_is_said_to_be_one() -> None:
+    said = advise(replace(ENOUGH, kappas=(0.99,), new_labels=0, changed=0.0, since=4, needed=50, idle=3))
+    assert "without new labels, changed 0.0 %" in said.sentence
+    assert said.open == (
+        "predictions have been settled for 1 of 3 rounds (the last 3 trainings had 4 new labels; a round counts from 50 on)",
+    )
+    assert "the last training had no new labels" in advise(Findings(labels=40, trainings=2, idle=1)).next_step
+
+
+def test_celltunes_hint_stands_with_the_figures_of_this_project() -> None:
+    table = pd.DataFrame({"row": [0.95, 0.8], "column": [0.9, 0.86]}, index=["A", "B"])
+    found = replace(ENOUGH, per_category={"A": 400, "B": 60}, agreement=0.91, by_category=table)
+    assert advise(found).hint == (
+        "1 of 2 types have 100 labels, fewest: B 60. The models agree on 91% of all cells. Below 85 %: B 80%."
+    )
+
+
 def test_categories_below_the_bounds_are_named_lowest_first() -> None:
     table = pd.DataFrame(
         {"row": [0.95, 0.8, 0.99, float("nan")], "column": [0.9, 0.86, 0.5, float("nan")]},

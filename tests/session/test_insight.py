@@ -129,6 +129,36 @@ def test_advice_names_what_the_last_labels_did(trained: Session) -> None:
     assert "by held-out labels" in trained.advice().sentence
 
 
+def test_training_again_without_new_labels_settles_nothing(trained: Session) -> None:
+    for _ in range(3):
+        trained.train(rounds=4, wait=True)
+    said = trained.advice()
+    assert "without new labels" in said.sentence
+    assert said.figures["rounds"] == 0
+    assert any(
+        "the last 3 trainings had no new labels; a round counts from 10 on" in text for text in said.open
+    )
+    # The same answers once more are no new labels either; others are.
+    table = trained.labels.to_pandas()
+    ids = table.index[table["category"] == "A"][:6]
+    trained.label(ids, "A")
+    trained.train(rounds=4, wait=True)
+    assert trained.advice().figures["new_labels"] == 0
+    trained.label(ids[:5], "B")
+    trained.train(rounds=4, wait=True)
+    folder, said = trained.folder, trained.advice()
+    assert (said.figures["new_labels"], said.figures["since"]) == (5, 5)
+    trained.close()
+    with Session.open(folder) as again:
+        assert again.advice() == said
+
+
+def test_celltunes_hint_is_said_of_this_project(trained: Session) -> None:
+    hint = trained.advice().hint
+    assert hint.startswith("0 of 3 types have 100 labels, fewest: A 6")
+    assert "The models agree on" in hint
+
+
 def test_advice_before_a_training(session: Session) -> None:
     with pytest.raises(NotReadyError, match="Train first"):
         session.advice()

@@ -84,15 +84,12 @@ class AdvicePanel(Panel):
 
     def _markup(self, advice: Advice) -> Markup:
         rest = [tag("li", text) for text in advice.open]
-        try:
-            hint = self.session.agreement().hint
-        except CellTuneError:
-            hint = ""
         return tag(
             "section",
             tag("h3", _TITLES[advice.verdict]),
             tag("p", advice.sentence, cls="ct-ev-words"),
             theme.note(advice.next_step, "good" if advice.verdict == "enough" else "info"),
+            tag("p", advice.stop_rule, " ", tag("b", advice.hint), cls="ct-small ct-muted ct-hint"),
             tag(
                 "details",
                 tag("summary", "What it rests on"),
@@ -100,7 +97,6 @@ class AdvicePanel(Panel):
                 tag("ul", rest, cls="ct-small") if rest else None,
                 self._curve(),
                 self._repeats(),
-                tag("p", advice.stop_rule, " ", hint, cls="ct-small ct-muted"),
             ),
             cls="ct-ev-advice",
         )

@@ -281,7 +281,7 @@ class TrainingPanel(Panel):
         return tag(
             "div",
             tag("p", said.sentence, " ", said.next_step, cls="ct-small ct-advice", role="status"),
-            tag("details", tag("summary", "CellTune's rule"), tag("p", said.stop_rule, cls="ct-small ct-muted"), cls="ct-small"),
+            tag("p", said.stop_rule, " ", said.hint, cls="ct-small ct-muted"),
         )  # fmt: skip
 
     def _draw(self) -> None:
