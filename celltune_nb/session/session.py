@@ -62,6 +62,7 @@ from .unpacking import is_bundle, open_bundle
 from .verbs import (
     Bringing,
     Carrying,
+    Channels,
     Choosing,
     Featuring,
     Folders,
@@ -88,7 +89,18 @@ _T = TypeVar("_T")
 
 @recording
 class Session(
-    Bringing, Carrying, Choosing, Featuring, Folders, Gating, Grouping, Insight, Learning, Reviewing, Taking
+    Bringing,
+    Carrying,
+    Channels,
+    Choosing,
+    Featuring,
+    Folders,
+    Gating,
+    Grouping,
+    Insight,
+    Learning,
+    Reviewing,
+    Taking,
 ):
     """A project at work.  Begin with :meth:`create` or :meth:`open`.
 

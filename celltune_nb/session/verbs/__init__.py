@@ -2,6 +2,7 @@
 
 from .bringing import Bringing
 from .carrying import Carrying
+from .channels import Channels
 from .choosing import Choosing
 from .features import Featuring
 from .folders import Folders
@@ -15,6 +16,7 @@ from .taking import Taking
 __all__ = [
     "Bringing",
     "Carrying",
+    "Channels",
     "Choosing",
     "Featuring",
     "Folders",
