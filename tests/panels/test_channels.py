@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from celltune_nb import Session
@@ -97,3 +98,52 @@ def test_the_nuclei_are_among_the_channels_shown_first_whatever_their_place(tmp_
         session.add_image("a", np.zeros((6, 8, 8), np.uint16), channels=names)
         shown = {c.name: c.visible for c in session.view.channels}
         assert [name for name in names if shown[name]] == ["CD3", "CD4", "CD8", "DAPI"]
+
+
+def test_a_click_shows_a_group_of_channels_and_what_is_shown_is_kept(session, panel):
+    groups = panel.groups
+    groups._live.do("new")
+    assert "Name of the new group" in groups._live.html
+    groups._live.do("keep", "", "All three")
+    groups.session.set_channel("CD8", visible=False)
+    groups._live.do("keep", "", "Two")
+    assert list(session.channel_groups) == ["All three", "Two"]
+    assert groups.message == "Two kept: DAPI, CD3."
+    groups._live.do("show", "All three")
+    assert [c.visible for c in session.view.channels] == [True, True, True]
+    assert groups.active == "All three"
+    session.set_channel("CD3", high=77.0)
+    assert "All three*" in groups._live.html  # changed since
+    groups._live.do("update")
+    assert session.channel_groups["All three"].channels[1].high == 77
+    assert "All three*" not in groups._live.html
+    groups._live.do("edit")
+    groups._live.do("rename", "", "Two")
+    assert "already" in groups.message
+    groups._live.do("rename", "", "Everything")
+    groups._live.do("remove")
+    assert list(session.channel_groups) == ["Two"]
+    assert all(c.visible for c in session.view.channels)
+
+
+def test_groups_of_the_table_of_cell_types_are_on_offer(session, panel):
+    session.import_celltypes(
+        pd.DataFrame({"CellType": ["CD8T", "<b>odd"], "Channel_1": ["CD3", "DAPI"], "Channel_2": ["CD8", ""]})
+    )
+    assert "2 from cell types" in panel.groups._live.html
+    assert "<b>odd" not in panel.groups._live.html
+    panel.groups._live.do("show", "CD8T")
+    assert [c.name for c in session.view.channels if c.visible] == ["CD3", "CD8"]
+    panel.groups._live.do("keep_all")
+    assert list(session.channel_groups) == ["CD8T", "<b>odd"]
+    assert "from cell types" not in panel.groups._live.html
+
+
+def test_an_error_with_groups_is_said_in_place_and_brightfield_has_none(session, panel, tmp_path):
+    panel.groups._live.do("keep", "", "x" * 61)
+    assert "1 to 60" in panel.groups.message
+    with Session.create(tmp_path / "rgb", jobs=Jobs(inline=True)) as other:
+        other.add_image("slide", np.full((32, 32, 3), 200, np.uint8))
+        shown = ChannelsPanel(other)
+        assert shown.groups._live.html == ""
+        shown.close()

@@ -12,6 +12,8 @@ from traitlets import Dict, List, Unicode
 from celltune_nb.panels.panel import Panel
 from celltune_nb.render import auto_contrast, histogram
 
+from .groups import ChannelGroupsPanel
+
 if TYPE_CHECKING:
     from celltune_nb.data.images import Image
     from celltune_nb.session import Session
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChannelsPanel"]
 
-_STATIC = Path(__file__).parent / "static"
+_STATIC = Path(__file__).parents[1] / "static"
 
 #: Bins of the histogram shown: one for every second pixel of its width.
 BINS = 96
@@ -53,6 +55,8 @@ class ChannelsPanel(Panel):
     ----------
     chosen : str
         Name of the channel whose histogram is shown; empty when there is none.
+    groups : ChannelGroupsPanel
+        The groups of channels, above the list.
     """
 
     def __init__(self, session: Session) -> None:
@@ -63,7 +67,9 @@ class ChannelsPanel(Panel):
         self._list.on_msg(self.guard(self._receive))
         self._measuring = self.latest(self._measure)
         self._adjusting = self.latest(self._adjust)
-        self.widget = self._list
+        self.groups = ChannelGroupsPanel(session)
+        self.part(self.groups)
+        self.widget = [self.groups.widget, self._list]
         self.listen(session.view_changed, self._view_changed)
         self.listen(session.items_changed, self._items_changed)
         self._show()
