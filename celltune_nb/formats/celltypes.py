@@ -6,7 +6,6 @@ marker column holds an expression with ``& | ! ()`` over marker names (:mod:`cel
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 from ..data.expressions import joined, parse
 from ..errors import FormatError, InputError
+from .delimited import read_rows
 
 __all__ = ["CellType", "read_celltypes"]
 
@@ -160,44 +160,6 @@ def _rows(table: Any) -> tuple[str, list[list[str]]]:
             f"A table of cell types is a DataFrame or the path of a CSV file, not {type(table).__name__}."
         )
     path = Path(table).expanduser()
-    return path.name, _lines(path, _text(path))
-
-
-def _text(path: Path) -> str:
     if not path.is_file():
         raise FormatError(f"There is no file {path}. Check the path.")
-    try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise FormatError(
-                f"{path.name} has {size:,} bytes; a table of cell types has {MOST_BYTES:,} at most. Choose the right file."
-            )
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise FormatError(f"{path.name} cannot be read ({error.strerror}). Check its permissions.") from error
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path.name} is not UTF-8 text. Save it as CSV UTF-8.") from error
-    if "\0" in text:
-        raise FormatError(f"{path.name} is not text. Save the table as CSV UTF-8.")
-    return text
-
-
-def _lines(path: Path, text: str) -> list[list[str]]:
-    head = next((line for line in text.splitlines() if line.strip()), "")
-    # The sign that the header is full of: a marker expression may hold the others.
-    delimiter = max(",;\t", key=head.count)
-    try:
-        rows = [
-            row
-            for row in csv.reader(text.splitlines(), delimiter=delimiter, strict=True)
-            if any(map(str.strip, row))
-        ]
-    except csv.Error as error:
-        raise FormatError(
-            f"{path.name} cannot be read as CSV ({error}). Save it again as CSV UTF-8."
-        ) from error
-    if len(rows) > MOST_ROWS + 1:
-        raise FormatError(
-            f"{path.name} has {len(rows):,} rows; a table of cell types has {MOST_ROWS:,} at most. Choose the right file."
-        )
-    return rows
+    return path.name, read_rows(path, MOST_ROWS, "cell types", MOST_BYTES)

@@ -21,6 +21,7 @@ from ..data.items import ItemTable, NewCells
 from ..data.matching import RADIUS
 from ..errors import InputError, LabelError
 from ..formats.annotated import is_anndata, is_spatialdata
+from ..formats.headings import find
 from . import features_file, spatial
 from .cell_tables import SAID, Cells, annotated, read_cells
 from .checks import number, one_of
@@ -236,9 +237,8 @@ def _label_table(table: Any, column: str | None) -> tuple[pd.DataFrame, Any]:
         frame = (
             read_table(table) if found is None else checked_frame(found.obs.rename(columns=str), "The table")
         )
-    small = {str(c).lower(): c for c in reversed(list(frame.columns))}
-    usual = ["class"] if found is None else ["class", "label", "cell_type", "celltype"]
-    word = column if column is not None else next((small[name] for name in usual if name in small), None)
+    usual = ["class"] if found is None else ["class", "label", "celltype"]
+    word = column if column is not None else find(frame.columns, usual)
     if word is None or word not in frame.columns:
         raise InputError(
             f"The label table has no column {column or 'class'!r}. It needs image (or fov), cellID and class; it has: "

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from ..data.categories import UNKNOWN, CategorySet
 from ..data.labels import LabelBook
 from ..errors import InputError
+from ..formats.headings import find
 from .batches import Batch, put
 from .carrying import opened
 from .checks import one_of
 from .events import CategoriesChanged, LabelsChanged
-from .tables import image_names, match, read_table, whole_numbers
+from .tables import cell_column, image_column, image_names, match, read_table, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -190,12 +191,7 @@ def _theirs(session: Session, other: Any, level: str, user: str | None) -> _Thei
 def _of_table(
     session: Session, frame: pd.DataFrame, looks: dict[str, tuple[str, str]], where: str, user: str | None
 ) -> _Theirs:
-    small = {str(c).lower(): c for c in reversed(list(frame.columns))}
-    image, cell, word = (
-        small.get("image", small.get("fov")),
-        small.get("cellid"),
-        small.get("class", small.get("category")),
-    )
+    image, cell, word = image_column(frame), cell_column(frame), find(frame.columns, ("class", "category"))
     missing = [name for name, found in (("image", image), ("cellID", cell), ("class", word)) if found is None]
     if missing:
         raise InputError(
@@ -209,7 +205,7 @@ def _of_table(
     hit = np.flatnonzero(places >= 0)
     _, last = np.unique(places[hit][::-1], return_index=True)  # of repeated rows the last one counts
     rows = hit[::-1][last]
-    who = small.get("user") if user is None else None
+    who = find(frame.columns, ("user",)) if user is None else None
     users = frame[who].fillna("").astype(str).to_numpy(object)[rows] if who is not None else None
     if users is None:
         users = np.full(len(rows), user if user is not None else where, object)
@@ -259,7 +255,10 @@ def _said(session: Session, level: str) -> dict[str, dict[int, int]]:
             continue
         codes = np.full(len(entry.ids), entry.codes) if isinstance(entry.codes, int) else entry.codes
         mine = said.setdefault(entry.user, {})
-        for item, code in zip(entry.ids.tolist(), codes.tolist(), strict=True):
+        # Of cells whose mask was replaced, those that took their places.
+        for item, code in zip(session.book.lineage.now(entry.ids).tolist(), codes.tolist(), strict=True):
+            if not item:
+                continue
             now = categories.meaning(int(code))
             if code and now is not None:
                 mine[item] = now.code

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from ..data.categories import UNKNOWN
 from ..errors import InputError
+from ..formats.headings import CATEGORY, IMAGE, X, Y, find
 from .agreeing import places_by_name
 from .checks import number, one_of
-from .tables import examples, image_numbers, match, match_positions, read_table, whole_numbers
+from .tables import cell_column, examples, image_numbers, match, match_positions, read_table, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,19 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Scores", "score"]
 
-_IMAGE, _CELL = ("image", "fov", "filename", "sample"), ("cellid", "cell_id", "cell", "label_id", "objectid")
-_CLASS = (
-    "class",
-    "celltype",
-    "cell_type",
-    "category",
-    "truth",
-    "ground_truth",
-    "label",
-    "annotation",
-    "type",
-)
-_Y, _X = ("y", "centroid_y", "y_centroid", "pos_y"), ("x", "centroid_x", "x_centroid", "pos_x")
+#: What the classes are called: as in other tables, or as what they are here.
+_TRUTH = (*CATEGORY, "truth", "groundtruth")
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,10 +189,6 @@ def score(
     )  # fmt: skip
 
 
-def _column(columns: Mapping[str, Any], wanted: tuple[str, ...]) -> Any:
-    return next((columns[name] for name in wanted if name in columns), None)
-
-
 def _matched(
     session: Session, truth: Any, by: str | None, radius: float
 ) -> tuple[NDArray[np.int64], pd.Series[Any], str, tuple[str, ...]]:
@@ -210,9 +196,10 @@ def _matched(
     import pandas as pd
 
     frame = read_table(truth)
-    columns = {str(c).strip().lower(): c for c in frame.columns}
-    kind, cell, image = (_column(columns, wanted) for wanted in (_CLASS, _CELL, _IMAGE))
-    y, x = _column(columns, _Y), _column(columns, _X)
+    kind, image, y, x = (find(frame.columns, words) for words in (_TRUTH, IMAGE, Y, X))
+    if kind is None:
+        kind = find(frame.columns, ("label",))
+    cell = cell_column(frame.drop(columns=[c for c in (kind,) if c is not None]))
     there = ", ".join(map(str, list(frame.columns)[:20]))
     if kind is None:
         raise InputError(

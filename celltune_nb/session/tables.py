@@ -15,6 +15,8 @@ from ..data.items import ItemTable
 from ..data.matching import RADIUS, match_points
 from ..errors import FormatError, InputError
 from ..formats.annotated import check_memory
+from ..formats.delimited import read_frame, unreadable
+from ..formats.headings import CELL, IMAGE, find
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,20 +35,6 @@ __all__ = [
     "read_table",
     "whole_numbers",
 ]
-
-#: Other names, in small letters, of the columns that say on which image a cell lies, and which one it is there.
-IMAGE = (
-    "image",
-    "fov",
-    "fov_name",
-    "image_name",
-    "imageid",
-    "image_id",
-    "library_id",
-    "sample_id",
-    "filename",
-)
-CELL = ("cellid", "cell_id", "cell_label", "object_id", "objectid", "instance_id", "objectnumber", "label")
 
 
 @dataclass(frozen=True)
@@ -110,15 +98,7 @@ def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
             raise FormatError(
                 f"{name} is neither .csv nor .parquet nor .h5ad. Save the table as one of them."
             )
-        try:
-            frame = pd.read_csv(path) if kind == ".csv" else _parquet(path)
-        except FormatError:
-            raise
-        except Exception as error:
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise FormatError(
-                f"{name} cannot be read as {kind[1:]} ({reason}). Check or save it again."
-            ) from error
+        frame = read_frame(path) if kind == ".csv" else _parquet(path)
     checked_frame(frame, name)
     missing = [c for c in columns if c not in frame.columns]
     if missing:
@@ -134,10 +114,15 @@ def _parquet(path: Path) -> pd.DataFrame:
     import pandas as pd
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        about = file.metadata
-        check_memory(about.num_rows * max(about.num_columns, 1) * 8.0, path.name)
-    return pd.read_parquet(path)
+    try:
+        with pq.ParquetFile(path) as file:
+            about = file.metadata
+            check_memory(about.num_rows * max(about.num_columns, 1) * 8.0, path.name)
+        return pd.read_parquet(path)
+    except FormatError:
+        raise
+    except Exception as error:
+        raise unreadable(path, error) from error
 
 
 def checked_frame(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -157,22 +142,24 @@ def checked_frame(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def image_column(frame: pd.DataFrame, wanted: str = "image") -> Any:
     """The column that names the images; *wanted*, or what it is called elsewhere when that is ``"image"``; or None."""
-    return _column(frame, wanted, "image", IMAGE)
+    if wanted in frame.columns:
+        return wanted
+    return find(frame.columns, IMAGE) if wanted == "image" else None
 
 
 def cell_column(frame: pd.DataFrame, wanted: str = "cellID") -> Any:
     """The column that holds the cell ids; *wanted*, or what it is called elsewhere when that is ``"cellID"``; or None."""
-    found = _column(frame, wanted, "cellID", CELL)
-    # Where "label" holds words it is the category.
-    words = found is not None and str(found).lower() == "label" and frame[found].dtype.kind not in "iuf"
-    return None if words and found != wanted else found
+    if wanted in frame.columns:
+        return wanted
+    if wanted != "cellID":
+        return None
+    # Where "label" or "cell" holds words it is the category, or a name.
+    return find((c for c in frame.columns if _sure(c) or frame[c].dtype.kind in "iuf"), CELL)
 
 
-def _column(frame: pd.DataFrame, wanted: str, usual: str, others: Sequence[str]) -> Any:
-    if wanted in frame.columns or wanted != usual:
-        return wanted if wanted in frame.columns else None
-    small = {str(c).lower(): c for c in reversed(list(frame.columns))}
-    return next((small[name] for name in others if name in small), None)
+def _sure(column: Any) -> bool:
+    """Whether a column of this name can hold nothing but the numbers of cells."""
+    return find([column], CELL[: CELL.index("label")]) is not None
 
 
 def plain(column: pd.Series) -> pd.Series:

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import itertools
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from ...errors import FormatError
+from ..delimited import read_heading, read_rows
+from ..headings import CATEGORY, CELL, GROUP, IMAGE, X, Y, find
 
 __all__ = ["TableHead", "read_channels", "read_groups", "read_head"]
 
-#: Bytes of a first line, and rows of a small table, beyond which it is none.
-MOST_LINE, MOST_ROWS = 1 << 20, 20_000
+#: Rows of a small table beyond which it is none.
+MOST_ROWS = 20_000
 #: Columns beyond which a table with classes in it is one of cells.
 MOST_OF_LABELS = 12
 
-_IMAGE = (
-    "image",
-    "fov",
-    "roi",
-    "imagename",
-    "imageid",
-    "filename",
-    "field",
-    "sampleid",
-    "samplename",
-    "sample",
-    "libraryid",
-)
-_CELL = ("cellid", "label", "cell", "objectid", "objectnumber", "cellnumber", "celllabel", "instanceid", "id")
-_CLASS = ("class", "celltype", "category", "annotation", "phenotype", "cellclass", "type")
-_X = ("x", "centroidx", "xcentroid", "positionx", "centroid1", "locationcenterx", "xposition")
-_Y = ("y", "centroidy", "ycentroid", "positiony", "centroid0", "locationcentery", "yposition")
-_GROUP = ("group", "donor", "patient", "patientid", "animal", "mouse", "subject", "slide")
 #: What a table of cell types has and one of cells does not.
 _MARKERS = ("primarymarker", "secondarymarker", "tertiarymarker", "channel1", "hex")
 _CHANNEL = ("markername", "channelname", "marker", "channel", "name", "target", "biomarker")
@@ -82,12 +63,12 @@ def read_head(path: Path) -> TableHead:
         return TableHead(path, "other")
     if kind == ".h5ad":
         return TableHead(path, "cells")
-    columns = _parquet_columns(path) if kind != ".csv" else _first_line(path)
-    if kind == ".csv" and _find(columns, ("celltype",)) and _find(columns, _MARKERS):
-        return TableHead(path, "celltypes", columns, category=_find(columns, ("celltype",)))
-    image, cell = _find(columns, _IMAGE), _find(columns, _CELL)
-    x, y, group = _find(columns, _X), _find(columns, _Y), _find(columns, _GROUP)
-    category = _find([column for column in columns if column != cell], _CLASS)
+    columns = _parquet_columns(path) if kind != ".csv" else read_heading(path)[0]
+    if kind == ".csv" and None not in (find(columns, ("celltype",)), find(columns, _MARKERS)):
+        return TableHead(path, "celltypes", columns, category=find(columns, ("celltype",)))
+    image, cell = find(columns, IMAGE), find(columns, CELL)
+    x, y, group = find(columns, X), find(columns, Y), find(columns, GROUP)
+    category = find([column for column in columns if column != cell], CATEGORY)
     named = category is not None and (category.lower() == "class" or "label" in path.stem.lower())
     if cell is None and image is not None and group is not None:
         return TableHead(path, "groups", columns, image, group=group)
@@ -96,27 +77,6 @@ def read_head(path: Path) -> TableHead:
     if cell is not None:
         return TableHead(path, "cells", columns, image, cell, category, x, y, group)
     return TableHead(path, "other", columns, image, cell, category, x, y, group)
-
-
-def _find(columns: Sequence[str], words: Sequence[str]) -> str | None:
-    """The column that is called by the first of some words, without regard to case and punctuation."""
-    plain: dict[str, str] = {}
-    for column in columns:
-        plain.setdefault(re.sub(r"[^a-z0-9]", "", column.lower()), column)
-    return next((plain[word] for word in words if word in plain), None)
-
-
-def _first_line(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as stream:
-            line = stream.readline(MOST_LINE)
-        if len(line) == MOST_LINE:
-            raise FormatError(f"the first line of {path.name} is too long for a table")
-        text = line.decode("utf-8-sig")
-        separator = max(",;\t", key=text.count)
-        return [cell.strip() for cell in next(csv.reader([text], delimiter=separator), [])]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path.name} is no CSV file in UTF-8. Save it again.") from error
 
 
 def _parquet_columns(path: Path) -> list[str]:
@@ -129,23 +89,6 @@ def _parquet_columns(path: Path) -> list[str]:
         raise FormatError(f"{path.name} is no Parquet file. Save it again.") from error
 
 
-def _rows(path: Path) -> list[list[str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            start = stream.read(4096)
-            stream.seek(0)
-            separator = max(",;\t", key=start.count)
-            reader = csv.reader(stream, delimiter=separator)
-            rows = [[cell.strip() for cell in row] for row in itertools.islice(reader, MOST_ROWS + 1)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"{path.name} is no CSV file in UTF-8. Save it again.") from error
-    if len(rows) > MOST_ROWS:
-        raise FormatError(
-            f"{path.name} has more than {MOST_ROWS:,} rows, more than a project has images or channels."
-        )
-    return [row for row in rows if any(row)]
-
-
 def read_channels(path: Path) -> list[str]:
     """Names of channels in their order: one a line, or a column called so.
 
@@ -153,10 +96,10 @@ def read_channels(path: Path) -> list[str]:
     ------
     FormatError
     """
-    rows = _rows(path)
+    rows = read_rows(path, MOST_ROWS, "channels")
     if not rows:
         raise FormatError(f"{path.name} is empty")
-    column = _find(rows[0], _CHANNEL)
+    column = find(rows[0], _CHANNEL)
     if column is not None:
         place = rows[0].index(column)
         names = [row[place] for row in rows[1:] if len(row) > place]
@@ -178,6 +121,9 @@ def read_groups(head: TableHead) -> dict[str, str]:
     """
     if head.path.suffix.lower() != ".csv":
         raise FormatError(f"{head.path.name} is no CSV file")
-    rows = _rows(head.path)
+    rows = read_rows(head.path, MOST_ROWS, "groups")
+    missing = [column for column in (head.image, head.group) if not rows or column not in rows[0]]
+    if missing:
+        raise FormatError(f"{head.path.name} has no column {missing[0]!r} any more. Look at it again.")
     image, group = (rows[0].index(str(column)) for column in (head.image, head.group))
     return {row[image]: row[group] for row in rows[1:] if len(row) > max(image, group) and row[group]}

@@ -1,0 +1,201 @@
+"""Tables as text: one rule for what separates their columns, whoever reads them.
+
+Spreadsheets write commas, semicolons (where the comma is the decimal sign) or tabs, all three into files that end in
+``.csv``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import FormatError
+from .annotated import check_memory
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["read_frame", "read_heading", "read_rows", "separator", "unreadable"]
+
+SEPARATORS = ",;\t"
+#: Bytes of a first line beyond which it is none, and of a small table beyond which it is another one.
+MOST_LINE, MOST_BYTES = 1 << 20, 16 << 20
+#: A number with a decimal comma, and one in which each comma may just as well set off thousands.
+_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?|[+-]?\d+(?:[eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+|[+-]?\d+")
+
+
+def separator(heading: str) -> str:
+    """The sign that parts the first line of a table into the most columns; signs within quotes part nothing."""
+    return max(SEPARATORS, key=re.sub(r'"[^"]*"', "", heading).count)
+
+
+def read_heading(path: Path) -> tuple[list[str], str]:
+    """The names of a table's columns, from its first line that holds any, and what separates them.
+
+    Raises
+    ------
+    FormatError
+        When it is no text, or no end of the line is found.
+    """
+    line = _first_line(path)
+    sign = separator(line)
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=sign), [])], sign
+    except csv.Error as error:
+        raise FormatError(f"{path.name} is no CSV file in UTF-8. Save it again.") from error
+
+
+def _first_line(path: Path) -> str:
+    left = MOST_LINE
+    try:
+        with path.open("rb") as stream:
+            while left > 0 and (line := stream.readline(left)):
+                left -= len(line)
+                text = line.decode("utf-8-sig")
+                if left > 0 and "\0" in text:
+                    raise FormatError(
+                        f"{path.name} cannot be read as CSV: it is no text. Save the table as CSV UTF-8."
+                    )
+                if left > 0 and text.strip():
+                    return text.rstrip("\r\n")
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path.name} is no CSV file in UTF-8. Save it again.") from error
+    if left <= 0:
+        raise FormatError(f"The first line of {path.name} is too long for a table. Check the file.")
+    return ""
+
+
+def read_rows(path: Path, most: int, of: str, most_bytes: int = MOST_BYTES) -> list[list[str]]:
+    """The rows of a small table, the first one included, without those that are empty.
+
+    Parameters
+    ----------
+    most : int
+        Rows beyond which it is no table of what it should be.
+    of : str
+        What that is, as the error calls it, such as ``"channels"``.
+
+    Raises
+    ------
+    FormatError
+    """
+    try:
+        size = path.stat().st_size
+        if size > most_bytes:
+            raise FormatError(
+                f"{path.name} has {size:,} bytes; a table of {of} has {most_bytes:,} at most. Choose the right file."
+            )
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path.name} is not UTF-8 text. Save it as CSV UTF-8.") from error
+    if "\0" in text:
+        raise FormatError(f"{path.name} is not text. Save the table as CSV UTF-8.")
+    heading = next((line for line in text.splitlines() if line.strip()), "")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator(heading), strict=True)
+    try:
+        full = (row for row in ([cell.strip() for cell in row] for row in reader) if any(row))
+        rows = list(itertools.islice(full, most + 2))
+    except csv.Error as error:
+        raise FormatError(
+            f"{path.name} cannot be read as CSV ({error}). Save it again as CSV UTF-8."
+        ) from error
+    if len(rows) > most + 1:
+        raise FormatError(
+            f"{path.name} has more than {most:,} rows, the most of a table of {of}. Choose the right file."
+        )
+    return rows
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """A table of any length, its columns of numbers or of text.
+
+    Where the separator is not the comma, numbers may have decimal commas.
+
+    Raises
+    ------
+    FormatError
+        When it cannot be read, does not fit into the memory, or its commas may mean two things.
+    """
+    import pandas as pd
+
+    names, sign = read_heading(path)
+    check_memory(2.0 * path.stat().st_size, path.name)
+    try:
+        frame = pd.read_csv(path, sep=sign)
+    except FormatError:
+        raise
+    except Exception as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise FormatError(f"{path.name} cannot be read as csv ({reason}). Check or save it again.") from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = _unshifted(frame, path)
+    if sign != "," and len(names) > 1:
+        frame = _with_decimal_points(frame, path)
+    return frame
+
+
+def _unshifted(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """A table whose rows are longer than its first line: by empty cells at their ends, or by their names (as R writes)."""
+    names = list(frame.columns)
+    whole = frame.reset_index()
+    if whole.iloc[:, len(names) :].isna().to_numpy().all():
+        whole = whole.iloc[:, : len(names)]
+        whole.columns = names
+        return whole
+    if frame.index.nlevels == 1:
+        return frame.reset_index(drop=True)
+    raise FormatError(
+        f"The rows of {path.name} have more values than its first line has names. Name every column."
+    )
+
+
+def _with_decimal_points(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The table with columns such as ``"1,5"`` as numbers."""
+    import pandas as pd
+
+    found, sure = [], False
+    for place in range(frame.shape[1]):
+        column = frame.iloc[:, place]
+        first = column.dropna().head(1)
+        if column.dtype.kind in "iufb" or not len(first) or not _COMMA.fullmatch(str(first.iloc[0]).strip()):
+            continue
+        texts = column.dropna().astype(str).str.strip()
+        distinct = texts.unique()
+        if all(map(_COMMA.fullmatch, distinct)) and any("," in text for text in distinct):
+            found.append(place)
+            sure = sure or not all(map(_THOUSANDS.fullmatch, distinct))
+    if found and not sure:
+        name = str(frame.columns[found[0]])
+        example = next(text for text in frame.iloc[:, found[0]].dropna().astype(str) if "," in text)
+        raise FormatError(
+            f"{path.name} holds {example!r} in column {name!r}, which may mean "
+            f"{example.replace(',', '.', 1)} or {example.replace(',', '')}. Save the table with decimal points."
+        )
+    parts = {
+        place: pd.to_numeric(
+            frame.iloc[:, place].astype("string").str.strip().str.replace(",", ".", n=1)
+        ).astype("float64")
+        for place in found
+    }
+    if not parts:
+        return frame
+    columns = [parts.get(place, frame.iloc[:, place]) for place in range(frame.shape[1])]
+    return pd.concat(columns, axis=1)
+
+
+def unreadable(path: Path, error: Exception) -> FormatError:
+    """That a library could not read a table, and its reason."""
+    if isinstance(error, PermissionError):
+        return FormatError(f"{path.name} cannot be read ({error.strerror}). Check its permissions.")
+    reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+    kind = path.suffix.lower().removeprefix(".") or "a table"
+    return FormatError(f"{path.name} cannot be read as {kind} ({reason}). Check or save it again.")
