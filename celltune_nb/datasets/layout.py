@@ -1,4 +1,4 @@
-"""Where the cells of the synthetic tissue lie and which pixels are theirs."""
+"""Where the cells of synthetic tissue lie."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
-from ..measure.compiled import kernel
+from ..measure.compiled import kernel, part
 from .biology import NICHES, TYPES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["GRID", "grow_cells", "niche_map", "place_cells", "side_for", "smooth_noise"]
+__all__ = [
+    "GRID",
+    "enlarge",
+    "niche_map",
+    "place_cells",
+    "scatter_cells",
+    "side_for",
+    "smooth_noise",
+]
 
 GRID = 8
 """Pixels per step of the niche map."""
@@ -35,13 +43,14 @@ def smooth_noise(shape: tuple[int, int], sigma: float, rng: np.random.Generator)
         rng.standard_normal(coarse, dtype=np.float32), sigma / step, mode="reflect", truncate=3
     )
     if step > 1:
-        field = _enlarge(field, step)
+        field = enlarge(field, step)
     field = field[: shape[0], : shape[1]]
     return np.asarray((field - field.mean()) / max(float(field.std()), 1e-6), dtype=np.float32)
 
 
 @kernel
-def _enlarge(field: Any, step: int) -> Any:
+def enlarge(field: Any, step: int) -> Any:
+    """Float32 field with `step` times as many pixels, linear between those of the coarse one."""
     height, width = (field.shape[0] - 1) * step, (field.shape[1] - 1) * step
     out = np.empty((height, width), np.float32)
     for y in range(height):
@@ -91,6 +100,33 @@ def place_cells(
     return y, x
 
 
+@part
+def _is_free(
+    y: Any,
+    x: Any,
+    kind: Any,
+    close: Any,
+    reach: Any,
+    codes: Any,
+    radius: Any,
+    head: Any,
+    chain: Any,
+    ys: Any,
+    xs: Any,
+) -> Any:
+    """Whether a cell may lie here: `head` and `chain` list the cells of each bin of 8 pixels."""
+    by, bx = int(y) // 8, int(x) // 8
+    for gy in range(max(by - reach, 0), min(by + reach + 1, head.shape[0])):
+        for gx in range(max(bx - reach, 0), min(bx + reach + 1, head.shape[1])):
+            j = head[gy, gx]
+            while j >= 0:
+                least = max(close * (radius[kind] + radius[codes[j]]), 5.0)
+                if (ys[j] - y) ** 2 + (xs[j] - x) ** 2 < least * least:
+                    return False
+                j = chain[j]
+    return True
+
+
 @kernel
 def _throw_darts(
     codes: Any, order: Any, weights: Any, radius: Any, niche: Any, side: int, rng: np.random.Generator
@@ -117,20 +153,7 @@ def _throw_darts(
             if tries < 1500 and rng.random() > wish:
                 continue
             by, bx = int(y) // bin_side, int(x) // bin_side
-            free = True
-            for gy in range(max(by - reach, 0), min(by + reach + 1, bins)):
-                for gx in range(max(bx - reach, 0), min(bx + reach + 1, bins)):
-                    j = head[gy, gx]
-                    while j >= 0:
-                        least = max(close * (radius[kind] + radius[codes[j]]), 5.0)
-                        if (ys[j] - y) ** 2 + (xs[j] - x) ** 2 < least * least:
-                            free = False
-                            break
-                        j = chain[j]
-                    if not free:
-                        break
-                if not free:
-                    break
+            free = _is_free(y, x, kind, close, reach, codes, radius, head, chain, ys, xs)
             if free:
                 ys[i], xs[i] = y, x
                 chain[i] = head[by, bx]
@@ -139,132 +162,66 @@ def _throw_darts(
     return ys, xs
 
 
-def grow_cells(
+def scatter_cells(
     codes: NDArray[np.int16],
-    y: NDArray[np.float32],
-    x: NDArray[np.float32],
-    side: int,
-    grain: NDArray[np.float32],
+    radius: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    shape: tuple[int, int],
     rng: np.random.Generator,
-) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
-    """Give every cell its pixels.
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Put cells where maps say that those of their kind lie, without two centres on top of each other.
 
-    A pixel belongs to the cell whose ellipse it lies deepest in (an elliptic Voronoi diagram with a
-    limited reach), measured in coordinates bent by smooth noise; so neighbours share irregular borders
-    and a lone cell is a wobbly ellipse.  Only the part connected to the centre stays.
+    Parameters
+    ----------
+    codes : int16 array, shape (n,)
+        Kind of every cell.
+    radius : float array, shape (kinds,)
+        Pixels.
+    weights : float array, shape (kinds, Y / GRID, X / GRID)
+        How densely each kind lies, on any scale.
+    shape : (int, int)
+        Pixels of the image.
 
     Returns
     -------
-    mask : uint32 array, shape (side, side)
-        0 = background, i + 1 = cell i.  Every cell has pixels, in one piece.
-    zone : uint8 array, shape (side, side)
-        0 outside, 1 outermost pixel, 2 next pixel, 3 cytoplasm, 4 nucleus.
+    y, x : float32 arrays, shape (n,)
+        Centres in pixels, at least 3 px inside the image.
     """
-    n = codes.size
-    radius = np.array([t.radius for t in TYPES])[codes] * np.exp(0.10 * rng.standard_normal(n))
-    stretch = np.array([t.elongation for t in TYPES])[codes] * np.exp(0.12 * rng.standard_normal(n))
-    angle = grain[(y // GRID).astype(int), (x // GRID).astype(int)] + 0.25 * rng.standard_normal(n)
-    round_cell = stretch < 1.5
-    angle = np.where(round_cell, rng.uniform(0, np.pi, n), angle)
-    core = np.array([t.nucleus for t in TYPES])[codes] * np.exp(0.08 * rng.standard_normal(n))
-    off = rng.uniform(-0.12, 0.12, (n, 2))
-    shape = (side, side)
-    bend_y, bend_x = 1.1 * smooth_noise(shape, 3.0, rng), 1.1 * smooth_noise(shape, 3.0, rng)
-    owner, depth, nucleus = _claim(
-        y,
-        x,
-        radius.astype(np.float32),
-        stretch.astype(np.float32),
-        angle.astype(np.float32),
-        core.astype(np.float32),
-        off.astype(np.float32),
-        bend_y,
-        bend_x,
-    )
-    mask = _connected(owner, depth, y, x)
-    return mask, _zones(mask, nucleus)
+    ladder = np.cumsum(weights.reshape(len(weights), -1), axis=1)
+    order = np.argsort(-radius[codes], kind="stable")
+    y, x = _scatter(codes, order, ladder, weights.shape[2], radius, shape[0], shape[1], rng)
+    return y, x
 
 
 @kernel
-def _claim(
-    y: Any, x: Any, radius: Any, stretch: Any, angle: Any, core: Any, off: Any, bend_y: Any, bend_x: Any
+def _scatter(
+    codes: Any,
+    order: Any,
+    ladder: Any,
+    columns: int,
+    radius: Any,
+    height: int,
+    width: int,
+    rng: np.random.Generator,
 ) -> Any:
-    """Owner of each pixel, squared elliptic distance to its centre, and whether it is nucleus."""
-    side = bend_y.shape[0]
-    depth = np.full((side, side), np.float32(1.0))
-    owner = np.zeros((side, side), np.uint32)
-    nucleus = np.zeros((side, side), np.uint8)
-    for i in range(y.size):
-        long = 1.12 * radius[i] * np.sqrt(stretch[i])
-        short = 1.12 * radius[i] / np.sqrt(stretch[i])
-        c, s = np.cos(angle[i]), np.sin(angle[i])
-        reach = int(long + 5)
-        for py in range(max(int(y[i]) - reach, 0), min(int(y[i]) + reach + 1, side)):
-            for px in range(max(int(x[i]) - reach, 0), min(int(x[i]) + reach + 1, side)):
-                dy = py + bend_y[py, px] - y[i]
-                dx = px + bend_x[py, px] - x[i]
-                u = (c * dx + s * dy) / long
-                v = (c * dy - s * dx) / short
-                q = u * u + v * v
-                if q < depth[py, px]:
-                    depth[py, px] = q
-                    owner[py, px] = i + 1
-                    a, b = (u - off[i, 0]) / core[i], (v - off[i, 1]) / core[i]
-                    nucleus[py, px] = 1 if a * a + b * b < 1 else 0
-    return owner, depth, nucleus
-
-
-@kernel
-def _connected(owner: Any, depth: Any, y: Any, x: Any) -> Any:
-    """Keep of each cell what hangs together with its deepest pixel."""
-    side = owner.shape[0]
-    n = y.size
-    best = np.full(n + 1, np.float32(2.0))
-    seed = np.full(n + 1, -1, np.int64)
-    for py in range(side):
-        for px in range(side):
-            i = owner[py, px]
-            if i and depth[py, px] < best[i]:
-                best[i] = depth[py, px]
-                seed[i] = py * side + px
-    mask = np.zeros((side, side), np.uint32)
-    queue = np.empty(side * side + n, np.int64)
-    end = 0
-    for i in range(1, n + 1):
-        if seed[i] < 0:
-            # Bent out of existence by its neighbours: it keeps the pixel of its centre.
-            seed[i] = int(y[i - 1]) * side + int(x[i - 1])
-            owner[seed[i] // side, seed[i] % side] = i
-        mask[seed[i] // side, seed[i] % side] = i
-        queue[end] = seed[i]
-        end += 1
-    begin = 0
-    while begin < end:
-        at = queue[begin]
-        begin += 1
-        py, px = at // side, at % side
-        for qy, qx in ((py + 1, px), (py - 1, px), (py, px + 1), (py, px - 1)):
-            inside = 0 <= qy < side and 0 <= qx < side
-            if inside and mask[qy, qx] == 0 and owner[qy, qx] == mask[py, px]:
-                mask[qy, qx] = mask[py, px]
-                queue[end] = qy * side + qx
-                end += 1
-    return mask
-
-
-@kernel
-def _zones(mask: Any, nucleus: Any) -> Any:
-    """Outermost pixel 1, next 2, cytoplasm 3, nucleus 4."""
-    side = mask.shape[0]
-    zone = np.zeros((side, side), np.uint8)
-    for py in range(side):
-        for px in range(side):
-            if mask[py, px]:
-                near = 3
-                for gy in range(-2, 3):
-                    for gx in range(-2 + abs(gy), 3 - abs(gy)):
-                        qy, qx = py + gy, px + gx
-                        if 0 <= qy < side and 0 <= qx < side and mask[qy, qx] != mask[py, px]:
-                            near = min(near, abs(gy) + abs(gx))
-                zone[py, px] = 4 if nucleus[py, px] and near > 1 else near
-    return zone
+    head = np.full((height // 8 + 1, width // 8 + 1), -1, np.int64)
+    chain = np.full(codes.size, -1, np.int64)
+    ys = np.empty(codes.size, np.float32)
+    xs = np.empty(codes.size, np.float32)
+    reach = int(np.ceil(2 * radius.max() / 8))
+    for i in order:
+        steps = ladder[codes[i]]
+        close, y, x = 0.88, 0.0, 0.0
+        # Where nothing is free any more the cells lie on top of each other, as they do in a thick section.
+        for tries in range(1, 300):
+            if tries % 8 == 0:
+                close *= 0.93
+            at = np.searchsorted(steps, rng.random() * steps[-1], side="right")
+            y = min(max((at // columns + rng.random()) * GRID, 3.0), height - 4.0)
+            x = min(max((at % columns + rng.random()) * GRID, 3.0), width - 4.0)
+            if _is_free(y, x, codes[i], close, reach, codes, radius, head, chain, ys, xs):
+                break
+        ys[i], xs[i] = y, x
+        chain[i] = head[int(y) // 8, int(x) // 8]
+        head[int(y) // 8, int(x) // 8] = i
+    return ys, xs

@@ -16,15 +16,16 @@ if TYPE_CHECKING:
 
     from .biology import DonorShift
 
-__all__ = ["photograph"]
+__all__ = ["BLUR", "WHERE", "expose", "halo", "photograph", "stain"]
 
-# Share of a marker seen outside, on the outermost pixel, on the next, in the cytoplasm, over the nucleus.
-_WHERE = {
+WHERE = {
     "membrane": (0.0, 1.0, 0.75, 0.30, 0.22),
     "cytoplasm": (0.0, 0.70, 0.95, 1.0, 0.35),
     "nucleus": (0.0, 0.05, 0.08, 0.10, 1.0),
 }
-_BLUR = 1.15
+"""Share of a marker seen outside, on the outermost pixel, on the next, in the cytoplasm, over the nucleus."""
+BLUR = 1.15
+"""Gaussian width of what is in focus, pixels."""
 _HALO_SHARE, _HALO_WIDTH = 0.22, 13
 _COUNTS_PER_PHOTON = 6.0
 _READ_NOISE = 12.0
@@ -58,17 +59,22 @@ def photograph(
     for channel, marker in enumerate(MARKERS):
         level = np.zeros(content.shape[0] + 1, dtype=np.float32)
         level[1:] = content[:, channel] * (marker.brightness * shift.gain[channel])
-        share = np.array(_WHERE[marker.place], dtype=np.float32)
-        light = _stain(mask, zone, level, share, grain, auto)
-        sharp = ndimage.gaussian_filter(light, _BLUR, truncate=3)
-        halo = ndimage.uniform_filter(ndimage.uniform_filter(sharp, _HALO_WIDTH), _HALO_WIDTH)
+        share = np.array(WHERE[marker.place], dtype=np.float32)
+        light = stain(mask, zone, level, share, grain, auto)
+        sharp = ndimage.gaussian_filter(light, BLUR, truncate=3)
         noise = rng.standard_normal(shape, dtype=np.float32)
-        _expose(sharp, halo, cloud, shift.offset[channel], noise, image[channel])
+        expose(sharp, halo(sharp), cloud, shift.offset[channel], noise, image[channel])
     return image
 
 
+def halo(sharp: NDArray[np.float32], width: int = _HALO_WIDTH) -> NDArray[np.float32]:
+    """Light spread as an objective spreads what is out of focus."""
+    return np.asarray(ndimage.uniform_filter(ndimage.uniform_filter(sharp, width), width))
+
+
 @kernel
-def _stain(mask: Any, zone: Any, level: Any, share: Any, grain: Any, auto: Any) -> Any:
+def stain(mask: Any, zone: Any, level: Any, share: Any, grain: Any, auto: Any) -> Any:
+    """Light of a marker before the optics: level by cell, share by zone, grain and autofluorescence by pixel."""
     out = np.empty(mask.shape, np.float32)
     for y in range(mask.shape[0]):
         for x in range(mask.shape[1]):
@@ -77,12 +83,13 @@ def _stain(mask: Any, zone: Any, level: Any, share: Any, grain: Any, auto: Any) 
 
 
 @kernel
-def _expose(sharp: Any, halo: Any, cloud: Any, offset: float, noise: Any, out: Any) -> None:
+def expose(sharp: Any, wide: Any, cloud: Any, offset: float, noise: Any, out: Any) -> None:
+    """Camera counts of sharp and wide light over a background, with shot and read noise."""
     for y in range(sharp.shape[0]):
         for x in range(sharp.shape[1]):
             light = (
                 np.float32(1 - _HALO_SHARE) * sharp[y, x]
-                + np.float32(_HALO_SHARE) * halo[y, x]
+                + np.float32(_HALO_SHARE) * wide[y, x]
                 + offset * cloud[y, x]
             )
             spread = np.sqrt(light * np.float32(_COUNTS_PER_PHOTON) + np.float32(_READ_NOISE**2))

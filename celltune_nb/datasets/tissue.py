@@ -107,8 +107,9 @@ def _field(number: int, n: int, donor: int, seed: int) -> Field:
     import pandas as pd
 
     from .biology import donor_shift, draw_types, expression
-    from .layout import GRID, grow_cells, niche_map, place_cells, side_for
+    from .layout import GRID, niche_map, place_cells, side_for
     from .optics import photograph
+    from .outlines import grow_cells
 
     rng = np.random.default_rng([seed, 0, number])
     shift = donor_shift(seed, donor)
