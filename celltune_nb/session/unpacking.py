@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 from uuid import uuid4
 
-from ..errors import FormatError, InputError, ProjectError, ProjectVersionError
+from ..errors import CellTuneError, FormatError, InputError, ProjectError, ProjectVersionError
 from .bundles import FORMAT, MANIFEST
 from .checks import folder as as_path
 from .project import Project
@@ -26,8 +26,8 @@ __all__ = ["is_bundle", "open_bundle", "unpack"]
 
 #: A bundle that declares more than this many bytes, and more than so many times its own size, is a trap.
 PLAIN, RATIO = 4 << 30, 200
-#: The list of members is read as a whole: bytes.
-LIST = 256 << 20
+#: The list of members is read as a whole: its bytes, and how many members.
+LIST, MEMBERS = 128 << 20, 500_000
 COPY = 1 << 20
 #: Names that some systems have for devices.
 DEVICES = {"con", "prn", "aux", "nul", *(f"{d}{i}" for d in ("com", "lpt") for i in range(1, 10))}
@@ -95,12 +95,16 @@ def unpack(path: Path, folder: Path, progress: Callable[[int, int], object] = la
         if folder.exists():
             folder.rmdir()
         temporary.rename(folder)
+    except CellTuneError:
+        raise
     except (
         zipfile.BadZipFile,
         zlib.error,
         EOFError,
         NotImplementedError,
+        OverflowError,
         RuntimeError,
+        ValueError,  # names that are no text
         struct.error,
     ) as error:
         raise FormatError(
@@ -119,7 +123,7 @@ def unpack(path: Path, folder: Path, progress: Callable[[int, int], object] = la
 def _check_list(stream: IO[bytes], path: Path) -> None:
     """Refuse a list of members that would take all memory; the module zipfile reads it as it comes."""
     size = path.stat().st_size
-    start = max(0, size - 65_557 - 20)
+    start = max(0, size - 65_557)
     stream.seek(start)
     tail = stream.read()
     at = tail.rfind(b"PK\x05\x06")
@@ -127,16 +131,31 @@ def _check_list(stream: IO[bytes], path: Path) -> None:
         raise FormatError(
             f"{path.name} is no bundle: it is no zip file. Choose one that session.save_bundle() wrote."
         )
-    length = struct.unpack("<L", tail[at + 12 : at + 16])[0]
-    if length == 0xFFFFFFFF and at >= 20 and tail[at - 20 : at - 16] == b"PK\x06\x07":
-        stream.seek(struct.unpack("<Q", tail[at - 12 : at - 4])[0])
-        record = stream.read(56)
-        length = struct.unpack("<Q", record[40:48])[0] if len(record) == 56 else size
-    stream.seek(0)
-    if length > min(LIST, size):
+    length, end = struct.unpack("<L", tail[at + 12 : at + 16])[0], start + at
+    stream.seek(max(0, end - 76))
+    before = stream.read(76) if end >= 76 else b""
+    # The long form counts wherever it is there, whatever the short one says.
+    if before[56:60] == b"PK\x06\x07":
+        place = struct.unpack("<Q", before[64:72])[0]
+        if before[:4] != b"PK\x06\x06" or place != end - 76:
+            raise FormatError(
+                f"{path.name} has a list of members in another place than it says. It is no bundle."
+            )
+        length, end = struct.unpack("<Q", before[40:48])[0], end - 76
+    if length > min(LIST, end):
         raise FormatError(
             f"{path.name} declares a list of members of {length / 1e6:,.0f} MB. It is no bundle."
         )
+    stream.seek(end - length)
+    names, place, count = stream.read(length), 0, 0
+    stream.seek(0)
+    while names[place : place + 4] == b"PK\x01\x02" and len(names) >= place + 46:
+        count += 1
+        place += 46 + sum(struct.unpack("<3H", names[place + 28 : place + 34]))
+        if count > MEMBERS:
+            raise FormatError(
+                f"{path.name} has more than {MEMBERS:,} members. If you trust it, unpack it by hand and open the folder."
+            )
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
@@ -202,7 +221,7 @@ def _check_version(archive: zipfile.ZipFile, path: Path) -> None:
     try:
         about = json.loads(archive.read(MANIFEST)) if info.file_size < COPY else None
         version = int(about["format"])  # type: ignore[index]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as error:
         raise FormatError(f"{MANIFEST} in {path.name} is damaged. Get the bundle once more.") from error
     if version > FORMAT:
         raise ProjectVersionError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import stat
+import struct
 import threading
 import zipfile
 from collections.abc import Callable
@@ -215,6 +216,8 @@ def replaced(name: str, content: bytes) -> Callable[[Parts], None]:
         (link, "link or a device"), (device, "link or a device"), (packed_otherwise, "unknown way"),
         (without("project.json"), "no project"), (without("labels.sqlite"), "no project"),
         (replaced("bundle.json", b"{"), "damaged"), (replaced("bundle.json", b'{"format": 99}'), "newer celltune_nb"),
+        (replaced("bundle.json", b'{"format": 1e999}'), "damaged"), (replaced("bundle.json", b'{"format": null}'), "damaged"),
+        (replaced("bundle.json", b"[" * 100_000), "damaged"),
         (replaced("project.json", b"[]"), "not a project file"), (replaced("labels.sqlite", b""), "missing or empty"),
     ],
 )  # fmt: skip
@@ -284,6 +287,57 @@ def test_files_of_another_kind_and_cut_ones_are_refused(parts: Parts, tmp_path: 
     (tmp_path / "bad.zip").write_bytes(spoilt)
     with pytest.raises(CellTuneError):
         reopened(tmp_path / "bad.zip", tmp_path / "p")
+
+
+def long_form(length: int) -> bytes:
+    """The end of a zip whose long form declares a list of so many bytes, and whose short one says nothing of it."""
+    place = struct.pack("<4sQ", b"PK\x06\x06", 44) + bytes(28) + struct.pack("<QQ", length, 0)
+    locator = b"PK\x06\x07" + struct.pack("<LQL", 0, 0, 1)
+    return place + locator + b"PK\x05\x06" + bytes(18)
+
+
+def test_lists_of_members_that_would_take_all_memory_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.zip"
+    for length in (1 << 60, 300 << 20):
+        path.write_bytes(long_form(length))
+        with pytest.raises(FormatError, match="declares a list of members of"):
+            reopened(path, tmp_path / "p")
+    elsewhere = bytearray(long_form(0))
+    elsewhere[64] = 9
+    path.write_bytes(elsewhere)
+    with pytest.raises(FormatError, match="in another place than it says"):
+        reopened(path, tmp_path / "p")
+    one = b"PK\x01\x02" + bytes(24) + struct.pack("<3H", 1, 0, 0) + bytes(12) + b"a"
+    for end in (
+        lambda size: b"PK\x05\x06" + bytes(8) + struct.pack("<LLH", size, 0, 0),
+        lambda size: long_form(size).replace(struct.pack("<QL", 0, 1), struct.pack("<QL", size, 1), 1),
+    ):
+        path.write_bytes(one * 600_000 + end(600_000 * len(one)))
+        with pytest.raises(FormatError, match="more than 500,000 members"):
+            reopened(path, tmp_path / "p")
+    assert not (tmp_path / "p").exists()
+
+
+def test_names_that_are_no_text_are_refused(parts: Parts, tmp_path: Path) -> None:
+    path = tmp_path / "bad.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in [*parts, ("é", b"")]:
+            archive.writestr(name, content)
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))
+    with pytest.raises(FormatError, match="no readable bundle"):
+        reopened(path, tmp_path / "p")
+
+
+def test_members_that_share_their_bytes_are_refused(parts: Parts, tmp_path: Path) -> None:
+    path = tmp_path / "bad.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in [*parts, ("images/1.npy", bytes(1 << 20)), ("images/2.npy", b"")]:
+            archive.writestr(name, content)
+        first, second = (archive.getinfo(f"images/{i}.npy") for i in (1, 2))
+        second.header_offset, second.compress_size = first.header_offset, first.compress_size
+        second.file_size, second.CRC = first.file_size, first.CRC
+    with pytest.raises(FormatError, match="lies in another member"):
+        reopened(path, tmp_path / "p")
 
 
 def test_a_zipped_project_folder_is_opened_too(session: Session, tmp_path: Path) -> None:
