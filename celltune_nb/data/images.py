@@ -44,6 +44,8 @@ class Image:
     contrast: dict[str, tuple[float, float]] = field(default_factory=dict)
     #: What its files are called in the project; no two images ever have the same.
     key: str = ""
+    #: As :attr:`key`, of the mask; another one after the mask was replaced.
+    mask_key: str = ""
     #: Files outside the project that pixels (several for a stack) and mask are read from; None for a copy in the project.
     source: Path | tuple[Path, ...] | None = None
     mask_source: Path | None = None

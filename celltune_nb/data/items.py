@@ -132,6 +132,49 @@ class ItemTable:
             self.kind, extra,
         )  # fmt: skip
 
+    def resegmented(self, new: NewCells) -> ItemTable:
+        """A table in which an image has other cells, with new ids at its end.
+
+        The image moves to the end of the names, since the items of an image stand together and ids ascend.  Where all
+        its cells were of one group, or had one value in a column of the user's, the new ones are and have it too.
+        """
+        number = self.names.index(new.name) if new.name in self.names else len(self.names)
+        here = self.of_image(number)
+        kept = np.r_[0 : here.start, here.stop : len(self)]
+        images = self.images[kept]
+        rest = replace(
+            self, ids=self.ids[kept], images=images - (images > number).astype(np.int32), cells=self.cells[kept],
+            y=self.y[kept], x=self.x[kept], border=self.border[kept], bbox=self.bbox[kept],
+            names=[name for name in self.names if name != new.name], groups=self.groups[kept], own=None,
+        )  # fmt: skip
+        table = rest.extended_by([replace(new, group=None)])
+        n = len(new.cells)
+        first = int(self.ids[-1]) + 1 if len(self) else 1  # those that go are not given again
+        table = replace(
+            table,
+            ids=np.concatenate([rest.ids, np.arange(first, first + n)]),
+            own=self._own_of(kept, here, n),
+        )
+        groups = set(self.groups[here].tolist())
+        one = groups.pop() if len(groups) == 1 else -1
+        group = new.group if here.start == here.stop else self.group_names[one] if one >= 0 else None
+        return table.regrouped(np.arange(len(rest), len(table)), np.full(n, group, object))
+
+    def _own_of(self, kept: NDArray[np.int64], here: slice, n: int) -> pd.DataFrame | None:
+        """The user's columns of some rows, and after them of the *n* that take the place of others."""
+        extra = self.extra
+        if extra is None:
+            return None
+        import pandas as pd
+
+        extra, columns = extra.set_axis(range(len(extra))), {}
+        for name in extra.columns:
+            former = extra[name].iloc[here]
+            alike = len(former) > 1 and former.notna().all() and former.nunique() == 1
+            rows = np.concatenate([kept, np.full(n, here.start if alike else -1)])
+            columns[name] = extra[name].reindex(rows).set_axis(range(len(rows)))
+        return pd.DataFrame(columns, index=range(len(kept) + n))
+
     def positions(self, ids: Any) -> NDArray[np.int64]:
         """Row positions of item ids, in the order given.
 

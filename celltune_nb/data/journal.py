@@ -72,8 +72,8 @@ class Entry:
     Attributes
     ----------
     verb : str
-        ``label``, ``categories`` (an edit; may move labels too), ``level``, ``note``, ``opinion``, ``undo``, ``redo``
-        or ``seal``.
+        ``label``, ``categories`` (an edit; may move labels too), ``level``, ``note``, ``opinion``, ``undo``, ``redo``,
+        ``seal``; ``retire`` and ``carry`` of a new mask.
     ids : ndarray of int64, ascending
         The items it concerns.
     codes : ndarray of int16 or int

@@ -25,6 +25,7 @@ from .columns import words
 from .history import History, Rows, Step
 from .journal import SOURCES, Entry, Journal
 from .level import Level
+from .lineage import Lineage, packed, unpacked
 from .remarks import NOTE, OPINION, Remarks
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["LabelBook"]
 
 #: Raised whenever the same rows would fold into another state: checkpoints of before are left aside then.
-FOLD = 2
+FOLD = 3
+#: Verbs of rows: items are gone; those that took their place have their labels.
+RETIRE, CARRY = "retire", "carry"
 
 
 class LabelBook:
@@ -72,6 +75,8 @@ class LabelBook:
         self._history = History()
         self._rows = Rows()
         self.remarks = Remarks()
+        #: The items of former masks.
+        self.lineage = Lineage()
         #: Of every byte of every row that was folded, in order.
         self._digest = hashlib.sha256()
         #: While a row is being folded, and after that was interrupted: the state is not what the journal says.
@@ -224,6 +229,39 @@ class LabelBook:
             )
         )  # fmt: skip
 
+    def retire(self, ids: NDArray[np.int64], into: NDArray[np.int64], *, mark: str, user: str = "") -> int:
+        """Items are gone for good, on all levels, and others may have taken their places; no step of undo's.
+
+        Steps of before say nothing of them from now on, in either direction.  Notes go over to who took the place.
+
+        Parameters
+        ----------
+        ids : ndarray of int64, shape (n,), ascending
+        into : ndarray of int64, shape (n,)
+            Who took the place of each; 0 for nobody.
+        mark : str
+            What ``project.json`` calls the change.
+        """
+        detail = {"mark": mark, "into": packed(into)}
+        return self._record(Entry(RETIRE, next(iter(self.levels), ""), ids, user=user, detail=detail))
+
+    def carry(
+        self, ids: NDArray[np.int64], former: NDArray[np.int64], codes: NDArray[np.int16], *, level: str, what: str = "",
+        user: str = "", joined: bool = False,
+    ) -> int:  # fmt: skip
+        """Give items the labels that others had before they were gone, as one undoable step.
+
+        Who gave each label, how, when and in which round stays as it was.
+
+        Parameters
+        ----------
+        ids, former : ndarray of int64, shape (n,)
+            The items, ascending, and those that they take them from.
+        codes : ndarray of int16, shape (n,)
+        """
+        detail = {"from": packed(former), "what": what, **({"with_former": True} if joined else {})}
+        return self._record(Entry(CARRY, level, ids, codes, source="import", user=user, detail=detail))
+
     def seal(self, user: str = "") -> None:
         """Let undo go no further back than now (the categories that an example comes with)."""
         self._record(Entry("seal", next(iter(self.levels), ""), user=user))
@@ -354,7 +392,9 @@ class LabelBook:
         self._rows.add(entry.seq, entry.time, entry.user, entry.source or "", entry.round)
         if entry.verb == "level":
             self.levels[entry.level] = Level(entry.level, entry.detail.get("parent"))
-        elif entry.verb in ("label", "categories"):
+        elif entry.verb == RETIRE:
+            self._retire(entry)
+        elif entry.verb in ("label", "categories", CARRY):
             step = self._step(entry)
             self._history.push(step, _sentence(entry))
             self._forth(step, entry)
@@ -369,6 +409,16 @@ class LabelBook:
         elif entry.verb == "redo" and self._history.redoable is not None:
             step = self._history.forth()
             self._forth(step, self.journal.entry(step.seq))
+
+    def _retire(self, entry: Entry) -> None:
+        into = unpacked(entry.detail["into"], len(entry.ids))
+        self.lineage.add(entry.ids, into, str(entry.detail["mark"]))
+        self.remarks.move(entry.ids, into)
+        for state in self.levels.values():
+            ids = entry.ids[entry.ids < len(state.codes)]
+            # What gave the label stays named: a label that is carried over is that one still.
+            t0 = np.nan if state.t0 is None else state.t0[ids]
+            state.put(ids, np.zeros(len(ids), np.int16), state.batches[ids], t0)
 
     def _step(self, entry: Entry) -> Step:
         """What a row finds before it."""
@@ -392,11 +442,15 @@ class LabelBook:
         codes = np.full(len(ids), entry.codes, np.int16) if isinstance(entry.codes, int) else entry.codes
         if step.categories is not None:
             _put_categories(state, step.categories[1], step.categories)
+        batches: NDArray[np.int32] | int
         if entry.verb == "label":
-            state.put(ids, codes, entry.seq, np.nan if entry.t0 is None else entry.t0)
+            batches, t0 = entry.seq, entry.t0
+        elif entry.verb == CARRY:
+            former = unpacked(entry.detail["from"], len(ids))
+            batches, t0 = state.batches_of(former), None if state.t0 is None else state.t0[former]
         else:  # a merge moves the category; who gave the label, and when, stays as it was
-            state.put(ids, codes, step.batches, np.nan if step.t0 is None else step.t0)
-        self._last_ids = ids
+            batches, t0 = step.batches, step.t0
+        self._last_ids = self._put(state, ids, codes, batches, t0)
 
     def _back(self, step: Step) -> None:
         state = self.levels[step.level]
@@ -407,8 +461,19 @@ class LabelBook:
             return
         if step.categories is not None:
             _put_categories(state, step.categories[0], step.categories)
-        state.put(ids, step.codes, step.batches, np.nan if step.t0 is None else step.t0)
-        self._last_ids = ids
+        self._last_ids = self._put(state, ids, step.codes, step.batches, step.t0)
+
+    def _put(
+        self, state: Level, ids: NDArray[np.int64], codes: NDArray[np.int16], batches: NDArray[np.int32] | int,
+        t0: NDArray[np.float64] | None,
+    ) -> NDArray[np.int64]:  # fmt: skip
+        """Set what items have, of those that are not gone; which those are."""
+        if len(self.lineage) and not (living := self.lineage.living(ids)).all():
+            ids, codes = ids[living], codes[living]
+            batches = batches if isinstance(batches, int) else batches[living]
+            t0 = t0 if t0 is None or len(t0) != len(living) else t0[living]
+        state.put(ids, codes, batches, np.nan if t0 is None else t0)
+        return ids
 
     # ------------------------------------------------------------------ the checkpoint
 
@@ -418,6 +483,7 @@ class LabelBook:
         history, arrays = self._history.to_plain()
         rows, row_arrays = self._rows.to_plain()
         arrays.update(row_arrays)
+        arrays |= {"gone": self.lineage.gone, "into": self.lineage.into}
         levels = []
         for i, state in enumerate(self.levels.values()):
             levels.append([state.name, state.parent, state.categories.to_json()])
@@ -427,6 +493,7 @@ class LabelBook:
         about = {
             "fold": FOLD, "revision": self.revision, "digest": self._digest.hexdigest(), "last_level": self.last_level,
             "levels": levels, "history": history, "rows": rows, "remarks": self.remarks.to_plain(),
+            "marks": self.lineage.marks,
         }  # fmt: skip
         return about, arrays
 
@@ -448,6 +515,8 @@ class LabelBook:
             self._history = History.from_plain(about["history"], arrays)
             self._rows = Rows.from_plain(about["rows"], arrays)
             self.remarks = Remarks.from_plain(about["remarks"])
+            self.lineage.gone, self.lineage.into = arrays["gone"], arrays["into"]
+            self.lineage.marks = [str(mark) for mark in about["marks"]]
             self.last_level = about["last_level"]
             self._digest = digest
             self.revision = self.kept = revision

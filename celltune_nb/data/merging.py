@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 from .categories import CategorySet
 from .journal import Journal
 from .level import Level
+from .lineage import Lineage
 from .populations import PopulationSet
 from .predictions import PAIR
 
 __all__ = ["added_up", "after_merges", "given_as"]
 
 
-def given_as(journal: Journal, level: Level, codes: set[int], now: int) -> NDArray[np.int64]:
+def given_as(
+    journal: Journal, level: Level, lineage: Lineage, codes: set[int], now: int
+) -> NDArray[np.int64]:
     """The items that have one category now and were given another.
 
     A merge moves labels and leaves the row that gave each of them named; what was labelled anew since has another row,
@@ -27,6 +30,8 @@ def given_as(journal: Journal, level: Level, codes: set[int], now: int) -> NDArr
     ----------
     journal : Journal
     level : Level
+    lineage : Lineage
+        Of items that took the place, and the label, of others.
     codes : set of int
         What they were given.
     now : int
@@ -46,7 +51,8 @@ def given_as(journal: Journal, level: Level, codes: set[int], now: int) -> NDArr
         if isinstance(entry.codes, int):
             given = np.full(len(of), entry.codes)
         else:
-            given = entry.codes[np.searchsorted(entry.ids, of)].astype(np.int64)
+            named = lineage.before(of, lambda ids, entry=entry: np.isin(ids, entry.ids))  # type: ignore[misc]
+            given = entry.codes[np.searchsorted(entry.ids, named)].astype(np.int64)
         found.append(of[np.isin(given, list(codes))])
     return np.sort(np.concatenate(found))
 

@@ -5,8 +5,11 @@ Rows of the journal like labels are, so that undo takes them back in turn; :clas
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .journal import Entry
 
@@ -94,6 +97,19 @@ class Remarks:
     def forth(self, row: int) -> None:
         """Let a row count again."""
         self._undone.discard(row)
+
+    def move(self, ids: NDArray[np.int64], into: NDArray[np.int64]) -> None:
+        """Let others have the remarks on some items; 0: nobody has them."""
+        if not self._notes and not self._opinions:
+            return
+        to = {a: b for a, b in zip(ids.tolist(), into.tolist(), strict=True) if b}
+        self._notes = {
+            row: replace(note, item=to.get(note.item, note.item)) for row, note in self._notes.items()
+        }
+        self._opinions = {
+            row: replace(opinion, item=to.get(opinion.item, opinion.item))
+            for row, opinion in self._opinions.items()
+        }
 
     def notes(self) -> dict[int, Remark]:
         """The newest note of each item that has one."""

@@ -62,9 +62,13 @@ def overlaps(old: Any, new: Any, n_old: int, n_new: int) -> Overlaps:
     for start in range(0, old.shape[0], STRIP):
         rows = slice(start, min(start + STRIP, old.shape[0]))
         pair = np.asarray(old[rows]).astype(np.int64) * span + np.asarray(new[rows])
-        key, count = np.unique(pair, return_counts=True)
+        flat = pair.ravel()
+        # Neighbours are mostly of the same two cells: few pairs are left to sort.
+        starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] - 1))
+        lengths = np.diff(starts, append=len(flat))
+        key, place = np.unique(flat[starts], return_inverse=True)
         keys.append(key)
-        counts.append(count)
+        counts.append(np.bincount(place, lengths, len(key)).astype(np.int64))
     every, place = np.unique(np.concatenate(keys), return_inverse=True)
     pixels = np.bincount(place, np.concatenate(counts), len(every)).astype(np.int64)
     a, b = every // span, every % span

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..measure.runs import CellIndex
     from .session import Session
 
-__all__ = ["Adding"]
+__all__ = ["Adding", "cells_of"]
 
 #: Images added in one go that take effect together, at least.
 TOGETHER = 32
@@ -162,7 +162,7 @@ class Adding:
         masks = 2 * (labels is not None) + (nuclei is not None)
         total = math.prod(array.shape) * array.dtype.itemsize + masks * math.prod(shape) * 4
         with _bar(name, total) if told is None else _share(total, told) as progress:
-            cells = None if labels is None else _cells(labels, progress)
+            cells = None if labels is None else cells_of(labels, progress)
             looked = Image(name, array, None, names)
             contrast = {
                 channel: (0.0, 255.0) if rgb else auto_contrast(looked.plane(channel)) for channel in names
@@ -179,11 +179,11 @@ class Adding:
             try:
                 self._keep(row, files, array, file, copy, progress)
                 if labels is not None and cells is not None:
-                    self._keep_mask(row, files, labels, outline, cells, copy, progress)
+                    self.keep_mask(row, files, labels, outline, cells, copy, progress)
                 if nuclei is not None:
-                    self._keep_nuclei(row, files, nuclei, inner, copy, progress)
+                    self.keep_nuclei(row, files, nuclei, inner, copy, progress)
             except BaseException:
-                self._remove(files)
+                self.remove(files)
                 raise
         return _Ready(row, cells, files)
 
@@ -212,10 +212,11 @@ class Adding:
         files.append(row["array"])
         sources.copy_pixels(project, row["array"], array, progress)
 
-    def _keep_mask(
+    def keep_mask(
         self, row: dict[str, Any], files: list[str], labels: Any, file: ImageFile | None, cells: CellIndex,
         copy: bool | None, progress: Callable[[int], object],
     ) -> None:  # fmt: skip
+        """Keep a mask under the key of a row, and say in the row where it lies."""
         project = self._session.project
         numbers = cells.labels
         consecutive = len(numbers) > 0 and numbers[0] == 1 and numbers[-1] == len(numbers)
@@ -230,10 +231,11 @@ class Adding:
             files.append(row["mask_file"]["cells"])
             project.write_array(files[-1], numbers.shape, np.int64, lambda out: np.copyto(out, numbers))
 
-    def _keep_nuclei(
+    def keep_nuclei(
         self, row: dict[str, Any], files: list[str], nuclei: Any, file: ImageFile | None, copy: bool | None,
         progress: Callable[[int], object],
     ) -> None:  # fmt: skip
+        """As :meth:`keep_mask`, of nuclei."""
         project = self._session.project
         if file is not None and _stays(file, copy):
             row["nucleus_file"] = sources.describe(file, project.folder, nuclei.shape)
@@ -242,7 +244,8 @@ class Adding:
         files.append(row["nucleus"])
         sources.copy_mask(project, row["nucleus"], nuclei, None, progress)
 
-    def _remove(self, files: Sequence[str]) -> None:
+    def remove(self, files: Sequence[str]) -> None:
+        """Remove files that have not taken effect."""
         for name in files:
             with suppress(OSError):
                 self._session.project.path(name).unlink(missing_ok=True)
@@ -286,7 +289,7 @@ class Adding:
             named = {row.get("key") for row in session.project.settings["images"]}
             for one in ready:
                 if one.row["key"] not in named:  # else interrupted when it had taken effect
-                    self._remove(one.files)
+                    self.remove(one.files)
             raise
         session.changed_items("image")
 
@@ -339,7 +342,7 @@ def _stays(file: ImageFile, copy: bool | None) -> bool:
     return file.nbytes > sources.COPY_UP_TO if copy is None else not copy
 
 
-def _cells(mask: Any, progress: Callable[[int], object]) -> CellIndex:
+def cells_of(mask: Any, progress: Callable[[int], object]) -> CellIndex:
     """Where the cells of a mask are."""
     from ..measure.runs import locate, mask_runs
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-__all__ = ["CarryReport", "carry_labels", "opened"]
+__all__ = ["CarryReport", "carry_labels", "disputes", "opened", "report"]
 
 #: What becomes of a labelled cell.
 OUTCOMES = ("carried", "kept", "ambiguous", "merged", "split", "lost")
@@ -136,7 +136,7 @@ def _carry(
         pieces.append(split)
     old, new, what = np.concatenate(old_ids), np.concatenate(new_ids), np.concatenate(outcome)
     codes = there.codes_of(old)
-    _disputes(what, new, codes)
+    disputes(what, new, codes)
     carried = what == "carried"
     categories, place = _named_alike(
         state.categories, [there.categories.by_code[c] for c in np.unique(codes[carried])]
@@ -166,7 +166,7 @@ def _carry(
             )  # fmt: skip
         session.emit(session.categories_changed, CategoriesChanged(level))
         session.emit(session.labels_changed, LabelsChanged(level, np.sort(new[fresh]), batch))
-    return _report(what, codes, old, new, np.concatenate(pieces), there.categories, batch)
+    return report(what, codes, old, new, np.concatenate(pieces), there.categories, batch)
 
 
 def _image(
@@ -193,7 +193,7 @@ def _image(
     return their_ids[labelled], partners, fate[labelled], our_ids[pieces]
 
 
-def _disputes(what: NDArray[np.object_], new: NDArray[np.int64], codes: NDArray[np.int16]) -> None:
+def disputes(what: NDArray[np.object_], new: NDArray[np.int64], codes: NDArray[np.int16]) -> None:
     """Where cells of different categories became one, none of them says what it is."""
     joined = np.flatnonzero((what == "carried") | (what == "merged"))
     for cell in np.unique(new[joined[what[joined] == "merged"]]).tolist():
@@ -215,10 +215,22 @@ def _named_alike(categories: CategorySet, wanted: Sequence[Category]) -> tuple[C
     return categories, place
 
 
-def _report(
+def report(
     what: NDArray[np.object_], codes: NDArray[np.int16], old: NDArray[np.int64], new: NDArray[np.int64],
     pieces: NDArray[np.int64], categories: CategorySet, batch: int | None,
 ) -> CarryReport:  # fmt: skip
+    """Count what became of labelled cells.
+
+    Parameters
+    ----------
+    what : ndarray of str, shape (n,)
+    codes : ndarray of int16, shape (n,)
+        Their categories.
+    old, new : ndarray of int64, shape (n,)
+        The cells, and what each became (-1: nothing).
+    pieces : ndarray of int64
+        Items that split cells became.
+    """
     import pandas as pd
 
     names = [c for c in categories if c.name != UNKNOWN and (codes == c.code).any()]

@@ -125,16 +125,19 @@ def _judged(session: Session, run: Run) -> _Judged:
         excluded = [c.code for c in state.categories if c.exclude_from_training]
         blind = session.book.sources(level, ids) == "audit"
     labelled = ids[blind]
-    use = np.isin(codes, usable) & blind
-    fresh = use & ~np.isin(ids, trained_on(run)) if use.any() else use
+    held = session.regions.inside(level)[session.table.positions(ids)]
+    use = np.isin(codes, usable) & blind & held
+    taught = session.book.lineage.now(trained_on(run)) if use.any() else ids[:0]
+    fresh = use & ~np.isin(ids, taught)
     known = session.table.positions(ids) < _measured(session, run)
-    aside, measured = ids[blind & known & np.isin(codes, excluded)], fresh & known
+    others = blind & known & np.isin(codes, excluded) & held
+    aside, measured = ids[others], fresh & known
     chance = audits.judging(level, labelled, ids[measured])
     return _Judged(
         session.table.positions(ids[measured]), codes[measured], chance,
         (
             session.table.positions(aside),
-            codes[blind & known & np.isin(codes, excluded)],
+            codes[others],
             audits.judging(level, labelled, aside),
         ),
         int(use.sum() - fresh.sum()),
@@ -257,6 +260,7 @@ def _answers(
     for part, rows in source.blocks():
         mean = np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32)
         out[part] = np.where(np.isnan(rows).all(axis=1), -1, mean.argmax(axis=1))
+    out[~session.regions.inside(run.level)[: len(out)]] = -1
     return out
 
 

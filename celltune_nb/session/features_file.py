@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..data.features import FeatureSource
 from ..errors import FormatError, InputError
@@ -18,7 +19,7 @@ from .scales import scaled
 if TYPE_CHECKING:
     from .project import Project
 
-__all__ = ["PreparedFeatures", "drop", "load", "prepare", "save_schema", "use"]
+__all__ = ["PreparedFeatures", "drop", "living", "load", "prepare", "save_schema", "use"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,20 @@ def load(project: Project, folder: str) -> FeatureSource:
     if source.matrix.shape != (len(source.ids), len(source.names)):
         raise FormatError(f"features/{folder} does not fit its schema. Measure again: session.measure().")
     return source
+
+
+def living(source: FeatureSource, ids: NDArray[np.int64]) -> FeatureSource:
+    """A source without cells that are gone since; the very same where none is.
+
+    Parameters
+    ----------
+    ids : ndarray of int64
+        The items of the project.
+    """
+    if np.array_equal(source.ids, ids[: len(source)]):
+        return source
+    rows = np.flatnonzero(np.isin(source.ids, ids))
+    return replace(source, ids=np.asarray(source.ids)[rows], matrix=np.asarray(source.matrix[rows]))
 
 
 def save_schema(project: Project, source: FeatureSource) -> None:

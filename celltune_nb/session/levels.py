@@ -14,6 +14,7 @@ from ..data.level import Level
 from ..data.merging import given_as
 from .checks import texts
 from .describing import LabelTable, label_table
+from .regions import Region
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,9 @@ class Levels:
         """Names in the order they were added."""
         return list(self._session.book.levels)
 
-    def add(self, name: str, parent: str | None = None) -> Level:
+    def add(
+        self, name: str, parent: str | None = None, *, within: str | Sequence[str] | None = None, by: str = "either"
+    ) -> Level:
         """Begin a level.
 
         Parameters
@@ -71,8 +74,64 @@ class Levels:
         name : str
         parent : str, optional
             The level above it in a hierarchy.
+        within, by : optional
+            Hold it to cells of some categories of the parent: see :meth:`constrain`.
         """
-        return self._session.change_levels(lambda book, user: book.add_level(name, parent, user), name)
+        session, name = self._session, str(name).strip()
+        row = None if within is None else session.regions.checked(name, parent, within, by)
+        made = session.change_levels(lambda book, user: book.add_level(name, parent, user), name)
+        if row is not None:
+            session.regions.keep(name, row)
+        return made
+
+    # ------------------------------------------------------------------ held to a region of the parent
+
+    def constrain(
+        self, name: str, within: str | Sequence[str] | None = None, *, parent: str | None = None, by: str = "either"
+    ) -> None:
+        """Hold a level to the cells that are of some categories at its parent; all others are outside.
+
+        Cells outside are neither offered, nor learned from, nor predicted; labels that they have stay (see
+        :meth:`outside_labels`).  The region follows the parent's labels and predictions, without a training.
+
+        Parameters
+        ----------
+        name : str
+        within : str or sequence of str, optional
+            Categories of the parent.  None: the level holds for all cells again.
+        parent : str, optional
+            By default the one it was added with.
+        by : {"either", "labels", "predictions"}
+            What a cell is at the parent: what it is labelled, or where it is not, what ``Pred_AVG`` says; only
+            the label; only the prediction.
+
+        Raises
+        ------
+        LabelError
+            For a level or category that is not there.
+        InputError
+            When there is no parent, or it rests on this level itself; nothing is changed then.
+        """
+        level, regions = self[name], self._session.regions
+        if within is None:
+            if regions.of(level.name) is not None:
+                regions.keep(level.name, None)
+            return
+        now = regions.of(level.name)
+        above = parent or (level.parent if now is None else now.parent)
+        regions.keep(level.name, regions.checked(level.name, above, within, by))
+
+    def region(self, name: str | None = None) -> Region | None:
+        """To which cells a level (by default the active one) is held: ``.parent .within .by .sentence``; None: to all."""
+        return self._session.regions.of(level_name(self._session, name))
+
+    def inside(self, name: str | None = None) -> NDArray[np.bool_]:
+        """Which cells belong to a level, in the order of the items; shape (n,)."""
+        return self._session.regions.inside(level_name(self._session, name)).copy()
+
+    def outside_labels(self, name: str | None = None) -> NDArray[np.int64]:
+        """Ids of the cells that have a label at a level and lie outside of its region."""
+        return self._session.regions.outside_labels(level_name(self._session, name))
 
 
 class Categories:
@@ -172,7 +231,7 @@ class Categories:
             at = now.meaning(code)
             assert at is not None  # a merged category goes when that is deleted which it is part of
             state = book.level(level_name(self._session, level))
-            return {at.code: code}, given_as(book.journal, state, now.parts(code), at.code)
+            return {at.code: code}, given_as(book.journal, state, book.lineage, now.parts(code), at.code)
 
         self._edit(lambda now: now.unmerge(name), f"category {name} taken out again", level, back)
 
@@ -237,11 +296,16 @@ class Labels:
         return label_table(self._session, by, level_name(self._session, level))
 
     def counts(self, level: str | None = None) -> dict[str, int]:
-        """Number of labelled items of each category (*Unknown*: the unlabelled rest)."""
+        """Number of labelled items of each category (*Unknown*: the unlabelled rest of those that belong to the level)."""
         with self._session.lock:
             state = self._session.book.level(level_name(self._session, level))
             tally = {
                 c.name: int(state.tally[c.code]) if c.code < len(state.tally) else 0 for c in state.categories
             }
-            tally[UNKNOWN] = len(self._session.table) - sum(n for name, n in tally.items() if name != UNKNOWN)
+            held = self._session.regions.mask(state.name)
+            if held is None:
+                tally[UNKNOWN] = len(self._session.table) - sum(n for name, n in tally.items() if name != UNKNOWN)
+            else:
+                codes = state.codes_in_order(self._session.table.ids)
+                tally[UNKNOWN] = int(np.count_nonzero(held & (codes == 0)))
             return tally

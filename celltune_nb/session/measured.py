@@ -61,7 +61,7 @@ def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def signature(image: Image, nuclear: bool, options: Mapping[str, Any]) -> list[Any]:
     """What the features of an image rest on besides its pixels: another signature, other features."""
-    return [image.key, image.pixel_size, nuclear, str(options.get("engine", "auto"))]
+    return [image.mask_key or image.key, image.pixel_size, nuclear, str(options.get("engine", "auto"))]
 
 
 class Clock:

@@ -44,7 +44,8 @@ def table(session: Session) -> pd.DataFrame:
     with session.lock:
         found = session.book.remarks.notes()
         items = session.table
-    ids = np.array(sorted(i for i in found if len(items) and items.ids[0] <= i <= items.ids[-1]), np.int64)
+    ids = np.array(sorted(found), np.int64)
+    ids = ids[np.isin(ids, items.ids)]  # of cells that are gone nothing is told
     rows = items.positions(ids)
     names = np.array([*items.names, ""], object)
     return pd.DataFrame(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.categories import Category, CategorySet
+from ..data.lineage import Lineage
 from ..data.merging import after_merges
 from ..data.populations import PopulationSet
 from ..data.predictions import compared, named_as_now
@@ -168,6 +169,10 @@ class Populations(Mapping[str, PopulationSet]):
         }
         self._sets = {**kept, **{(item.level, item.name): item for item in sets}}
 
+    def kept(self) -> dict[tuple[str, str], PopulationSet]:
+        """The stored sets by level and name, with the codes they were made with."""
+        return dict(self._sets)
+
     def replace(self, sets: Sequence[PopulationSet], gone: Sequence[PopulationSet]) -> None:
         """Add or replace sets, and drop others (the session tells its listeners)."""
         dropped = {(item.level, item.name) for item in gone}
@@ -187,6 +192,8 @@ class Populations(Mapping[str, PopulationSet]):
         categories = self._session.levels[found.level].categories
         if found.run is not None and categories.merged:
             found = self._merged(found, categories)
+        if found.run is not None:
+            found = self._session.regions.held(found)
         return named_as_now(found, categories.by_code)
 
     def _merged(self, found: PopulationSet, categories: CategorySet) -> PopulationSet:
@@ -284,12 +291,18 @@ def remove_population(project: Project, item: PopulationSet) -> None:
     project.path("populations", _file_name(item)).unlink(missing_ok=True)
 
 
-def load_populations(project: Project, ids: NDArray[np.int64]) -> tuple[list[PopulationSet], list[str]]:
-    """The stored sets, and a sentence for each file that cannot be used."""
+def load_populations(
+    project: Project, ids: NDArray[np.int64], lineage: Lineage
+) -> tuple[list[PopulationSet], list[str]]:
+    """The stored sets, and a sentence for each file that cannot be used.
+
+    A set may be of before a mask was replaced.  What a training said of cells that are gone is left out; whatever else
+    was said of one holds for the cell that took its place.
+    """
     sets, complaints = [], []
     for path in sorted(project.folder.glob("populations/*.parquet")):
         try:
-            sets.append(_load(path, ids))
+            sets.append(_load(path, ids, lineage))
         except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, CellTuneError) as error:
             complaints.append(_complaint(path, error))
     return sets, complaints
@@ -309,7 +322,7 @@ def of_newest(sets: list[PopulationSet], runs: list[Run]) -> tuple[list[Populati
     ]
 
 
-def _load(path: Path, ids: NDArray[np.int64]) -> PopulationSet:
+def _load(path: Path, ids: NDArray[np.int64], lineage: Lineage) -> PopulationSet:
     import json
 
     import pyarrow as pa
@@ -321,7 +334,7 @@ def _load(path: Path, ids: NDArray[np.int64]) -> PopulationSet:
     file = pq.ParquetFile(pa.memory_map(str(path)) if mapped else pa.BufferReader(path.read_bytes()))
     about = json.loads((file.schema_arrow.metadata or {})[b"celltune_nb"])
     classes = tuple(str(c) for c in about["classes"])
-    later = None
+    later: _Later | None = None
     if classes:
         kinds = {str(file.schema_arrow.field(f"p:{c}").type) for c in classes}
         if kinds != {"float"}:
@@ -334,8 +347,12 @@ def _load(path: Path, ids: NDArray[np.int64]) -> PopulationSet:
     categories = tuple(Category(int(c[0]), str(c[1]), str(c[2])) for c in about["categories"])
     if not set(np.flatnonzero(np.bincount(codes)).tolist()) <= {c.code for c in categories}:
         raise ValueError("codes without a category")
-    if len(codes) > len(ids) or not np.array_equal(numbers(table["item"]), ids[: len(codes)]):
-        raise ValueError("other items")
+    items = np.asarray(numbers(table["item"]))
+    if len(codes) > len(ids) or not np.array_equal(items, ids[: len(codes)]):
+        rows = _rows(items, ids, lineage, said_once=about.get("run") is None)
+        codes = np.where(rows < 0, np.int16(0), codes[rows])
+        if later is not None:
+            later.rows = rows
     pairs = tuple((int(a), int(b), int(c)) for a, b, c in about.get("pairs", ()))
     return PopulationSet(
         str(about["name"]), str(about["level"]), ids[: len(codes)], codes, categories, later, classes, pairs,
@@ -343,11 +360,41 @@ def _load(path: Path, ids: NDArray[np.int64]) -> PopulationSet:
     )  # fmt: skip
 
 
+def _rows(
+    items: NDArray[np.int64], ids: NDArray[np.int64], lineage: Lineage, said_once: bool
+) -> NDArray[np.int64]:
+    """The row of a set of before a mask was replaced for each item that it speaks of now, -1 for those between.
+
+    Parameters
+    ----------
+    items : ndarray of int64
+        Of the set, ascending.
+    ids : ndarray of int64
+        Of the project.
+    said_once : bool
+        Whether what it says goes over to cells that took the places of others.
+    """
+    if len(items) and (not len(lineage) or np.any(np.diff(items) <= 0)):
+        raise ValueError("other items")
+    kept = items[lineage.living(items)]
+    if not np.array_equal(kept, ids[: len(kept)]):
+        raise ValueError("other items")
+    of = kept
+    if said_once:
+        before = lineage.before(ids[len(kept) :], lambda some: np.isin(some, items))
+        some = np.flatnonzero(before)
+        of = np.concatenate([kept, before[: some[-1] + 1 if len(some) else 0]])
+    places = np.minimum(np.searchsorted(items, of), max(len(items) - 1, 0))
+    return np.where(of > 0, places, -1).astype(np.int64)
+
+
 class _Later:
     """Probabilities in a file, read when they are asked for the first time."""
 
     def __init__(self, path: Path, file: Any, classes: tuple[str, ...]) -> None:
         self._path, self._file, self._classes = path, file, classes
+        #: The row in the file of each item, -1 for none; None: as they stand there.
+        self.rows: NDArray[np.int64] | None = None
         self._read: NDArray[np.float32] | None = None
         self._lock = threading.Lock()
 
@@ -363,6 +410,9 @@ class _Later:
                 for start in range(0, table.num_rows, 65_536):  # a part that stays in the processor's cache
                     for i, column in enumerate(columns):
                         self._read[start : start + 65_536, i] = column[start : start + 65_536]
+                if self.rows is not None:
+                    self._read = self._read[self.rows]
+                    self._read[self.rows < 0] = np.nan
                 self._file = None
             return self._read
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,9 +38,11 @@ from .files import read_json, write_atomically
 from .items_file import read_items, write_items
 from .sources import Reference
 
-__all__ = ["SCHEMA_VERSION", "PreparedItems", "Project"]
+__all__ = ["REPLACING", "SCHEMA_VERSION", "PreparedItems", "Project"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+#: What a mask that is being replaced leaves in the settings until it is known whether it was.
+REPLACING = "replacing"
 
 
 def _items_in_files(settings: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +55,8 @@ def _items_in_files(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 #: From one schema version to the next: number of the older version → what has to be done to the settings.
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _items_in_files}
+#: 2 → 3: masks may have been replaced; nothing to do.
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _items_in_files, 2: dict}
 
 #: In place of a number of rows that nobody has counted yet.
 UNCOUNTED = -1
@@ -176,10 +179,40 @@ class Project:
                 f"project.json could not be written ({error.strerror}). Make room or make the folder writable, then repeat."
             ) from error
         current = {name for name, _ in self.item_files}
+        pending = self.settings.get(REPLACING)
+        if isinstance(pending, dict):  # which items count is decided when the journal has its row
+            current |= {name for name, _ in self._files_of(pending.get("items"))}
         for name in self._used - current:
             with suppress(OSError):
                 self.path(name).unlink(missing_ok=True)
         self._used = current
+
+    def settle(self, marks: Collection[str]) -> None:
+        """Let a mask that was being replaced be replaced, if the journal has the row that says so; else not.
+
+        The journal is the truth: its row and the labels that went over are one transaction, and this file is written
+        inside it.  Where a program was killed in between, the settings of before are in the file too.
+
+        Parameters
+        ----------
+        marks : collection of str
+            Of the replacements that the journal knows.
+        """
+        pending = self.settings.get(REPLACING)
+        if pending is None:
+            return
+        try:
+            settings = {key: value for key, value in self.settings.items() if key != REPLACING}
+            if pending["mark"] not in marks:
+                row = dict(pending["row"])
+                settings["images"] = [row if r["name"] == row["name"] else r for r in settings["images"]]
+                settings["items"] = pending["items"]
+                settings["replaced"] = [r for r in settings["replaced"] if r["mark"] != pending["mark"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(
+                f"project.json describes a change of a mask badly ({error!r}). Restore it from a copy."
+            ) from error
+        self.settings = settings
 
     def path(self, *parts: str) -> Path:
         """A path inside the folder; anything that would leave it is refused.
@@ -250,6 +283,9 @@ class Project:
             name, key = str(row["name"]), str(row.get("key") or Path(str(row["array"])).stem)
             if not key.replace("-", "").isalnum():
                 raise ValueError(key)
+            mask_key = str(row.get("mask_key") or key)
+            if not mask_key.replace("-", "").isalnum():
+                raise ValueError(mask_key)
             own, mask = row.get("file"), row.get("mask_file")
             source = Reference(own, self, f"image {name!r}", cache) if own else None
             outline = Reference(mask, self, f"the mask of image {name!r}", cache) if mask else None
@@ -261,7 +297,7 @@ class Project:
                 outline.array(cells=True) if outline else self.read_array(row["mask"]) if row.get("mask") else None,
                 [str(c) for c in row["channels"]], row.get("pixel_size"), row.get("group"),
                 {k: (float(v[0]), float(v[1])) for k, v in row.get("contrast", {}).items()},
-                key=key,
+                key=key, mask_key=mask_key,
                 source=(source.files or source.path) if source else None,
                 mask_source=outline.path if outline else None,
                 levels=source.levels if source else tuple,
@@ -322,8 +358,11 @@ class Project:
     @property
     def item_files(self) -> list[tuple[str, int]]:
         """The files of the items and their numbers of rows, in order."""
-        about = self.settings.get("items") or {}
-        return [(Path(str(name)).name, int(rows)) for name, rows in about.get("files", [])]
+        return self._files_of(self.settings.get("items"))
+
+    @staticmethod
+    def _files_of(about: Any) -> list[tuple[str, int]]:
+        return [(Path(str(name)).name, int(rows)) for name, rows in (about or {}).get("files", [])]
 
     def load_items(self) -> ItemTable:
         """Read the items."""

@@ -73,7 +73,7 @@ class Pyramids:
         """
         from ..render.pyramid import Pyramid
 
-        key = (image.key or image.name, mask)
+        key = (_key(image, mask), mask)
         with self._lock:
             found = self._kept.get(key)
             if found is None:
@@ -100,7 +100,7 @@ class Pyramids:
     # ------------------------------------------------------------------ in the background
 
     def _ask(self, image: Image, mask: bool, channel: int) -> None:
-        key = (image.key or image.name, mask, channel)
+        key = (_key(image, mask), mask, channel)
         with self._lock:
             if key in self._asked:
                 return
@@ -123,7 +123,7 @@ class Pyramids:
             return  # whoever looks at the image is told
         finally:
             with self._lock:
-                self._asked.discard((image.key or image.name, mask, channel))
+                self._asked.discard((_key(image, mask), mask, channel))
         self._session.emit(self.arrived, image.name)
 
 
@@ -136,14 +136,14 @@ class _Store:
         self._mask = mask
 
     def _name(self, channel: int) -> str:
-        return f"{self._image.key}-{'mask' if self._mask else channel}"
+        return f"{_key(self._image, self._mask)}-{'mask' if self._mask else channel}"
 
     def _origin(self) -> dict[str, int]:
         """The fingerprint of what is reduced."""
         image, mask = self._image, self._mask
         source = image.mask_source if mask else image.source
         if source is None:
-            source = self._session.project.path("masks" if mask else "images", f"{image.key}.npy")
+            source = self._session.project.path("masks" if mask else "images", f"{_key(image, mask)}.npy")
         return fingerprint(source)
 
     def load(self, channel: int, size: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
@@ -177,6 +177,11 @@ class _Store:
             return project.read_array(f"{FOLDER}/{path.name}")
         except (CellTuneError, OSError):
             return None  # a full or strange disk: they stay in memory
+
+
+def _key(image: Image, mask: bool) -> str:
+    """What tells an image, or its mask, apart from every other."""
+    return (mask and image.mask_key) or image.key or image.name
 
 
 def cache_bytes() -> int:

@@ -26,7 +26,7 @@ from .runs import Run
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["MEMORY", "RECORDED", "apart", "note", "recording"]
+__all__ = ["MEMORY", "RECORDED", "apart", "located", "note", "recording"]
 
 #: Verbs of the session that are noted.
 RECORDED = (
@@ -127,7 +127,7 @@ def _arguments(
         if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
             found.update(value)
         elif name not in ("wait", "by", "progress") and (verb, name) not in _LEFT_OUT:
-            found[name] = _located(value) if name in PATHS.get(verb, PATHS[""]) else value
+            found[name] = located(value) if name in PATHS.get(verb, PATHS[""]) else value
     if verb == "import_folder":
         found.pop("tables", None)
         plan = found.pop("plan", None)
@@ -148,10 +148,10 @@ def _arguments(
     return found
 
 
-def _located(value: Any) -> Any:
+def located(value: Any) -> Any:
     """Names of files as paths, which are noted as a whole: a script may run elsewhere."""
     if isinstance(value, list | tuple):
-        return [_located(one) for one in value]
+        return [located(one) for one in value]
     return Path(value) if isinstance(value, str) and Path(value).exists() else value
 
 

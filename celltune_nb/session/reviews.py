@@ -14,6 +14,7 @@ from .reviewed import MODELS, Content
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..data.lineage import Lineage
     from .session import Session
 
 __all__ = ["Reviews"]
@@ -47,8 +48,8 @@ class Reviews:
                 return known[1]
             queue = None
             try:
-                if stamp:
-                    queue = ReviewQueue(session, self._read(path, level))
+                if stamp and len((content := self._read(path, level)).ids):
+                    queue = ReviewQueue(session, content)
             except CellTuneError as error:
                 session.problems.append(str(error))
             self._known[level] = (stamp, queue)
@@ -83,6 +84,16 @@ class Reviews:
             assert queue is not None
             self._write(queue._content)
 
+    def follow(self) -> None:
+        """Let the reviews go on with the cells that took the places of others; a review of none is over."""
+        with self._session.lock:
+            for level, (stamp, queue) in list(self._known.items()):
+                if queue is None:
+                    continue
+                if not brought_up(queue._content, self._session.book.lineage):
+                    self._known[level] = (stamp, None)
+                queue._known = None
+
     def _path(self, level: str) -> Path:
         return self._session.project.path("reviews", f"{file_stem(level)}.json")
 
@@ -99,6 +110,8 @@ class Reviews:
             if path.stat().st_size > MOST_BYTES:
                 raise ValueError("it is too large")
             content = _content(read_json(path), level)
+            if not brought_up(content, self._session.book.lineage):
+                content.ids = content.ids[:0]
             content.ids = self._session.table.ids[self._session.positions(content.ids)]
         except (
             CellTuneError,
@@ -114,6 +127,23 @@ class Reviews:
                 "begin another review, session.review()."
             ) from error
         return content
+
+
+def brought_up(content: Content, lineage: Lineage) -> int:
+    """Put cells that took the places of others into a review, and take out those that are gone; how many are left.
+
+    Where none is left the review stays as it was, for who still holds it.
+    """
+    now = lineage.now(content.ids)
+    kept = np.flatnonzero(now)
+    if len(kept) and not np.array_equal(now, content.ids):
+        to = {a: b for a, b in zip(content.ids.tolist(), now.tolist(), strict=True) if b}
+        content.at = min(int(np.searchsorted(kept, content.at)), len(kept) - 1)
+        content.ids, content.score = now[kept], content.score[kept]
+        content.reasons = tuple(content.reasons[i] for i in kept.tolist())
+        content.skipped = {to[i] for i in content.skipped if i in to}
+        content.said = {to[i]: codes for i, codes in content.said.items() if i in to}
+    return len(kept)
 
 
 def _plain(content: Content) -> dict[str, Any]:

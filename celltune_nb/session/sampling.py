@@ -76,7 +76,8 @@ class Audits:
     """The audit samples of a session, one a level.
 
     The drawn ids stand in the proposals log.  The probability with which *every* item could have been
-    drawn so far lies in ``audits/``, since a later top-up has to multiply it further.
+    drawn so far lies in ``audits/``, by item id (the first number is that of item 1), since a later top-up has to
+    multiply it further.  Where a mask was replaced, a cell stands for the one whose place it took.
     """
 
     def __init__(self, session: Session) -> None:
@@ -91,33 +92,41 @@ class Audits:
             codes = session.book.level(level).codes_of(ids)
             blind = int(np.count_nonzero(session.book.sources(level, ids) == "audit"))
         inclusion = self.inclusion(level)[session.table.positions(ids)] if draws else np.empty(0)
-        return Audit(ids, ids[codes == 0], inclusion, blind)
+        held = session.regions.inside(level)[session.table.positions(ids)]
+        return Audit(ids, ids[(codes == 0) & held], inclusion, blind)
 
     def inclusion(self, level: str) -> NDArray[np.float64]:
         """Probability with which every item could have come into the sample so far, in row order."""
         session = self._session
         with session.lock:
             _, draws = self._ids(level)
-        n = len(session.table)
         if draws == 0:
-            return np.zeros(n)
-        stored = np.asarray(session.project.read_array(self._file(level, draws)), np.float64)
-        if stored.ndim != 1 or len(stored) > n or not ((stored >= 0) & (stored <= 1)).all():
-            raise FormatError(
-                f"{self._file(level, draws)} is damaged. Restore it from a copy of the project."
-            )
-        return np.pad(stored, (0, n - len(stored)))
+            return np.zeros(len(session.table))
+        return self._stored(level, draws, session.table.ids)
+
+    def _stored(self, level: str, draw: int, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Probability with which items could have come into the sample up to a draw; 0 for those added since."""
+        session = self._session
+        stored = np.asarray(session.project.read_array(self._file(level, draw)), np.float64)
+        last = int(session.table.ids[-1]) if len(session.table) else 0
+        if stored.ndim != 1 or len(stored) > last or not ((stored >= 0) & (stored <= 1)).all():
+            raise FormatError(f"{self._file(level, draw)} is damaged. Restore it from a copy of the project.")
+        ids = session.book.lineage.before(ids, lambda known: known <= len(stored))
+        out = np.zeros(len(ids))
+        there = ids > 0
+        out[there] = stored[ids[there] - 1]
+        return out
 
     def record(self, level: str, inclusion: NDArray[np.float64], record: ProposalRecord) -> None:
         """Write a draw: the probabilities first, then the row that makes it count."""
         session = self._session
         with session.writing(), session.journal.writing():
             _, draws = self._ids(level)
+            ids = session.table.ids
+            by_id = np.zeros(int(ids[-1]))
+            by_id[ids - 1] = inclusion
             session.project.write_array(
-                self._file(level, draws + 1),
-                inclusion.shape,
-                np.float64,
-                lambda out: np.copyto(out, inclusion),
+                self._file(level, draws + 1), by_id.shape, np.float64, lambda out: np.copyto(out, by_id)
             )
             session.journal.propose(record)
             self._drawn[level] = [*self.draws(level), _draw_order(record.ids, record.seed)]
@@ -126,8 +135,13 @@ class Audits:
         """The ids of each draw, in the order in which they are to be labelled."""
         if level not in self._drawn:
             rows = self._session.journal.proposals("audit", level)
-            self._drawn[level] = [_draw_order(row.ids, row.seed) for row in rows]
+            now = [self._session.book.lineage.now(_draw_order(row.ids, row.seed)) for row in rows]
+            self._drawn[level] = [ids[ids > 0] for ids in now]
         return self._drawn[level]
+
+    def forget(self) -> None:
+        """Read the draws again: items have taken the places of others."""
+        self._drawn.clear()
 
     def judging(self, level: str, blind: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Probability with which each of *ids* came to be drawn and labelled.
@@ -144,16 +158,13 @@ class Audits:
         session = self._session
         with session.lock:
             draws = self.draws(level)
-        places = session.table.positions(ids)
         before, missed = np.zeros(len(ids)), np.ones(len(ids))
         for number, drawn in enumerate(draws, 1):
-            stored = session.project.read_array(self._file(level, number))
-            there = places < len(stored)  # items added since could not be drawn
-            after = np.zeros(len(ids))
-            after[there] = stored[places[there]]
+            after = self._stored(level, number, ids)
             left = 1 - before
             now = np.where(left > 0, 1 - (1 - after) / np.where(left > 0, left, 1), 0.0)
-            missed *= 1 - np.clip(now, 0, 1) * np.isin(drawn, blind).mean()
+            if len(drawn):
+                missed *= 1 - np.clip(now, 0, 1) * np.isin(drawn, blind).mean()
             before = np.maximum(after, before)
         return np.asarray(1 - missed)
 
@@ -228,7 +239,11 @@ def suggest_rectangle(session: Session, image: str | None, level: str, seed: int
 
     pool = make_pool(session, level, image, None)
     if not len(pool.ids):
-        raise NotReadyError("Every item here is labelled or kept for the audit. Look at another image.")
+        region = session.regions.of(level)
+        where = "here" if region is None else f"here that belongs to this level, {region.sentence},"
+        raise NotReadyError(
+            f"Every item {where} is labelled or kept for the audit. Look at another image."
+        )
     seed = secrets.randbits(31) if seed is None else int(seed)
     found = propose_rectangle(pool, np.random.default_rng(seed))
     return Suggestion(session.table.names[int(found.image)], found.rectangle, found.reason)
@@ -278,7 +293,7 @@ def make_pool(
 ) -> Pool:
     """The unlabelled items with what the samplers look at; audit items only when *audited*, labelled or not.
 
-    *only* leaves out whichever items it is False for, in row order.
+    *only* leaves out whichever items it is False for, in row order; items outside of the level's region are left out.
     """
     from ..learn.pool import Pool, RowsOf
 
@@ -309,8 +324,10 @@ def make_pool(
     # Items added after the last measuring or training can be neither measured nor predicted.
     known = min([len(table), *map(len, sets), *([len(source)] if source else [])])
     positions = positions[: int(np.searchsorted(positions, known))]
-    if only is not None:
-        positions = positions[only[positions]]
+    held = session.regions.mask(level)
+    for which in (only, held):
+        if which is not None:
+            positions = positions[which[positions]]
     units, _ = table.units()
     return Pool(
         ids=table.ids[positions],

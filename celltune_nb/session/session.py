@@ -28,7 +28,7 @@ from ..data.journal import Journal
 from ..data.labels import LabelBook
 from ..data.populations import PopulationSet
 from ..errors import CellTuneError, FormatError, InputError, NotReadyError, ReadOnlyError, TrainingError
-from . import describing, sampling
+from . import describing, features_file, sampling
 from .access import Access
 from .adding import Adding
 from .checks import folder as as_folder
@@ -56,6 +56,7 @@ from .populations import Populations, load_populations, of_newest
 from .project import Project
 from .pyramids import Pyramids, cache_bytes
 from .recording import recording
+from .regions import Regions
 from .reviews import Reviews
 from .runs import Run, load_runs
 from .unpacking import is_bundle, open_bundle
@@ -178,6 +179,8 @@ class Session(
         self._seen = self._fingerprint()
         self._closed = False
         self._ticks = 0
+        for signal in (self.labels_changed, self.populations_changed, self.categories_changed):
+            signal.connect(self._follow_regions)  # before any panel: what it reads then is as it is shown
         # Weak, so that a session that nobody holds any more is freed.
         tick = weakref.WeakMethod(self._tick)
         self._ticker = Repeat(lambda: (beat := tick()) is not None and beat(), 1.0, "celltune-heartbeat")
@@ -185,6 +188,8 @@ class Session(
     def load_data(self) -> None:
         """Take in the items, images and features as they are on disk."""
         project = self.project
+        project.settle(self.book.lineage.marks)
+        self.replaced = len(self.book.lineage.marks)
         self.table: ItemTable = project.load_items()
         self.images: dict[str, Image] = {
             str(row.get("name")): project.image(row, self.chunks) for row in project.settings["images"]
@@ -196,7 +201,16 @@ class Session(
             except FormatError as error:  # can be measured again: no reason to refuse the project
                 self.problems.append(str(error))
             else:
-                self.features_by_name[source.name] = source
+                self.features_by_name[source.name] = features_file.living(source, self.table.ids)
+
+    def load_populations(self) -> None:
+        """Take in the stored population sets as they are on disk."""
+        sets, complaints = load_populations(self.project, self.table.ids, self.book.lineage)
+        sets, cut = of_newest(sets, self.runs)
+        sets = [s for s in sets if s.level in self.book.levels]
+        there = {(s.level, s.name) for s in sets}
+        self.populations.replace(sets, [s for key, s in self.populations.kept().items() if key not in there])
+        self.problems += complaints + cut
 
     def _load(self) -> None:
         self.load_data()
@@ -205,11 +219,9 @@ class Session(
         level = project.settings.get("level", "main")
         self._level = level if level in self.book.levels else next(iter(self.book.levels), "main")
         self.populations = Populations(self)
+        self.regions = Regions(self)
         self.runs: list[Run] = load_runs(project.path("runs"))
-        sets, complaints = load_populations(project, self.table.ids)
-        sets, cut = of_newest(sets, self.runs)
-        self.populations.put([s for s in sets if s.level in self.book.levels])
-        self.problems += complaints + cut
+        self.load_populations()
         self.selection: NDArray[np.int64] = np.empty(0, np.int64)
         view_path = project.path("view.json")
         try:
@@ -322,7 +334,7 @@ class Session(
             self.access.take(force=True)
             self._follow()
         self.emit(self.access_changed, AccessChanged(False, ""))
-        self._tell_everything()
+        self.tell_everything()
 
     def _follow(self) -> None:
         """Take in whatever another session has written since: labels, images, features, audits, trainings."""
@@ -330,7 +342,8 @@ class Session(
         self.project = Project.open(self.folder)
         self._load()
 
-    def _tell_everything(self) -> None:
+    def tell_everything(self) -> None:
+        """Tell that everything may have changed."""
         self.emit(self.items_changed, ItemsChanged("everything"))
         self.emit(self.categories_changed, CategoriesChanged(self.level))
         self.emit(self.populations_changed, PopulationsChanged(tuple(self.populations)))
@@ -363,6 +376,10 @@ class Session(
                     self._seen, reloaded = now, True
                 else:
                     followed = bool(self.book.catch_up())
+                    # A mask was replaced by a program that was killed before it could say so.
+                    if len(self.book.lineage.marks) != self.replaced:
+                        self._follow()
+                        reloaded = True
             else:
                 lost = self._ticks % int(HEARTBEAT) == 0 and not self.access.beat()
                 self._save_view()
@@ -370,10 +387,13 @@ class Session(
         if lost:
             self.emit(self.access_changed, AccessChanged(True, self.access.reason))
         if reloaded:
-            self._tell_everything()
+            self.tell_everything()
         elif followed:
             self.emit(self.labels_changed, LabelsChanged(self.level, None, self.book.revision))
         return True
+
+    def _follow_regions(self, _event: object) -> None:
+        self.regions.follow()
 
     def _save_view(self) -> None:
         if self.view is not self._view_saved and not self.read_only:

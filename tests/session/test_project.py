@@ -38,7 +38,7 @@ def test_a_project_of_the_first_version_opens_and_is_brought_up_to_date(project:
         }
     with Session.open(project) as session:
         assert len(session.items) == 400
-    assert json.loads((project / "project.json").read_text())["schema"] == 2
+    assert json.loads((project / "project.json").read_text())["schema"] == 3
 
 
 def test_a_newer_project_is_refused_and_left_alone(project: Path) -> None:

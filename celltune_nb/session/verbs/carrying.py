@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import batches, carrying, people, script
+from .. import batches, carrying, people, resegmenting, script
 from ..levels import level_name
 from .base import Verbs
 
@@ -95,6 +95,64 @@ class Carrying(Verbs):
         return carrying.carry_labels(
             session, source, images, minimum, by, level_name(session, level), their_level
         )
+
+    def replace_mask(
+        self, name: str, mask: Any, *, nucleus: Any = None, minimum: float = 0.5, by: str = "covered",
+        copy: bool | None = None, preview: bool = False,
+    ) -> resegmenting.MaskReport:  # fmt: skip
+        """Give an image another segmentation: new cells with new ids, and the labels carried over to them.
+
+        Each former cell is matched with the cell that took its place, one to one, the best overlap first, on all levels.
+        Its labels, notes, membership in clusters and imported populations, and its place, answer and selection
+        probability in an audit go over; what a new mask cannot tell (features, predictions) goes.  Gates are rules and
+        hold for whoever satisfies them.  :meth:`measure` then measures this image alone.
+
+        One undo takes the carried labels off again.  The former mask stays in the project (:meth:`former_mask`), the
+        former labels in the journal; to go back, replace the mask by the former one.
+
+        Parameters
+        ----------
+        name : str
+            The image; one without cells gets its first mask.
+        mask : array of int, shape (Y, X), or path
+            0 for background, one number a cell; a ``.npy``, TIFF or Zarr file.
+        nucleus : array of int, shape (Y, X), or path, optional
+            New nuclei too; else those that are there stay.
+        minimum : float
+            Least overlap, 0 to 1.
+        by : {"covered", "iou"}
+            What *minimum* is of: the part of the former cell that the new one covers, or intersection over union.
+        copy : bool, optional
+            As of :meth:`add_image`.
+        preview : bool
+            Only tell what would become of cells and labels; nothing is written.
+
+        Returns
+        -------
+        MaskReport
+            ``print(report)`` is a sentence; ``.table`` counts by category what was carried, ambiguous, merged, split or
+            lost, ``.lost`` lists every labelled cell whose label no cell has now, ``.notes`` say what else goes.
+
+        Raises
+        ------
+        InputError
+            When the mask does not fit; nothing is changed then.
+        NotReadyError
+            While the cells are being measured or learned from.
+        """
+        return resegmenting.replace_mask(self._session, name, mask, nucleus, minimum, by, copy, bool(preview))
+
+    def former_mask(self, name: str, which: int = -1, *, nucleus: bool = False) -> Any:
+        """A mask that :meth:`replace_mask` replaced, with the numbers that its cells had.
+
+        Parameters
+        ----------
+        which : int
+            0 is the first that the image had, -1 the one before the present.
+        nucleus : bool
+            The mask of nuclei of that time.
+        """
+        return resegmenting.former_mask(self._session, name, int(which), bool(nucleus))
 
     def merge_labels(
         self, other: Any, *, on_conflict: str = "queue", level: str | None = None, user: str | None = None
