@@ -214,6 +214,13 @@ class ReviewQueue:
         return bool(self._states().answered.all())
 
     @property
+    def begun(self) -> bool:
+        """Whether some cells were answered in it and some are still open: another review would lose its place."""
+        answered = self._states().answered
+        ids = self._content.ids[answered]
+        return not answered.all() and any(item in self._content.said for item in ids.tolist())
+
+    @property
     def status(self) -> list[str]:
         """``unlabelled``, ``match``, ``mismatch`` or ``labelled`` of each cell; see :class:`ReviewItem`."""
         return [STATUS[code] for code in self._states().status.tolist()]

@@ -59,6 +59,7 @@ class Wish:
     border: float | None = None
     whose: str = "mine"
     again: bool = False
+    replace: bool = False
     seed: int | None = None
     progress: Callable[[float, str], None] | None = None
     stop: Callable[[], bool] | None = None
@@ -80,6 +81,7 @@ def review(session: Session, level: str, wish: Wish) -> ReviewQueue:
     """See :meth:`celltune_nb.Session.review`."""
     with session.writing():
         pass  # refuses where one can only look, before the work
+    _check_former(session, level, wish)
     n = whole_number(wish.n, "The number of cells", 1)
     seed = secrets.randbits(31) if wish.seed is None else whole_number(wish.seed, "The seed")
     by = _checked(session, level, wish)
@@ -93,6 +95,7 @@ def review(session: Session, level: str, wish: Wish) -> ReviewQueue:
         here &= session.table.images == session.image_number(wish.image)
     if wish.within is not None:
         here &= np.isin(session.table.ids, session.gated(wish.within))
+    here &= session.regions.inside(level)
     free &= here
     if wish.ids is not None:
         given = session.table.ids[np.sort(np.unique(session.positions(wish.ids)))]
@@ -110,6 +113,7 @@ def review(session: Session, level: str, wish: Wish) -> ReviewQueue:
     if not len(found.ids):
         raise NotReadyError(_nothing(by, found.left_out))
     with session.writing(), session.journal.writing():
+        _check_former(session, level, wish)  # cells may have been answered meanwhile
         session.journal.propose(
             ProposalRecord(
                 by, level, found.ids, found.score, found.probability, found.reasons, seed, wish.image,
@@ -124,6 +128,15 @@ def review(session: Session, level: str, wish: Wish) -> ReviewQueue:
         )  # fmt: skip
     session.emit(session.queue_changed, QueueChanged(level, int(found.ids[0])))
     return queue
+
+
+def _check_former(session: Session, level: str, wish: Wish) -> None:
+    former = session.reviews.of(level)
+    if former is not None and former.begun and not wish.replace:
+        raise NotReadyError(
+            f"A review is unfinished: {former.title}, {int(former.answered.sum()):,} of {len(former):,} cells answered. "
+            "Go on with it, session.queue, or begin this one in its place: review(..., replace=True)."
+        )
 
 
 def near_border(session: Session, border: float) -> NDArray[np.bool_]:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
+import time
 from html import unescape
 from pathlib import Path
 
@@ -255,6 +257,57 @@ def test_what_is_typed_wrong_is_said(panel, session):
     panel.page.heading.do("start")
     assert "neither a category nor an image" in panel.message
     assert not panel.running
+
+
+def test_an_unfinished_review_is_not_ended_without_asking(panel, session):
+    begun(panel)
+    press(panel, "1")
+    press(panel, "Escape")
+    former = session.queue
+    panel.page.heading.do("start")
+    assert session.queue is former
+    assert "“Random cells” is unfinished: 1 of 6 answered" in words(panel)
+    panel.page.heading.do("keep")
+    assert panel.running
+    assert session.queue is former
+    press(panel, "Escape")
+    panel.page.heading.do("start")
+    panel.page.heading.do("instead")
+    assert panel.running
+    assert session.queue is not former
+    assert "unfinished" not in words(panel)
+    # Nobody is asked about a review without an answer.
+    press(panel, "Escape")
+    panel.page.heading.do("start")
+    assert panel.running
+
+
+def test_a_review_is_chosen_once_and_behind_nothing_else(project, tmp_path):
+    folder = shutil.copytree(project, tmp_path / "busy")
+    with ct.Session.open(folder) as session:
+        released = threading.Event()
+        session.jobs.aside(lambda _: released.wait(20), "an export")
+        panel = ReviewPanel(session)
+        told = []
+
+        @session.queue_changed.connect
+        def heard(event):
+            told.append(event)
+
+        try:
+            with session.lock:  # held: choosing has begun and cannot end
+                panel.start()
+                assert "Choosing cells" in words(panel)
+                panel.start()
+            deadline = time.monotonic() + 10
+            while (not panel.running or panel.filling.busy) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert panel.running, "it waits for the export"
+            assert not panel.filling.busy
+            assert len(told) == 1
+        finally:
+            released.set()
+            panel.close()
 
 
 def test_label_errors_are_looked_for_in_the_background(panel, session):

@@ -265,7 +265,7 @@ def test_never_comes_back(trained_project: Path, tmp_path_factory, seed: int, an
             else:
                 queue.answer(step)
         done = queue.ids[queue.answered]
-        assert not np.isin(done, session.review(by="random", n=300, border=0).ids).any()
+        assert not np.isin(done, session.review(by="random", n=300, border=0, replace=True).ids).any()
 
 
 def test_a_category_that_is_deleted_in_the_middle_opens_its_cells_again(session: Session) -> None:
@@ -420,7 +420,7 @@ def test_suspected_label_errors_are_the_wrong_ones(session: Session) -> None:
     assert "labelled B; models that have not seen it say A" in found.reason
     queue.go(found.place)
     queue.answer("B")  # confirmed: does not come back
-    assert found.id not in session.review(by="label_errors", border=0, n=50).ids
+    assert found.id not in session.review(by="label_errors", border=0, n=50, replace=True).ids
 
 
 def test_blind_repeats_hide_everything_and_leave_the_labels_alone(session: Session) -> None:
@@ -463,9 +463,9 @@ def test_anothers_labels_are_repeated_by_name(session: Session) -> None:
     queue.answer("B")
     assert session.kappa("ana").agreement == 1
     with pytest.raises(NotReadyError, match="another person"):
-        session.review(by="blind", whose="nobody")
+        session.review(by="blind", whose="nobody", replace=True)
     with pytest.raises(NotReadyError, match="blind"):
-        _ = session.review(by="random", n=3).kappa
+        _ = session.review(by="random", n=3, replace=True).kappa
 
 
 def test_kappa_by_hand() -> None:
@@ -550,3 +550,18 @@ def test_a_cell_of_a_table_has_no_tiles_but_a_sentence(session: Session) -> None
     assert queue.current.answers == ()
     queue.answer("A")
     assert queue.status == ["labelled"]
+
+
+def test_an_unfinished_review_is_replaced_only_where_that_is_said(session: Session) -> None:
+    queue = session.review("random", n=4, border=0)
+    other = session.review("random", n=4, border=0)  # nothing was answered
+    assert session.queue is other
+    other.answer("A")
+    with pytest.raises(NotReadyError, match=r"unfinished: Random cells, 1 of 4 .* replace=True"):
+        session.review("random", n=4, border=0)
+    assert session.queue is other
+    assert session.review("random", n=4, border=0, replace=True) is session.queue
+    assert queue.superseded
+    while not session.queue.finished:
+        session.queue.answer("B")
+    session.review("random", n=4, border=0)

@@ -109,7 +109,7 @@ def work(session: Session, folder: Path) -> None:
     queue.answer(None)
     queue.answer("A")
     labelled = session.labels.to_pandas().index[:4]
-    queue = session.review("blind", ids=None, n=4, whose="mine", seed=1)
+    queue = session.review("blind", ids=None, n=4, whose="mine", seed=1, replace=True)
     while not queue.finished:
         queue.answer("A")
     session.note(int(labelled[0]), "look 'again'")

@@ -9,6 +9,7 @@ import numpy as np
 
 from celltune_nb.errors import CellTuneError, FormatError, NotReadyError
 from celltune_nb.panels import theme
+from celltune_nb.panels.instead import unfinished
 from celltune_nb.panels.panel import Panel
 from celltune_nb.panels.theme import tag
 from celltune_nb.session import Session
@@ -106,6 +107,8 @@ class EvaluationPanel(Panel):
             ("previous", self.previous),
             ("all", self.select_all),
             ("review", self.review),
+            ("instead", lambda: self._review(replace=True)),
+            ("keep", self._keep),
             ("end", self.end_walk),
         ):
             self._walker.on(verb, self.guard(act))
@@ -212,9 +215,20 @@ class EvaluationPanel(Panel):
         self.walk.select_all()
 
     def review(self) -> None:
-        """Put these cells into the review, in place of the former one."""
-        queue = self.session.review(ids=self.walk.ids, reason=self.walk.title)
+        """Put these cells into the review; asks first where one is unfinished."""
+        self.walk.asking = unfinished(self.session)
+        self._draw_walker()
+        if not self.walk.asking:
+            self._review()
+
+    def _review(self, *, replace: bool = False) -> None:
+        self._keep()
+        queue = self.session.review(ids=self.walk.ids, reason=self.walk.title, replace=replace)
         self.say(f"{len(queue):,} cells are in the review now. Open Review to go through them.", "good")
+
+    def _keep(self) -> None:
+        self.walk.asking = ""
+        self._draw_walker()
 
     def end_walk(self) -> None:
         """Leave them."""

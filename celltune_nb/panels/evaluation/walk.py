@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from celltune_nb.panels.actions import look_at
+from celltune_nb.panels.instead import question
 from celltune_nb.panels.theme import Markup, tag
 from celltune_nb.session import Session
 
@@ -24,13 +25,15 @@ class Walk:
         Place of the one in the middle of the image.
     title : str
         What they have in common, in words.
+    asking : str
+        What a review of them would leave unfinished, while that is asked.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self.ids: NDArray[np.int64] = np.empty(0, np.int64)
         self.at = 0
-        self.title = ""
+        self.title = self.asking = ""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -38,6 +41,7 @@ class Walk:
     def begin(self, ids: Sequence[int] | NDArray[np.int64], title: str) -> None:
         """Select all of *ids* and go to the first."""
         self.ids, self.at, self.title = np.unique(np.asarray(ids, np.int64)), 0, title
+        self.asking = ""
         self._session.select(self.ids)
         if len(self.ids):
             look_at(self._session, int(self.ids[0]))
@@ -82,4 +86,5 @@ class Walk:
                 tag("button", "Select all", cls="ct-button ct-quiet", do="all", disabled=self.all_selected),
                 tag("button", "Review", cls="ct-button ct-quiet", do="review",
                     title="Put these cells into the review: tiles, both models' answers, one key each"), cls="ct-line"),
+            question(self.asking),
         ], cls="ct-ev-walker")  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 
 from celltune_nb.data.categories import UNKNOWN
 from celltune_nb.errors import CellTuneError
+from celltune_nb.panels.instead import unfinished
 from celltune_nb.panels.panel import Panel
 from celltune_nb.panels.theme import Live
 from celltune_nb.session import Session, gating
@@ -36,12 +37,13 @@ class KeptGates(Panel):
         super().__init__(session)
         self._chosen: str | None = None
         self._removing = False
+        self._asking = ""
         self._fields = 0
         self._live = Live()
         verbs: dict[str, Callable[..., Any]] = {
             "show": self.show_gate, "choose": self._choose, "recolor": self._recolor, "rename": self._rename,
             "remove": self._remove, "redraw": redraw, "label": self._label, "select": self.select_gate,
-            "review": self.review_gate,
+            "review": self.review_gate, "instead": lambda: self._review(self._chosen or "", replace=True), "keep": self._keep,
         }  # fmt: skip
         for verb, act in verbs.items():
             self._live.on(verb, self.guard(act))
@@ -73,8 +75,16 @@ class KeptGates(Panel):
         self.say(f"{len(ids[:SELECTED]):,} cells of this image selected.")
 
     def review_gate(self, name: str) -> None:
-        """Make the cells of a gate the review queue."""
-        queue = self.session.review(name)
+        """Make the cells of a gate the review queue; asks first where a review is unfinished."""
+        self._asking = unfinished(self.session)
+        if not self._asking:
+            self._review(name)
+        self._show_list()
+
+    def _review(self, name: str, *, replace: bool = False) -> None:
+        self._asking = ""
+        queue = self.session.review(name, replace=replace)
+        self._show_list()
         self.say(f"{len(queue):,} cells of gate {name} wait in the Review tab.", "good")
 
     def label_gate(self, name: str, category: str) -> None:
@@ -86,9 +96,13 @@ class KeptGates(Panel):
 
     # ------------------------------------------------------------------ from the browser
 
+    def _keep(self) -> None:
+        self._asking = ""
+        self._show_list()
+
     def _choose(self, name: str) -> None:
         self._chosen = None if self._chosen == name else name
-        self._removing = False
+        self._removing, self._asking = False, ""
         self._show_list()
 
     def _recolor(self, name: str, color: Any) -> None:
@@ -143,5 +157,12 @@ class KeptGates(Panel):
         locked = session.access.reason if session.read_only else ""
         with self.showing:
             self._live.html = markup.listing(
-                rows, session.view.color_by, self._chosen, categories, locked, self._fields, self._removing
+                rows,
+                session.view.color_by,
+                self._chosen,
+                categories,
+                locked,
+                self._fields,
+                self._removing,
+                self._asking,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from celltune_nb.panels.instead import question
 from celltune_nb.panels.theme import Markup, swatch, tag
 
 __all__ = ["GateRow", "State", "choices", "drawing", "finishing", "listing"]
@@ -183,7 +184,7 @@ def finishing(state: State, key: str) -> Markup:
 
 def listing(
     rows: list[GateRow], shown: str | None, chosen: str | None, categories: list[str], locked: str, fields: int,
-    removing: bool,
+    removing: bool, asking: str,
 ) -> Markup:  # fmt: skip
     """The gates, and what can be done with the chosen one."""
     if not rows:
@@ -203,6 +204,7 @@ def listing(
         )  # fmt: skip
         if row.name == chosen:
             parts.append(_more(row, categories, locked, fields, removing))
+            parts.extend(filter(None, [question(asking)]))
     return tag(
         "section",
         tag("h3", "Gates", tag("span", f"{len(rows)}", cls="ct-aside")),

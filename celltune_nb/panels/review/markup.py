@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...data.categories import UNKNOWN, Category
 from .. import theme
+from ..instead import question as question_before
 from ..theme import Markup, tag
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from ...session.queue import ReviewQueue
     from ...session.reviewed import Answer, ReviewItem
+    from .filling import Filling
     from .form import Form
 
 __all__ = ["KEYS", "MODEL_NAMES", "begin", "question", "strip", "summary", "tiles"]
@@ -37,7 +39,7 @@ _BLIND_WORDS = {**_WORDS, "match": "as before", "mismatch": "another than before
 
 def begin(
     form: Form, images: Sequence[str], fillers: Mapping[str, str], gates: Sequence[str], queue: ReviewQueue | None,
-    *, locked: bool, looking: str,
+    filling: Filling, *, locked: bool,
 ) -> Markup:  # fmt: skip
     """The form that fills a review.
 
@@ -47,8 +49,8 @@ def begin(
     images : sequence of str
     fillers : mapping of str to str
         Way of filling → its name; those that are possible now.
-    looking : str
-        How far the search for label errors is; empty when there is none.
+    filling : Filling
+        What is being filled, and what is asked before.
     """
     by, fields = form.by, form.changes
     options = [tag("option", name, value=key, selected=key == by) for key, name in fillers.items()]
@@ -67,13 +69,13 @@ def begin(
         )
     start = (
         tag("button", "Stop", cls="ct-button", do="stop")
-        if looking
+        if filling.can_stop
         else tag(
             "button",
             "Start review",
             cls=f"ct-button{'' if going else ' ct-primary'}",
             do="start",
-            disabled=locked,
+            disabled=locked or filling.busy,
         )
     )
     return tag(
@@ -87,7 +89,8 @@ def begin(
             cls="ct-fields"),
         tag("p", _HINTS.get(by, f"Cells inside {by}, labelled or not, at random." if by in gates else ""),
             cls="ct-muted ct-small"),
-        tag("p", looking, cls="ct-small", role="status") if looking else None,
+        question_before(filling.asking, keep="Continue it"),
+        tag("p", filling.text, cls="ct-small", role="status") if filling.text else None,
         _choices(form, images),
     )  # fmt: skip
 

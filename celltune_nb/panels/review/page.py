@@ -19,6 +19,7 @@ from . import markup
 if TYPE_CHECKING:
     from ...session.queue import ReviewQueue
     from ...session.reviewed import ReviewItem
+    from .filling import Filling
     from .form import Form
 
 __all__ = ["Page"]
@@ -66,7 +67,7 @@ class Page:
         for live in (self.heading, self.question, self.strip, self.ending):
             live.on(verb, act)
 
-    def head(self, queue: ReviewQueue | None, *, running: bool, looking: str) -> None:
+    def head(self, queue: ReviewQueue | None, filling: Filling, *, running: bool) -> None:
         """The form, or the title of the review that is going on."""
         session, form = self._session, self._form
         if running and queue is not None:
@@ -79,7 +80,7 @@ class Page:
         if form.by not in fillers and form.by not in gates:
             form.by = next(iter(fillers))
         self.heading.html = tag("div", tag("p", _HELP, cls="ct-muted ct-small"), markup.begin(
-            form, list(session.images), fillers, gates, queue, locked=session.read_only, looking=looking))  # fmt: skip
+            form, list(session.images), fillers, gates, queue, filling, locked=session.read_only))  # fmt: skip
 
     def card(self, queue: ReviewQueue | None, item: ReviewItem | None) -> None:
         """The cell that is asked for, and the keys that answer."""

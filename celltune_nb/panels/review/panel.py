@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import CellTuneError, InputError, NotReadyError
+from ...errors import InputError, NotReadyError
 from ...session import Session
 from ...session.events import LabelsChanged, QueueChanged, ViewChanged
-from ...session.jobs import Job
 from .. import actions
 from ..panel import Panel
 from . import markup
+from .filling import Filling
 from .form import FIELDS, Form
 from .page import Page
 
@@ -37,6 +37,8 @@ class ReviewPanel(Panel):
         Whether cells are being asked for now.
     form : Form
         What the next review is to be filled with.
+    filling : Filling
+        What fills it.
     page : Page
         What is shown.
     """
@@ -45,14 +47,14 @@ class ReviewPanel(Panel):
         super().__init__(session)
         self.running = False
         self.form = Form()
-        self._job: Job | None = None
         self._queue: ReviewQueue | None = session.queue
         self._shown: int | None = None
         self._former: str | None = None
         self._answering = False
         self.page = Page(session, self.form)
+        self.filling = Filling(self, self.form, self._show_head)
         verbs: dict[str, Callable[..., Any]] = {
-            "start": self.start, "stop": self.stop, "resume": self.resume, "pause": self.pause, **{field: self._set(field) for field in FIELDS},
+            "start": self.start, "stop": self.stop, "instead": self.instead, "keep": self.resume, "resume": self.resume, "pause": self.pause, **{field: self._set(field) for field in FIELDS},
             "assign": self.assign, "unknown": self.unknown,
             "first": self.first, "second": self.second, "skip": self.skip, "next": self.next, "previous": self.previous,
             "go": self._go_to, "note": self._note, "here": self.here, "undo": self.undo, "train": self.train,
@@ -77,30 +79,16 @@ class ReviewPanel(Panel):
     # ------------------------------------------------------------------ filling
 
     def start(self) -> None:
-        """Fill a review as the form says and go to its first cell; a search for label errors runs in the background."""
-        if self._job is not None and not self._job.finished:
-            return
-        session, wish = self.session, self.form.wish()
+        """Fill a review as the form says and go to its first cell; asks first where one is unfinished."""
+        self.filling.start()
 
-        def work(job: Job) -> None:
-            session.review(**wish, progress=job.report, stop=lambda: job.wish is not None)
-
-        if self.form.by == "label_errors":
-            self._job = Job(work, "review", self._job_changed)
-            session.jobs.start(self._job)
-            self._show_head()
-        else:  # does not stand behind a training
-            session.jobs.aside(lambda _: self._fill(wish), "review")
-
-    def _fill(self, wish: dict[str, Any]) -> None:
-        if not self.closed:
-            with self.setting():
-                self._try(lambda: self.session.review(**wish), ())
+    def instead(self) -> None:
+        """Fill it in place of the unfinished one."""
+        self.filling.start(instead=True)
 
     def stop(self) -> None:
         """End the search for label errors."""
-        if self._job is not None:
-            self._job.cancel()
+        self.filling.stop()
 
     def resume(self) -> None:
         """Go on with the review where it was left.
@@ -111,6 +99,7 @@ class ReviewPanel(Panel):
             When there is none, or the audit is being labelled.
         """
         queue = self.session.queue
+        self.filling.asking = ""
         if queue is None:
             raise NotReadyError("There is no review yet. Choose cells and start one.")
         if not self.running and self.session.view.blind:
@@ -345,18 +334,6 @@ class ReviewPanel(Panel):
             self.pause()
         self._show()
 
-    def _job_changed(self, job: Job) -> None:
-        if self.closed or job is not self._job:
-            return
-        with self.setting():
-            if job.state == "failed":
-                error = job.error
-                self.say(
-                    str(error) if isinstance(error, CellTuneError) else f"This did not work ({error!r}).",
-                    "error",
-                )
-            self._show_head()
-
     def _set(self, field: str) -> Callable[[str, Any], None]:
         def set_(what: str, value: Any) -> None:
             try:
@@ -380,10 +357,7 @@ class ReviewPanel(Panel):
             self._drawing.request()
 
     def _show_head(self) -> None:
-        looking = ""
-        if self._job is not None and not self._job.finished:
-            looking = f"Looking for label errors: {self._job.progress.fraction:.0%}"
-        self.page.head(self._queue, running=self.running, looking=looking)
+        self.page.head(self._queue, self.filling, running=self.running)
 
     def _show_card(self) -> None:
         self.page.card(self._queue, self._here())

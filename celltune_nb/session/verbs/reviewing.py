@@ -26,7 +26,7 @@ class Reviewing(Verbs):
         self, by: str = "celltune", n: int = 256, *, ids: Any = None, reason: str | None = None, image: str | None = None,
         within: str | None = None, budgets: Mapping[str, float] | Sequence[float] | None = None,
         priorities: Mapping[str, float] | None = None, border: float | None = None, whose: str = "mine",
-        again: bool = False, level: str | None = None, seed: int | None = None,
+        again: bool = False, replace: bool = False, level: str | None = None, seed: int | None = None,
         progress: Callable[[float, str], None] | None = None, stop: Callable[[], bool] | None = None,
     ) -> ReviewQueue:  # fmt: skip
         """Choose cells to look at one after the other; :attr:`queue` is this review from now on.
@@ -61,6 +61,9 @@ class Reviewing(Verbs):
             of the two is right is a decision of its own, ``session.review(ids=queue.differing())``.
         again : bool
             Also cells that were reviewed before.
+        replace : bool
+            Also where some cells of the former review were answered and others were not: its answers stay, its place
+            is lost.
         seed : int, optional
             Drawn, and recorded, when None.
         progress, stop : callable, optional
@@ -69,10 +72,24 @@ class Reviewing(Verbs):
         Raises
         ------
         NotReadyError
-            Nothing is trained yet, or no cell is left; the former review stays.
+            Nothing is trained yet, no cell is left, or the former review is unfinished; it stays.
         """
         wish = review.Wish(
-            by, n, ids, reason, image, within, budgets, priorities, border, whose, again, seed, progress, stop
+            by,
+            n,
+            ids,
+            reason,
+            image,
+            within,
+            budgets,
+            priorities,
+            border,
+            whose,
+            again,
+            replace,
+            seed,
+            progress,
+            stop,
         )
         return review.review(self._session, level_name(self._session, level), wish)
 
