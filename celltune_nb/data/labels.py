@@ -24,7 +24,7 @@ from .categories import UNKNOWN, CategorySet
 from .columns import words
 from .history import History, Rows, Step
 from .journal import SOURCES, Entry, Journal
-from .level import Level
+from .level import Level, checked_name
 from .lineage import Lineage, packed, unpacked
 from .remarks import NOTE, OPINION, Remarks
 
@@ -119,11 +119,7 @@ class LabelBook:
 
     def add_level(self, name: str, parent: str | None = None, user: str = "") -> Level:
         """Begin a level with no categories but *Unknown*."""
-        name = str(name).strip()
-        if not name or len(name) > 80 or not name.isprintable() or "/" in name:
-            raise LabelError(
-                "A level needs a name of 1 to 80 printable characters without '/'. Choose another."
-            )
+        name = checked_name(name)
         if name in self.levels:
             raise LabelError(f"There is already a level {name!r}. Choose another name.")
         if parent is not None:

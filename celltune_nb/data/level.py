@@ -8,12 +8,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import LabelError
 from .categories import CategorySet
 
-__all__ = ["Level"]
+__all__ = ["FIRST", "Level", "checked_name"]
+
+#: The level that a project begins with, unless it was told another name.
+FIRST = "main"
 
 #: Where more items than this change at once, what was counted by image or group is counted anew.
 COUNT_ANEW = 20_000
+
+
+def checked_name(name: object) -> str:
+    """The name of a level, without what is blank around it.
+
+    Raises
+    ------
+    LabelError
+        When no level can be called so.
+    """
+    text = str(name).strip()
+    if not text or len(text) > 80 or not text.isprintable() or "/" in text:
+        raise LabelError("A level needs a name of 1 to 80 printable characters without '/'. Choose another.")
+    return text
 
 
 @dataclass

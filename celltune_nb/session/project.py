@@ -31,6 +31,7 @@ from ..data.chunks import ChunkCache
 from ..data.features import FeatureSource
 from ..data.images import Image
 from ..data.items import ItemTable
+from ..data.level import FIRST
 from ..errors import FormatError, ProjectError, ProjectVersionError
 from . import features_file
 from .features_file import PreparedFeatures
@@ -93,8 +94,8 @@ class Project:
     # ------------------------------------------------------------------ the folder
 
     @classmethod
-    def create(cls, folder: str | Path) -> Project:
-        """Begin a project in a new or empty folder.
+    def create(cls, folder: str | Path, level: str = FIRST) -> Project:
+        """Begin a project in a new or empty folder; `level` is the name of its first level.
 
         Raises
         ------
@@ -111,7 +112,7 @@ class Project:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             project = cls(
-                folder, {"schema": SCHEMA_VERSION, "created": time.time(), "images": [], "level": "main"}
+                folder, {"schema": SCHEMA_VERSION, "created": time.time(), "images": [], "level": level}
             )
             project.save()
         except (OSError, ProjectError) as error:

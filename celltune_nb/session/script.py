@@ -18,6 +18,7 @@ from ..data.actions import Action, actions
 from ..data.categories import UNKNOWN, CategorySet
 from ..data.journal import Entry
 from ..data.labels import LabelBook
+from ..data.level import FIRST
 from ..data.remarks import NOTE, OPINION
 from ..errors import ProjectError
 from . import script_data
@@ -64,7 +65,8 @@ def _write(session: Session, writer: Writer) -> None:
     with session.lock:
         noted = actions(session.journal)
         steps = _steps(session, noted)
-        writer.head(session.folder, session.user)
+        first = session.levels.names[0] if len(session.levels) else FIRST
+        writer.head(session.folder, session.user, first)
         user = session.user
         for book, value in steps:
             if (
@@ -78,7 +80,7 @@ def _write(session: Session, writer: Writer) -> None:
                 script_data.again(session, value, writer)
             elif book is not None:
                 _row(book, value, writer)
-        if session.level != "main":
+        if session.level != first:
             writer.add(f"session.level = {literal(session.level)}")
 
 
@@ -97,7 +99,7 @@ def _steps(session: Session, noted: list[Action]) -> Iterator[tuple[LabelBook | 
             yield book, action
         if entry.seq in skip and (entry.source == "import" or entry.verb in ("categories", "level")):
             continue  # what an import labelled it labels again
-        if entry.verb == "level" and entry.level == "main" and entry.seq == 1:
+        if entry.verb == "level" and entry.seq == 1:
             continue  # each project begins with it
         yield book, entry
     for action in waiting:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.level import FIRST
+
 __all__ = ["Writer", "call", "comment", "literal"]
 
 #: Characters of a line from which on a list stands on lines of its own.
@@ -72,11 +74,11 @@ class Writer:
         self._beside, self._inline = beside, inline
         self._lines: list[str] = []
         self._indent = ""
-        self._folder, self._user = Path(), ""
+        self._folder, self._user, self._first = Path(), "", FIRST
 
-    def head(self, folder: Path, user: str) -> None:
-        """Of which project it tells, and by whom."""
-        self._folder, self._user = folder, user
+    def head(self, folder: Path, user: str, first: str = FIRST) -> None:
+        """Of which project it tells, by whom, and the level that it begins with."""
+        self._folder, self._user, self._first = folder, user, first
 
     def add(self, line: str) -> None:
         """Add a line."""
@@ -113,6 +115,7 @@ class Writer:
 
     def text(self) -> str:
         """The whole program."""
+        named = "" if self._first == FIRST else f", level={literal(self._first)}"
         head = [
             comment(f"Does the work on the project {self._folder.name} again, in a new folder:"),
             "#     python replay.py NEW_FOLDER",
@@ -134,7 +137,7 @@ class Writer:
         if self.arrays:
             head += [f"IDS = np.load(Path(__file__).with_name({literal(self._beside)}))"]
         head += [
-            'session = ct.Session.create(sys.argv[1] if len(sys.argv) > 1 else "replay")',
+            f'session = ct.Session.create(sys.argv[1] if len(sys.argv) > 1 else "replay"{named})',
             f"session.user = {literal(self._user)}  # whose labels they are",
             "",
         ]

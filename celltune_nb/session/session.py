@@ -26,6 +26,7 @@ from ..data.images import Image
 from ..data.items import ItemTable
 from ..data.journal import Journal
 from ..data.labels import LabelBook
+from ..data.level import FIRST, checked_name
 from ..data.populations import PopulationSet
 from ..errors import CellTuneError, FormatError, InputError, NotReadyError, ReadOnlyError, TrainingError
 from . import describing, features_file, sampling
@@ -152,8 +153,9 @@ class Session(
             # Who had the lease may have changed it until now.
             project = self.project = Project.open(self.folder)
             self.book = LabelBook(self.journal, project.path(CHECKPOINT))
-            if "main" not in self.book.levels and not self.access.read_only:
-                self.book.add_level("main", user=self.user)
+            if not self.book.levels and not self.access.read_only:
+                first = project.settings.get("level")
+                self.book.add_level(first if isinstance(first, str) else FIRST, user=self.user)
             self._load()
             if self.access.alone_since is not None:
                 remove_leftovers(self.project, self.access.alone_since)
@@ -216,8 +218,8 @@ class Session(
         self.load_data()
         project = self.project
         self.levels, self.categories, self.labels = Levels(self), Categories(self), Labels(self)
-        level = project.settings.get("level", "main")
-        self._level = level if level in self.book.levels else next(iter(self.book.levels), "main")
+        level = project.settings.get("level", FIRST)
+        self._level = level if level in self.book.levels else next(iter(self.book.levels), FIRST)
         self.populations = Populations(self)
         self.regions = Regions(self)
         self.runs: list[Run] = load_runs(project.path("runs"))
@@ -240,15 +242,23 @@ class Session(
     # ------------------------------------------------------------------ opening and closing
 
     @classmethod
-    def create(cls, folder: str | Path, *, jobs: Jobs | None = None) -> Session:
+    def create(cls, folder: str | Path, *, level: str = FIRST, jobs: Jobs | None = None) -> Session:
         """Begin a project in a new or empty folder.
+
+        Parameters
+        ----------
+        folder : path
+        level : str
+            Name of the level that it begins with, such as the marker of an ON/OFF task.
 
         Raises
         ------
         ProjectError
             When something lies there already.
+        LabelError
+            When no level can be called so; nothing is made then.
         """
-        return cls(Project.create(as_folder(folder)), read_only=False, jobs=jobs)
+        return cls(Project.create(as_folder(folder), checked_name(level)), read_only=False, jobs=jobs)
 
     @classmethod
     def open(

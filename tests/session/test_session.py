@@ -240,6 +240,23 @@ def test_a_lease_lost_while_writing_is_told(session: Session) -> None:
     assert "opened again elsewhere" in told[0].reason
 
 
+def test_the_first_level_may_have_a_name(tmp_path: Path) -> None:
+    with Session.create(tmp_path / "p", level=" cFos ") as session:
+        assert session.levels.names == ["cFos"]
+        assert session.level == "cFos"
+        session.categories.add("ON")
+        session.levels.add("PV")
+        session.level = "PV"
+        assert "level='cFos')" in session.script()
+        assert "session.levels.add('cFos')" not in session.script()
+    with Session.open(tmp_path / "p") as session:
+        assert session.levels.names == ["cFos", "PV"]
+        assert session.level == "PV"
+    with pytest.raises(LabelError, match="A level needs a name"):
+        Session.create(tmp_path / "q", level="a/b")
+    assert not (tmp_path / "q").exists()
+
+
 def test_a_label_counts_the_trainings_of_its_own_level(session: Session) -> None:
     label_some(session)
     session.train(models=("xgboost",), rounds=3, wait=True)
