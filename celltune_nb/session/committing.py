@@ -11,7 +11,7 @@ from .project import Project
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["committing"]
+__all__ = ["committing", "replaced"]
 
 
 @contextmanager
@@ -30,19 +30,19 @@ def committing(session: Session) -> Iterator[Project]:
     # Files lie outside of SQLite's transactions; but who takes the lease has to wait for this one to end.
     with session.writing(), session.journal.writing():
         project = session.project
-        before, replaced = project.settings, _replaced(project)
+        before, on_disk = project.settings, replaced(project)
         project.settings = {**before}
         try:
             yield project
         except BaseException:
             project.settings = before
-            if _replaced(project) != replaced:
+            if replaced(project) != on_disk:
                 project.settings = Project.open(project.folder).settings
                 session.load_data()
             raise
 
 
-def _replaced(project: Project) -> list[tuple[str, int, int]]:
+def replaced(project: Project) -> list[tuple[str, int, int]]:
     """Differs when a file was replaced that says which others count."""
     found = []
     for path in (project.path("project.json"), *sorted(project.folder.glob("features/*/schema.json"))):

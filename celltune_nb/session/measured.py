@@ -23,11 +23,23 @@ from ..errors import ProjectError
 from .files import write_atomically
 from .project import Project
 
-__all__ = ["SOURCE", "UNNOTED", "Clock", "MeasuredPart", "Parts", "assembled", "plain_options", "signature"]
+__all__ = [
+    "PARTS_FOLDER",
+    "SOURCE",
+    "UNNOTED",
+    "Clock",
+    "MeasuredPart",
+    "Parts",
+    "assembled",
+    "plain_options",
+    "signature",
+]
 
 SOURCE = "cells"
 #: Options that change nothing but the time it takes, and what is kept beside the options.
 UNNOTED = ("n_jobs", "engine", "notes", "measured")
+#: Where measured images lie that are not part of the features yet, from the project's folder on.
+PARTS_FOLDER = "features/.cells-parts"
 #: Seconds from which on a remaining time is told.
 SOON = 1.0
 
@@ -91,7 +103,7 @@ class Parts:
     """
 
     def __init__(self, project: Project, options: Mapping[str, Any]) -> None:
-        self._folder = project.path("features", ".cells-parts")
+        self._folder = project.path(*PARTS_FOLDER.split("/"))
         self._options = plain_options(options)
 
     def _path(self, of: Sequence[Any]) -> Path:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import stat
 import struct
 import threading
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
 import tifffile
 
 from celltune_nb.errors import CellTuneError, FormatError, InputError, ProjectError
-from celltune_nb.session import Session, bundles, unpacking
+from celltune_nb.session import Session, bundle_files, bundles, unpacking
 from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import field, label_some
 
@@ -134,6 +138,110 @@ def test_a_reader_bundles_too_and_a_bundle_can_be_cancelled(
     assert job.state == "cancelled"
     assert not (tmp_path / "c.zip").exists()
     assert not [p for p in session.folder.iterdir() if p.name.startswith(".bundle")]
+
+
+def test_what_lies_outside_is_listed_while_others_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, mask, _ = field(1)
+    tifffile.imwrite(tmp_path / "far.tif", image, tile=(64, 64), photometric="minisblack")
+    list_it, tried = bundle_files.BundleFile.of, []
+
+    def slowly(name: str, path: Path) -> bundle_files.BundleFile:
+        if name.endswith("far.tif"):
+            worker = threading.Thread(target=lambda: tried.append(session.label([1], "A")))
+            worker.start()
+            worker.join(10)
+            assert len(tried) == 1, "the lock is held"
+            (session.folder / "features" / "x.tmp").touch()
+        return list_it(name, path)
+
+    with Session.create(tmp_path / "p", jobs=Jobs(inline=True)) as session:
+        tifffile.imwrite(tmp_path / "mask.tif", mask, tile=(64, 64))
+        session.add_image("far", tmp_path / "far.tif", tmp_path / "mask.tif", copy=False)
+        session.categories.add("A")
+        monkeypatch.setattr(bundle_files.BundleFile, "of", slowly)
+        (session.folder / "features").mkdir(exist_ok=True)
+        session.bundle_size()
+        tried.clear()
+        session.save_bundle(tmp_path / "b.zip")
+    assert tried
+
+
+@pytest.mark.parametrize("how", ["replaced", "changed", "removed"])
+def test_two_states_are_never_mixed_where_there_are_no_second_names(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    def refused(*names: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    with reopened(session.save_bundle(tmp_path / "quiet.zip"), tmp_path / "p") as there:
+        assert there.problems == []
+    last = next((session.folder / "masks").iterdir())
+
+    begin, seen = zipfile.ZipFile.open, []
+
+    def opened(archive: zipfile.ZipFile, name: zipfile.ZipInfo, *rest: str, **options: bool) -> IO[bytes]:
+        if isinstance(name, zipfile.ZipInfo) and name.filename.startswith("images/") and not seen:
+            seen.append(name)
+            if how == "replaced":
+                (tmp_path / "new").write_bytes(last.read_bytes())
+                (tmp_path / "new").replace(last)
+            elif how == "changed":
+                last.write_bytes(last.read_bytes() + b"more")
+            else:
+                last.unlink()
+        return begin(archive, name, *rest, **options)
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", opened)
+    job = session.save_bundle(tmp_path / "b.zip", wait=False)
+    assert seen
+    assert "was replaced while the bundle was written. Repeat." in str(job.error)
+    assert not (tmp_path / "b.zip").exists()
+
+
+def test_who_only_looks_bundles_one_state_while_another_works(
+    session: Session, project: Path, tmp_path: Path
+) -> None:
+    done, rounds = threading.Event(), []
+
+    def work() -> None:
+        while not done.wait(0.02):
+            session.features.use(features=["Default"])
+            session.import_cells(session.items[["image", "cellID"]].assign(round=len(rounds)))
+            rounds.append(1)
+
+    with Session.open(project, read_only=True, jobs=Jobs(inline=True)) as reader:
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            for i in range(6):
+                with suppress(FormatError):  # replaced meanwhile: said, and nothing is written
+                    reader.save_bundle(tmp_path / f"{i}.zip")
+        finally:
+            done.set()
+            thread.join(20)
+        reader.save_bundle(tmp_path / "last.zip")
+    for path in tmp_path.glob("*.zip"):
+        with reopened(path, tmp_path / f"p{path.stem}") as there:
+            assert there.problems == []
+            assert "round" not in there.items or there.items["round"].nunique() == 1
+    assert rounds
+
+
+def test_parts_of_an_unfinished_measuring_stay_here(session: Session, tmp_path: Path) -> None:
+    parts = session.folder / "features" / ".cells-parts"
+    parts.mkdir()
+    (parts / "1234.npz").write_bytes(bytes(1000))
+    inside = session.folder / "images" / "tiled.zarr" / "0"
+    inside.mkdir(parents=True)
+    (inside / ".zarray").write_text("{}")
+    size = session.bundle_size()
+    with zipfile.ZipFile(session.save_bundle(tmp_path / "b.zip")) as archive:
+        assert not [name for name in archive.namelist() if "parts" in name]
+        assert "images/tiled.zarr/0/.zarray" in archive.namelist()
+        assert size.files == len(archive.namelist()) - 3
 
 
 def test_nothing_is_put_over_a_project(session: Session, tmp_path: Path) -> None:
