@@ -257,3 +257,30 @@ def test_who_can_only_look_cannot_draw(project, tmp_path):
         panel._live.do("draw")
         assert panel.message
         panel.close()
+
+
+def test_the_cell_is_seen_in_its_channels_without_a_word_of_what_is_predicted(panel, session):
+    assert panel.tiles.live.html == ""
+    begun(panel, 20)
+    shown = panel.tiles.live.html
+    assert shown.count("data:image/jpeg") == 3  # together, A, B
+    assert "stands out in this cell" in shown
+    assert "of A" not in shown  # a channel shown for what a model says would tell what it says
+    panel.pause()
+    assert panel.tiles.live.html == ""
+
+
+def test_a_picture_shows_its_channel_on_the_image_and_hides_it(panel, session):
+    begun(panel, 20)
+
+    def visible() -> set[str]:
+        return {c.name for c in session.view.channels if c.visible}
+
+    assert visible() == {"A", "B"}
+    panel.tiles.live.do("channel", "B")
+    assert visible() == {"A"}
+    assert 'data-what="B" title="B: stands out in this cell. Click: show it' in panel.tiles.live.html
+    panel.tiles.live.do("channel", "B")
+    assert visible() == {"A", "B"}
+    panel.tiles.live.do("key", "1")  # keys are heard on a picture too
+    assert session.audit.labelled == 1

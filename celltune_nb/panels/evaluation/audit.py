@@ -10,6 +10,7 @@ from celltune_nb.data.categories import UNKNOWN
 from celltune_nb.errors import InputError, NotReadyError
 from celltune_nb.panels import theme
 from celltune_nb.panels.panel import Panel
+from celltune_nb.panels.tiles import CellTiles
 from celltune_nb.session import Session
 from celltune_nb.session.events import LabelsChanged, ViewChanged
 
@@ -49,6 +50,7 @@ class AuditPanel(Panel):
         self._former: str | None = None
         self._seen: list[int] = []
         self._skipped: set[int] = set()
+        self._pictured: int | None = None
         self._wanted = DRAWN
         self._live = theme.Live()
         for verb in ("start", "pause", "skip", "back", "here"):
@@ -57,7 +59,9 @@ class AuditPanel(Panel):
         self._live.on("key", self.guard(self._key))
         self._live.on("count", self.guard(self._count))
         self._live.on("draw", self.guard(self.draw))
-        self.widget = self._live
+        #: Chosen by what the cell is bright in alone: predictions are out of sight.
+        self.tiles = CellTiles(self, list(KEYS), self._key)
+        self.widget = [self.tiles.live, self._live]
         self.widget.add_class("ct-audit")
         self.listen(session.labels_changed, self._labelled)
         self.listen(session.items_changed, self._show)
@@ -204,6 +208,8 @@ class AuditPanel(Panel):
             self._show()
 
     def _viewed(self, event: ViewChanged) -> None:
+        if "channels" in event.fields:
+            self.tiles.again()
         if not self.running or not event.fields & {"blind", "color_by"}:
             return
         if not event.view.blind:
@@ -239,6 +245,9 @@ class AuditPanel(Panel):
     def _show(self, *, focus: bool = False) -> None:
         self._live.key_names = list(KEYS) if self.running else []
         session = self.session
+        if (asked := self.current if self.running else None) != self._pictured:
+            self._pictured = asked
+            self.tiles.show(asked)
         if not self.running or self.current is None:
             self._live.html = summary(session.audit, self._wanted, locked=session.read_only)
             return
