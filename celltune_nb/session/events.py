@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessChanged", "CategoriesChanged", "ItemsChanged", "LabelsChanged", "PopulationsChanged", "QueueChanged",
-    "SelectionChanged", "ViewChanged",
+    "SelectionChanged", "StudyChanged", "ViewChanged",
 ]  # fmt: skip
 
 
@@ -67,6 +67,13 @@ class SelectionChanged:
     """Other items are selected."""
 
     ids: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class StudyChanged:
+    """The rule, the working set, a verdict or another part of the study changed; *what* is the part's name."""
+
+    what: str
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from .checks import rectangle as as_rectangle
 from .checks import whole_number
 from .conditions import condition
 from .gating import inside
+from .study import working_rows
 
 if TYPE_CHECKING:
     from ..learn.pool import Pool
@@ -325,7 +326,9 @@ def make_pool(
     known = min([len(table), *map(len, sets), *([len(source)] if source else [])])
     positions = positions[: int(np.searchsorted(positions, known))]
     held = session.regions.mask(level)
-    for which in (only, held):
+    # An image named by hand counts in the set or not; the audit speaks for all images.
+    working = working_rows(session) if image is None and not audited else None
+    for which in (only, held, working):
         if which is not None:
             positions = positions[which[positions]]
     units, _ = table.units()

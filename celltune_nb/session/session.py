@@ -44,6 +44,7 @@ from .events import (
     PopulationsChanged,
     QueueChanged,
     SelectionChanged,
+    StudyChanged,
     ViewChanged,
 )
 from .features import Features
@@ -73,6 +74,7 @@ from .verbs import (
     Insight,
     Learning,
     Reviewing,
+    Studying,
     Taking,
 )
 from .verbs.base import Rectangle
@@ -102,6 +104,7 @@ class Session(
     Insight,
     Learning,
     Reviewing,
+    Studying,
     Taking,
 ):
     """A project at work.  Begin with :meth:`create` or :meth:`open`.
@@ -135,6 +138,7 @@ class Session(
     run_progressed = Signal(Run)
     view_changed = Signal(ViewChanged)
     access_changed = Signal(AccessChanged)
+    study_changed = Signal(StudyChanged)
 
     def __init__(self, project: Project, *, read_only: bool, jobs: Jobs | None = None) -> None:
         self.project = project

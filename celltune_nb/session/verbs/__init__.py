@@ -11,6 +11,7 @@ from .grouping import Grouping
 from .insight import Insight
 from .learning import Learning
 from .reviewing import Reviewing
+from .studying import Studying
 from .taking import Taking
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "Insight",
     "Learning",
     "Reviewing",
+    "Studying",
     "Taking",
 ]

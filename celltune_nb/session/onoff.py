@@ -1,0 +1,53 @@
+"""Levels of two categories: which of them counts as positive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..data.categories import UNKNOWN, Category
+from ..errors import NotReadyError
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["negative_of", "positive_of"]
+
+#: What people call the category that is counted, in lower case; in this order where several stand side by side.
+POSITIVE = ("on", "positive", "pos", "+", "yes", "1", "true")
+NEGATIVE = ("off", "negative", "neg", "-", "−", "no", "0", "false")
+
+
+def positive_of(session: Session, level: str) -> Category:
+    """The category of a level that is counted: called ON or positive, else the one that is not OFF, else the first.
+
+    Raises
+    ------
+    NotReadyError
+        The level has no category yet.
+    """
+    categories = [c for c in session.book.level(level).categories if c.name != UNKNOWN]
+    if not categories:
+        raise NotReadyError(f"{level} has no categories yet. Add ON and OFF: session.categories.add('ON').")
+    named = {_plain(c.name, level): c for c in reversed(categories)}
+    for word in POSITIVE:
+        if word in named:
+            return named[word]
+    others = [c for c in categories if _plain(c.name, level) not in NEGATIVE]
+    return (others or categories)[0]
+
+
+def negative_of(session: Session, level: str) -> Category | None:
+    """The other category of a level of two, None where there are more or fewer."""
+    categories = [c for c in session.book.level(level).categories if c.name != UNKNOWN]
+    if len(categories) != 2:
+        return None
+    positive = positive_of(session, level)
+    return next(c for c in categories if c != positive)
+
+
+def _plain(name: str, level: str) -> str:
+    """``cFos ON``, ``cFos+`` and ``ON`` of the level cFos are one name."""
+    plain = name.casefold().strip()
+    if plain.startswith(level.casefold()) and plain != level.casefold():
+        plain = plain[len(level) :].strip(" _-:") or plain[len(level) :].strip()
+    return plain
