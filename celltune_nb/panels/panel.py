@@ -67,6 +67,8 @@ class Panel:
         self.session = session
         self.closed = False
         self.message = ""
+        self._kind: Kind = "info"
+        self._whole: weakref.ref[Panel] | None = None
         self._connections: list[tuple[Any, Callable[..., Any]]] = []
         self._workers: list[LatestWins] = []
         self._parts: list[Panel] = []
@@ -113,11 +115,18 @@ class Panel:
             Plain text.
         kind : {"info", "good", "warning", "error"}
         """
-        self.message = text
+        self.message, self._kind = text, kind
         role = "alert" if kind == "error" else "status"
         self._message.value = (
             f'<div class="ct-note ct-{kind}" role="{role}">{escape(text)}</div>' if text else "&nbsp;"
         )
+
+    def hush(self) -> None:
+        """Clear what was said here and in the parts, but for errors: the person has gone on to something else."""
+        if self.message and self._kind != "error":
+            self.say("")
+        for panel in self._parts:
+            panel.hush()
 
     # ------------------------------------------------------------------ callbacks
 
@@ -143,8 +152,12 @@ class Panel:
         def callback(*arguments: Any) -> None:
             if self.closed or getattr(self._setting, "on", False):
                 return
-            if self.message:
-                self.say("")
+            # What the whole said before would lie over what its part says now.
+            panel: Panel | None = self
+            while panel is not None:
+                if panel.message:
+                    panel.say("")
+                panel = None if panel._whole is None else panel._whole()
             self._try(act, arguments[:takes])
 
         return callback
@@ -219,6 +232,7 @@ class Panel:
     def part(self, panel: Panel) -> Panel:
         """Make another panel a part of this one: closed with it."""
         self._parts.append(panel)
+        panel._whole = weakref.ref(self)
         return panel
 
     def own(self, *widgets: Widget) -> None:

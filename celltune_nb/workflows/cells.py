@@ -248,6 +248,9 @@ class CellsWorkflow(Panel):
         # A page comes into the browser when it is first looked at: a plot that is drawn hidden has no size.
         number = self._tabs.selected_index or 0
         page = self._tabs.children[number]
+        for title, attribute in PAGES.items():
+            if attribute in self.__dict__ and title != list(PAGES)[number]:
+                self.page(title).hush()  # an old message is no answer to what is done next
         if not page.children:
             page.children = (self.page(list(PAGES)[number]).widget,)
         self.image.set_hint(REVIEW_HINT if list(PAGES)[number] == "Review" else HINT)

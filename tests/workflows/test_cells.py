@@ -239,3 +239,18 @@ def test_the_line_beneath_the_image_names_the_keys_of_the_tab(workflow):
     assert "In a review" in workflow.image._help.html
     workflow._tabs.selected_index = list(PAGES).index("Label")
     assert "S samples in it" in line.value
+
+
+def test_what_was_said_in_a_tab_is_gone_when_another_one_is_looked_at(workflow, session):
+    tabs = workflow._tabs
+    places = list(PAGES)
+    tabs.selected_index = places.index("Evaluate")
+    page = workflow.evaluation
+    page.say("12 cells are in the review now.", "good")
+    page.audit._live.do("draw")  # what a part says is not covered by what the whole said before
+    assert page.message == ""
+    assert "cells drawn" in page.audit.message
+    page.say("The truth cannot be read.", "error")
+    tabs.selected_index = places.index("Label")
+    assert page.audit.message == ""
+    assert page.message == "The truth cannot be read."  # until it is done again
