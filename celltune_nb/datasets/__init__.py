@@ -1,12 +1,12 @@
-"""Example projects: real cells that scikit-image ships, and synthetic tissue with known truth.
+"""Example projects: real cells that scikit-image ships, synthetic tissue and a synthetic brain with known truth.
 
-``available()`` lists them, ``load(name)`` opens one as a session.  ``tissue.generate`` and
-``tissue.table`` give the synthetic tissue as arrays, for tests and benchmarks.
+``available()`` lists them, ``load(name)`` opens one as a session.  ``tissue.generate``, ``tissue.table`` and
+``brain.generate`` give the synthetic ones as arrays, for tests and benchmarks.
 """
 
 from __future__ import annotations
 
-from . import ihc, tissue
+from . import brain, ihc, tissue
 from .examples import available, load
 
-__all__ = ["available", "ihc", "load", "tissue"]
+__all__ = ["available", "brain", "ihc", "load", "tissue"]

@@ -6,12 +6,13 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from ..errors import InputError, ProjectError
-from . import ihc, tissue
+from . import brain, ihc, tissue
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,13 +24,26 @@ __all__ = ["available", "load"]
 _MARK = "example.json"
 _SHOWN = {"DAPI": "#4D7CFF", "PanCK": "#FFD60A", "CD3": "#34C759", "CD20": "#FF40FF", "CD31": "#FF3B30"}
 """Channels of the tissue that are shown at first: one for each of its large parts."""
+_BRAIN_SHOWN = {"DAPI": "#3B5BFF", "cFos": "#FF453A", "PV": "#30D158"}
 _ABANDONED_AFTER = 3600.0
 """Seconds without a write after which a half-built example is taken for the leftover of a killed program."""
 
 
 @dataclass(frozen=True)
 class _Example:
-    """An example; ``size`` holds its size arguments with their defaults."""
+    """An example.
+
+    Attributes
+    ----------
+    size : mapping of str to int
+        Its size arguments with their defaults.
+    fill : callable
+        Puts it into an empty session.
+    level : str
+        Name of the first level.
+    check : callable, optional
+        Raises for sizes that cannot be made, before any folder is touched.
+    """
 
     workflow: str
     items: int
@@ -38,16 +52,52 @@ class _Example:
     licence: str
     size: Mapping[str, int | None]
     fill: Callable[[Session, Mapping[str, Any]], None]
+    level: str = "main"
+    check: Callable[..., Any] | None = None
 
 
-def _fill_ihc(session: Session, size: Mapping[str, Any]) -> None:
+def _fill_ihc(
+    session: Session,
+    size: Mapping[str, Any],
+    categories: tuple[tuple[str, str, str], ...] = ihc.CATEGORIES,
+) -> None:
     del size  # one field, as it is
     rgb = ihc.image()
     # The origin does not state the size of a pixel.
     session.add_image("colon", rgb, ihc.segment_nuclei(rgb))
-    for name, color, key in ihc.CATEGORIES:
-        session.categories.add(name, color=color, key=key)
+    _add_categories(session, session.level, categories)
     session.measure()
+
+
+def _fill_brain(session: Session, size: Mapping[str, Any]) -> None:
+    import pandas as pd
+
+    truth = []
+    with session.adding_images():
+        for one in brain.generate(**size):
+            session.add_image(
+                one.name,
+                one.image,
+                one.mask,
+                channels=list(brain.CHANNELS),
+                pixel_size=brain.PIXEL_SIZE,
+                group=one.animal,
+            )
+            truth.append(one.truth.drop(columns=["y", "x", "animal"]))
+    session.import_cells(pd.concat(truth, ignore_index=True), image="image", id="cellID")
+    for marker in brain.LEVELS:
+        if marker not in session.levels:
+            session.levels.add(marker)
+        _add_categories(session, marker, brain.CATEGORIES)
+    for channel in brain.CHANNELS:
+        shown = {"color": _BRAIN_SHOWN[channel]} if channel in _BRAIN_SHOWN else {}
+        session.set_channel(channel, visible=bool(shown), **shown)
+    session.measure()
+
+
+def _add_categories(session: Session, level: str, categories: tuple[tuple[str, str, str], ...]) -> None:
+    for name, color, key in categories:
+        session.categories.add(name, color=color, key=key, level=level)
 
 
 def _fill_tissue(session: Session, size: Mapping[str, Any]) -> None:
@@ -84,6 +134,29 @@ _EXAMPLES: dict[str, _Example] = {
         "BSD-3-Clause, as celltune_nb",
         {"cells": 4000, "fields": None, "donors": 3, "seed": 0},
         _fill_tissue,
+        check=tissue.generate,
+    ),
+    "brain": _Example(
+        "slices",
+        18000,
+        "synthetic",
+        "celltune_nb.datasets.brain: 12 slices of 6 animals; cFos ON in 3-30 % of the cells of a slice, PV in about 1 %; truth in "
+        "the columns 'truth_cFos' and 'truth_PV'",
+        "BSD-3-Clause, as celltune_nb",
+        {"cells": 1500, "slices": 12, "animals": 6, "seed": 0},
+        _fill_brain,
+        level=brain.LEVELS[0],
+        check=brain.generate,
+    ),
+    "ihc-slices": _Example(
+        "slices",
+        364,
+        "real",
+        f"{ihc.ORIGIN}. One field, so one group: what is measured on it says nothing of other tissue",
+        ihc.LICENCE,
+        {},
+        partial(_fill_ihc, categories=ihc.ON_OFF),
+        level="DAB",
     ),
 }
 
@@ -127,13 +200,13 @@ def load(name: str, project: str | Path | None = None, **size: int | None) -> Se
         that a second call finds the labels of the first.
     **size
         For ``tissue``: ``cells`` (default 4000), ``fields`` (6, more above 24,000 cells), ``donors`` (3),
-        ``seed`` (0).
+        ``seed`` (0).  For ``brain``: ``cells`` of each slice (1500), ``slices`` (12), ``animals`` (6), ``seed`` (0).
 
     Returns
     -------
     Session
         With images, masks, features and categories; for synthetic tissue the truth as the column
-        ``truth`` of `Session.items`, never a feature.
+        ``truth`` of `Session.items`, never a feature; for the synthetic brain ``truth_cFos`` and ``truth_PV``.
 
     Raises
     ------
@@ -167,9 +240,8 @@ def _checked_size(name: str, example: _Example, size: Mapping[str, int | None]) 
         if not whole and not (value is None and example.size[key] is None):
             raise InputError(f"Example {name!r} got {key}={value!r}. Give a whole number, such as {key}=3.")
     chosen = {**example.size, **size}
-    if name == "tissue":
-        # Says at once what cannot be made, before any folder is touched.
-        tissue.generate(**chosen)  # type: ignore[arg-type]
+    if example.check is not None:
+        example.check(**chosen)
     return chosen
 
 
@@ -214,7 +286,7 @@ def _build(folder: Path, name: str, example: _Example, size: Mapping[str, int | 
         ) from error
     beside = folder.with_name(f".{folder.name}.building-{uuid4().hex[:12]}")
     try:
-        with Session.create(beside) as session:
+        with Session.create(beside, level=example.level) as session:
             example.fill(session, size)
             session.seal()  # undo is for what the person did
         write_json(beside / _MARK, {"name": name, "size": dict(size)})

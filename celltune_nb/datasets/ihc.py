@@ -14,13 +14,16 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CATEGORIES", "LICENCE", "ORIGIN", "NucleusSettings", "image", "segment_nuclei"]
+__all__ = ["CATEGORIES", "LICENCE", "ON_OFF", "ORIGIN", "NucleusSettings", "image", "segment_nuclei"]
 
 CATEGORIES: tuple[tuple[str, str, str], ...] = (
     ("DAB-positive", "#F5248C", "1"),
     ("DAB-negative", "#1F6FEB", "2"),
 )
 """Name, colour and key of the two categories a person starts with; colours that are neither stain nor background."""
+
+ON_OFF: tuple[tuple[str, str, str], ...] = (("ON", "#F5248C", "1"), ("OFF", "#1F6FEB", "2"))
+"""The same two where DAB is a marker that is ON or OFF."""
 
 ORIGIN = (
     "skimage.data.immunohistochemistry(): colonic glands, FHL2 revealed with DAB, haematoxylin counterstain; "

@@ -19,9 +19,11 @@ SMALL = {"cells": 90, "fields": 3}
 
 def test_available_says_where_each_example_comes_from() -> None:
     table = datasets.available()
-    assert table["name"].tolist() == ["ihc", "tissue"]
+    assert table["name"].tolist() == ["ihc", "tissue", "brain", "ihc-slices"]
     assert set(table.columns) >= {"name", "workflow", "items", "kind", "origin", "licence"}
-    assert table.set_index("name")["kind"].to_dict() == {"ihc": "real", "tissue": "synthetic"}
+    kind = table.set_index("name")["kind"].to_dict()
+    assert kind == {"ihc": "real", "tissue": "synthetic", "brain": "synthetic", "ihc-slices": "real"}
+    assert table.set_index("name")["workflow"].to_dict()["brain"] == "slices"
     assert not (table[["origin", "licence"]] == "").any().any()
 
 
@@ -54,6 +56,49 @@ def test_tissue_keeps_truth_out_of_the_features(tmp_path: Path) -> None:
         assert image.pixel_size == 0.5
 
 
+def test_brain_opens_as_an_on_off_task_for_each_marker(tmp_path: Path) -> None:
+    size = {"cells": 80, "slices": 4, "animals": 2}
+    with datasets.load("brain", project=tmp_path / "b", **size) as session:
+        assert session.levels.names == ["cFos", "PV"]
+        assert session.level == "cFos"
+        for level in session.levels:
+            session.level = level
+            assert [(c.name, c.key) for c in session.categories] == [
+                ("Unknown", None),
+                ("ON", "1"),
+                ("OFF", "2"),
+            ]
+        assert session.undo() is None, "the categories are there to stay"
+        assert list(session.images) == [f"animal{a} slice{s}" for a in (1, 2) for s in (1, 2)]
+        assert all(image.pixel_size == 0.65 for image in session.images.values())
+        items = session.items
+        assert len(items) == 4 * 80
+        assert items.groupby("image")["group"].first().tolist() == [
+            "animal1",
+            "animal1",
+            "animal2",
+            "animal2",
+        ]
+        assert items[["truth_cFos", "truth_PV"]].isin(["ON", "OFF"]).all().all()
+        assert set(items["region"]) <= set(datasets.brain.REGIONS)
+        names = session.features.names
+        assert "cFos__Mean__Environment" in names
+        assert not [name for name in names if "truth" in name or "region" in name]
+    with pytest.raises(InputError, match="Give at least 50 cells"):
+        datasets.load("brain", project=tmp_path / "c", cells=10)
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+
+
+def test_ihc_is_an_on_off_task_too_and_says_that_it_is_one_group(tmp_path: Path) -> None:
+    with datasets.load("ihc-slices", project=tmp_path / "ihc") as session:
+        assert session.levels.names == ["DAB"]
+        assert session.categories.names == ["Unknown", "ON", "OFF"]
+        (group,) = session.items["group"].unique()
+        assert not group
+    (origin,) = datasets.available().query("name == 'ihc-slices'")["origin"]
+    assert "one group" in origin
+
+
 def test_a_second_load_finds_the_labels_of_the_first(tmp_path: Path) -> None:
     with datasets.load("tissue", project=tmp_path / "t", **SMALL) as session:
         session.label(session.items.index[:3], "CD8T")
@@ -75,7 +120,7 @@ def test_the_default_folder_is_stable_and_has_the_size_in_its_name(
 
 
 def test_unknown_names_and_sizes_say_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="ihc, tissue"):
+    with pytest.raises(InputError, match="ihc, tissue, brain, ihc-slices"):
         datasets.load("colon")
     with pytest.raises(InputError, match="cells, fields, donors, seed"):
         datasets.load("tissue", project=tmp_path / "t", cell=5)
