@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,8 @@ class _Reader:
         import h5py
 
         self._h5, self._file, self._name, self._size = h5py, file, name, max(size, 1)
+        #: Characters of the words of each dataset that was read: together not much more than the file can hold.
+        self._words_of: dict[str, int] = {}
 
     def read(self) -> Annotated:
         import pandas as pd
@@ -102,7 +104,9 @@ class _Reader:
                 matrices[place.removeprefix("layers/")] = matrix
         spatial = next((name for name in SPATIAL if name in self._names("obsm")), None)
         found = None if spatial is None else self._spatial(self._member(self._file, f"obsm/{spatial}"), n)
-        uns = self._plain(self._member(self._file, "uns"), [0]) if self._has(self._file, "uns") else {}
+        uns = {}
+        with suppress(FormatError):  # a link to another place
+            uns = self._plain(self._member(self._file, "uns"), [0])
         return Annotated(frame, lambda: self._words(index).tolist(), variables, matrices, found, uns)
 
     # ------------------------------------------------------------------ members of the file
@@ -184,23 +188,28 @@ class _Reader:
         return np.asarray(data[()])
 
     def _words(self, data: Any) -> NDArray[np.object_]:
-        """A list of words, as str."""
+        """A list of words, or a single one, as str."""
+        if data.ndim > 1:
+            raise FormatError(f"{data.name} of {self._name} is no list of words. Save it again with anndata.")
         if data.dtype.kind not in "OS":
             return np.array([str(value) for value in data[()]], object)
         check_memory(float(data.size) * max(data.dtype.itemsize, 60), f"A list of words of {self._name}")
         words, taken, read = np.empty(data.shape, object), 0, 0
+        others = sum(count for name, count in self._words_of.items() if name != data.name)
         rows = max(1, min(WORDS, (1 << 30) // max(self._size, data.dtype.itemsize)))
         flat = words.reshape(-1)
         while read < len(flat):
             part = np.asarray(data[read : read + rows]) if data.ndim else np.asarray(data[()]).reshape(1)
             texts = [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in part]
             flat[read : read + rows] = texts
-            taken += sum(map(len, texts))
-            if taken > 4 * self._size + (1 << 24):
+            # Words of one length each are stored with it, maybe compressed, and were counted above.
+            taken += sum(map(len, texts)) if data.dtype.kind == "O" else 0
+            if others + taken > 4 * self._size + (1 << 24):
                 raise FormatError(
                     f"The words in {self._name} are longer than the file. Check where it came from."
                 )
             read += rows
+        self._words_of[data.name] = taken
         return words
 
     def _column(self, obs: Any, name: str, n: int) -> Any:
@@ -282,18 +291,17 @@ class _Reader:
                 break
             if not isinstance(group.get(name, getlink=True), self._h5.HardLink):
                 continue
-            found = group[name]
-            if isinstance(found, self._h5.Group):
-                if depth < DEEP:
-                    result[name] = self._plain(found, count, depth + 1)
-                continue
-            try:
+            # No cell needs it: what cannot be used is left out, whatever is wrong with it.
+            with suppress(FormatError, OSError, RuntimeError, KeyError, ValueError, TypeError):
+                found = group[name]
+                if isinstance(found, self._h5.Group):
+                    if depth < DEEP:
+                        result[name] = self._plain(found, count, depth + 1)
+                    continue
                 self._check(found, f"uns/{name}")
-            except FormatError:
-                continue
-            if found.size <= VALUES:
-                value = self._array(found, name)
-                result[name] = value.reshape(-1)[0] if value.ndim == 0 else value
+                if found.size <= VALUES:
+                    value = self._array(found, name)
+                    result[name] = value.reshape(-1)[0] if value.ndim == 0 else value
         return result
 
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["write_h5ad"]
 
-#: Rows of the matrix that are written at once.
-ROWS = 65_536
-
 
 def write_h5ad(
     path: Path, obs: pd.DataFrame, var: pd.DataFrame, blocks: Iterable[NDArray[np.float32]] | None, *,

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from celltune_nb.errors import CellTuneError, FormatError
+from celltune_nb.errors import CellTuneError, FormatError, InputError
 from celltune_nb.formats.annotated import dense
 from celltune_nb.formats.h5ad import open_h5ad
 from celltune_nb.formats.h5ad_writer import write_h5ad
@@ -214,6 +214,54 @@ def test_words_that_are_longer_than_the_file_are_refused(path: Path) -> None:
     path.write_bytes(raw)
     with pytest.raises(CellTuneError, match="longer than the file"):
         check(path)
+
+
+def test_words_are_counted_over_all_lists_and_once_for_each(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        names = [f"column {i}" for i in range(120)]
+        data = file.create_dataset("obs/column 0", (N,), h5py.string_dtype())
+        data[0] = "a" * 300_000
+        for name in names[1:]:
+            file[f"obs/{name}"] = data
+        file["obs"].attrs["column-order"] = np.array(names, h5py.string_dtype())
+    with pytest.raises(FormatError, match="longer than the file"), open_h5ad(path):
+        pass
+    with h5py.File(path, "r+") as file:
+        file["obs"].attrs["column-order"] = np.array(names[:3], h5py.string_dtype())
+    with open_h5ad(path) as found:
+        for _ in range(100):
+            assert len(found.obs_names()) == N
+
+
+def test_what_cannot_be_used_of_uns_is_left_out(path: Path, tmp_path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file.create_dataset(
+            "uns/table", data=np.array([["a", "b"], ["c", "d"]], object), dtype=h5py.string_dtype()
+        )
+        file["uns/compound"] = np.array([(b"c", 1.0)], [("index", "S1"), ("score", "f8")])
+        file["uns/empty"] = h5py.Empty("f8")
+        file["uns/nowhere"] = h5py.SoftLink("/not there")
+        file["uns/numbers"] = np.eye(2)
+        damaged = file.create_dataset("uns/damaged", (9,), "f8", chunks=(9,), compression="gzip")
+        damaged.id.write_direct_chunk((0,), b"no gzip")
+    check(path)
+    with open_h5ad(path) as found:
+        assert found.uns["numbers"].tolist() == [[1, 0], [0, 1]]
+        assert not {"table", "compound", "empty", "nowhere", "damaged"} & set(found.uns)
+    with h5py.File(path, "r+") as file:
+        del file["uns"]
+        file["uns"] = h5py.ExternalLink(str(tmp_path / "elsewhere"), "uns")
+    check(path)
+    with open_h5ad(path) as found:
+        assert found.uns == {}
+
+
+def test_a_mistake_of_who_reads_is_no_damage_of_the_file(path: Path) -> None:
+    with pytest.raises(InputError, match="no such column") as caught, open_h5ad(path):
+        raise InputError("There is no such column. Name another.")
+    assert not isinstance(caught.value, FormatError)
+    with pytest.raises(FormatError, match=r"cannot be read as \.h5ad"), open_h5ad(path):
+        raise ValueError("of a library")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n", b"x" * 5000])

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from celltune_nb.errors import CellTuneError, InputError
+from celltune_nb.errors import CellTuneError, FormatError, InputError
 from celltune_nb.formats.h5ad import open_h5ad
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
@@ -230,3 +230,15 @@ def test_a_donor_is_the_same_where_another_is_missing(empty: Session) -> None:
     empty.import_cells(table, x="x", y="y", group="donor", features=["CD3"])
     assert empty.items["group"].tolist()[:2] == ["3", "3"]
     assert empty.items["group"].tolist()[3] == "12"
+
+
+def test_a_column_that_is_not_there_is_no_damage_of_the_file(empty: Session, tmp_path: Path) -> None:
+    from celltune_nb.formats.h5ad_writer import write_h5ad
+
+    path = tmp_path / "cells.h5ad"
+    obs = pd.DataFrame({"image": ["a"], "cellID": [1], "y": [1.0], "x": [2.0]})
+    write_h5ad(path, obs, pd.DataFrame(index=["CD3"]), iter([np.ones((1, 1), np.float32)]), obsm={}, uns={})
+    with pytest.raises(InputError, match="CD8") as caught:
+        empty.import_cells(path, x="x", y="y", features=["CD8"])
+    assert not isinstance(caught.value, FormatError)
+    assert empty.import_cells(path, x="x", y="y", features=["CD3"]).used == 1
