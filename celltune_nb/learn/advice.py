@@ -66,7 +66,7 @@ class Findings:
         And what it was measured on:
     judged_by : {"audit", "out-of-fold", ""}
     gain : float or None
-        Macro-F1 that the last doubling of the labels brought on held-out groups.
+        Macro-F1 that the last doubling of the labels brought on labels that were held out.
     target : float
         Accuracy that is good enough.
     """

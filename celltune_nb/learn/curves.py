@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..errors import TrainingError
 from .metrics import scores
 from .models import Cancelled, ModelSpec
-from .splits import holdout
+from .splits import Split, holdout
 from .training import fit_models
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def learning_curve(
     progress: Callable[[float, str], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> pd.DataFrame:
-    """Train on growing parts of the labels and judge on held-out groups.
+    """Train on growing parts of the labels and judge on others: held-out groups, or labels at random where there are none.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def learning_curve(
     Returns
     -------
     DataFrame
-        labels, accuracy, macro_f1, log_loss (of the models' mean), repeats; ``.attrs["sentence"]``
-        says what was held out.
+        labels, accuracy, macro_f1, log_loss (of the models' mean), repeats; ``judged_on`` says in a few words what was
+        held out ("held-out donors", "labels held out at random"), ``split`` in a sentence.
 
     Raises
     ------
@@ -69,12 +69,12 @@ def learning_curve(
 
     y = np.asarray(data.y)
     found: dict[int, list[dict[str, float]]] = {}
-    sentence = ""
+    splits: list[Split] = []
     for repeat in range(repeats):
         split = holdout(y, data.groups, 0.25, seed + repeat, unit=data.unit)
         if not len(split.valid):
             raise TrainingError(f"{len(y)} labels are too few for a learning curve. Label more first.")
-        sentence = sentence or split.sentence
+        splits.append(split)
         order = _nested(y[split.train], np.random.default_rng([seed, repeat, 41]))
         asked = sizes or [max(2, len(split.train) // part) for part in (8, 4, 2)] + [len(split.train)]
         steps = sorted({min(int(size), len(split.train)) for size in asked})
@@ -97,8 +97,13 @@ def learning_curve(
         for size, values in sorted(found.items())
     ]
     table = pd.DataFrame(rows_out, columns=["labels", "accuracy", "macro_f1", "log_loss", "repeats"])
-    table.attrs["sentence"] = sentence
-    return table
+    return table.assign(judged_on=_judged_on(splits, data.unit), split=splits[0].sentence)
+
+
+def _judged_on(splits: Sequence[Split], unit: str) -> str:
+    ways = {split.by for split in splits}
+    groups, random = f"held-out {unit}s", "labels held out at random"
+    return f"{groups} and {random}" if len(ways) > 1 else groups if ways == {"group"} else random
 
 
 def _nested(y: NDArray[np.integer], rng: np.random.Generator) -> NDArray[np.int64]:

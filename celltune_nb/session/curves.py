@@ -20,6 +20,8 @@ __all__ = ["learning_curve", "load_curve"]
 
 FILE = "curve.csv"
 COLUMNS = ("labels", "accuracy", "macro_f1", "log_loss", "repeats")
+#: What the figures were judged on, in words; absent from curves of older versions, which did not keep it.
+WORDS = {"judged_on": "held-out labels", "split": ""}
 
 
 def learning_curve(
@@ -66,11 +68,15 @@ def load_curve(folder: Path) -> pd.DataFrame | None:
     try:
         if path.stat().st_size > 2**20:
             raise ValueError("it is too large")
-        table = pd.read_csv(path)[list(COLUMNS)].astype(float)
+        whole = pd.read_csv(path)
+        table = whole[list(COLUMNS)].astype(float)
         if not len(table) or not (table["labels"] > 0).all():
             raise ValueError("it has no labels")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FormatError(
             f"The learning curve of run {folder.name} is damaged ({error}). Draw it again: session.learning_curve()."
         ) from error
-    return table.astype({"labels": int, "repeats": int})
+    words = {
+        name: str(whole[name].iloc[0])[:500] if name in whole else unknown for name, unknown in WORDS.items()
+    }
+    return table.astype({"labels": int, "repeats": int}).assign(**words)

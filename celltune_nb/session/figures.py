@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,8 +34,11 @@ FIGURES = {
     "learning_curve": "Learning curve", "rounds": "What changed", "truth": "Against the truth",
 }  # fmt: skip
 ENDINGS = (".png", ".pdf", ".svg", ".csv")
-#: Text stays text, so that a figure can be edited; nothing but the figure's own numbers is written into the file.
-_SETTINGS: dict[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "font.size": 8, "font.family": "DejaVu Sans", "svg.hashsalt": "celltune"}  # fmt: skip
+#: Text stays text, so that a figure can be edited, and the same figure is the same file.
+_SAVING = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "celltune"}
+FONT, POINTS = "DejaVu Sans", 8
+#: Held while a file is written: matplotlib takes these settings from nowhere but its global ones.
+_DRAWING = Lock()
 _MARGIN = 0.08
 
 
@@ -44,27 +50,63 @@ def export_figure(session: Session, what: Any, path: str | Path, level: str) -> 
     if target.suffix.lower() not in ENDINGS:
         raise InputError(f"{target.name} has no known ending. Choose {', '.join(ENDINGS)}.")
     kind, found = _found(session, what, level)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(target, kind, found, {c.name: c.color for c in session.levels[level].categories})
+    except OSError as error:
+        raise InputError(
+            f"{target} cannot be written ({error.strerror or error}). Choose a folder you may write to, with enough room."
+        ) from error
+    return target
+
+
+def _write(target: Path, kind: str, found: Any, colors: Mapping[str, str]) -> None:
     if target.suffix.lower() == ".csv":
         table = _numbers(kind, found)
         write_atomically(target, table.to_csv)
-        return target
-    import matplotlib as mpl
-
-    colors = {c.name: c.color for c in session.levels[level].categories}
-    with mpl.rc_context(_SETTINGS):
-        figure = _drawn(kind, found, colors)
-        ending = target.suffix.lower()[1:]
-        about: dict[str, Any] = {"Software": None} if ending == "png" else {"Creator": None}
-        if ending != "png":
-            about["CreationDate" if ending == "pdf" else "Date"] = None
+        return
+    figure = _drawn(kind, found, colors)
+    _lettered(figure)
+    ending = target.suffix.lower()[1:]
+    about: dict[str, Any] = {"Software": None} if ending == "png" else {"Creator": None}
+    if ending != "png":
+        about["CreationDate" if ending == "pdf" else "Date"] = None
+    with _saving():
         write_atomically(
             target,
             lambda stream: figure.savefig(
                 stream, format=ending, dpi=300, bbox_inches="tight", metadata=about
             ),
         )
-    return target
+
+
+@contextmanager
+def _saving() -> Iterator[None]:
+    """The settings that only writing a file asks for.
+
+    Panels write from a thread of their own.  Just these settings change and come back, so that whatever the notebook
+    draws or sets meanwhile stays as it is; ``rc_context`` would put all of them back.
+    """
+    from matplotlib import rcParams
+
+    with _DRAWING:
+        before = {name: rcParams[name] for name in _SAVING}
+        rcParams.update(_SAVING)
+        try:
+            yield
+        finally:
+            rcParams.update(before)
+
+
+def _lettered(figure: Figure) -> None:
+    """Set the font of everything: what was given no size of its own gets that of the whole."""
+    from matplotlib.text import Text
+
+    for axes in figure.axes:
+        axes.tick_params(labelsize=POINTS, labelfontfamily=FONT)
+        for label in (axes.xaxis.label, axes.yaxis.label):
+            label.set_fontsize(POINTS)
+    for text in figure.findobj(Text):
+        text.set_fontfamily(FONT)
 
 
 def _found(session: Session, what: Any, level: str) -> tuple[str, Any]:
@@ -157,7 +199,7 @@ def _matrix(
     k = len(counts)
     if not k:  # nothing changed between two trainings
         figure = Figure(figsize=(4.2, 0.8))
-        figure.text(0.02, 0.5, title, va="center")
+        figure.text(0.02, 0.5, title, va="center", fontsize=POINTS)
         return figure
     side = max(2.6, 0.36 * k + 1.2)
     figure = Figure(figsize=(side + 0.6, side))
@@ -187,7 +229,7 @@ def _matrix(
         axes.text(i, -0.62, foot[i], ha="center", va="bottom", fontsize=size - 1, color="#555555")
     if notes is not None:
         axes.text(k - 0.4, -0.62, " / ".join(dict.fromkeys(notes)), ha="left", va="bottom", fontsize=size - 1, color="#555555")  # fmt: skip
-    axes.set_title(title, fontsize=8, pad=18, loc="left")
+    axes.set_title(title, fontsize=POINTS, pad=18, loc="left")
     for spine in axes.spines.values():
         spine.set_color("#BBBBBB")
     return figure
@@ -228,8 +270,8 @@ def _calibration(axes: Axes, found: Evaluation) -> None:
         ylim=(0, 1.02),
         xlabel="stated probability",
         ylabel="right",
-        title=f"ECE {found.ece:.3f}",
     )
+    axes.set_title(f"ECE {found.ece:.3f}", fontsize=POINTS)
 
 
 def _curve(axes: Axes, found: pd.DataFrame) -> None:
@@ -241,5 +283,8 @@ def _curve(axes: Axes, found: pd.DataFrame) -> None:
     axes.set_xticks(list(found["labels"]), [f"{int(n):,}" for n in found["labels"]], minor=False)
     low = float(min(found["macro_f1"].min(), found["accuracy"].min()))
     axes.set_ylim(max(0.0, low - _MARGIN), 1.0)
-    axes.set(xlabel="labels learned from", ylabel="on held-out groups")
-    axes.legend(frameon=False, loc="lower right")
+    axes.set(xlabel="labels learned from", ylabel=f"on {found['judged_on'].iloc[0]}")
+    axes.set_title(
+        "\n".join(wrap(str(found["split"].iloc[0]), 70)), fontsize=POINTS - 2, loc="left", color="#555555"
+    )
+    axes.legend(frameon=False, loc="lower right", fontsize=POINTS)

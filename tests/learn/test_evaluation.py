@@ -289,7 +289,8 @@ def test_a_learning_curve_rises_and_says_what_it_speaks_from(data, trained):
     assert table["labels"].is_monotonic_increasing
     assert len(table) >= 4
     assert table["macro_f1"].iloc[-1] > table["macro_f1"].iloc[0]
-    assert "held out" in table.attrs["sentence"]
+    assert "held out" in table["split"].iloc[0]
+    assert set(table["judged_on"]) == {"held-out images"}
     assert learning_curve(data, ["xgboost"], sizes=[50, 100], repeats=1)["labels"].tolist() == [50, 100]
     with pytest.raises(TrainingError, match="too few"):
         learning_curve(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +42,58 @@ def test_every_figure_in_every_format(judged: Session, tmp_path: Path) -> None:
     svg = (tmp_path / "new" / "confusion.svg").read_text()
     assert ">truth<" in svg, "text stays text"
     assert "Matplotlib" not in (tmp_path / "new" / "confusion.pdf").read_text("latin-1").split("stream")[0]
+
+
+def test_the_learning_curve_says_what_it_was_judged_on(judged: Session, tmp_path: Path) -> None:
+    run = judged.run
+    assert run is not None
+    assert run.curve is not None
+    assert "donor" in run.curve["split"].iloc[0]
+    for words in ("held-out donors", "labels held out at random"):
+        run.take_curve(run.curve.assign(judged_on=words, split="29 of 90 labels"))
+        svg = judged.export_figure("learning_curve", tmp_path / "curve.svg").read_text()
+        assert f"on {words}" in svg
+        assert "29 of 90 labels" in svg
+        assert set(
+            pd.read_csv(judged.export_figure("learning_curve", tmp_path / "curve.csv"))["judged_on"]
+        ) == {words}
+
+
+def test_a_figure_that_cannot_be_written_is_said(judged: Session, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("here")
+    (tmp_path / "folder.png").mkdir()
+    for path in ("file/x.pdf", "file/x.csv", "folder.png"):
+        with pytest.raises(InputError, match="cannot be written"):
+            judged.export_figure("confusion", tmp_path / path)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith(".")) == []
+
+
+def test_what_the_notebook_draws_keeps_its_settings(judged: Session, tmp_path: Path) -> None:
+    """Figures are written from a thread beside a notebook's own."""
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    seen: list[object] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            seen.append((mpl.rcParams["font.size"], mpl.rcParams["font.family"]))
+            mpl.rcParams["lines.linewidth"] = 7.0
+            time.sleep(0.002)
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    try:
+        judged.export_figure("categories", tmp_path / "x.pdf")
+    finally:
+        ended.set()
+        watching.join()
+    kept = mpl.rcParams["lines.linewidth"]
+    mpl.rcParams["lines.linewidth"] = before["lines.linewidth"]
+    assert kept == 7.0, "what was set meanwhile was put back"
+    assert {str(pair) for pair in seen} == {str((before["font.size"], before["font.family"]))}
+    assert dict(mpl.rcParams) == before
 
 
 def test_the_numbers_are_those_of_the_result(judged: Session, tmp_path: Path) -> None:

@@ -169,6 +169,8 @@ def test_a_learning_curve_is_kept_with_its_training(trained: Session) -> None:
     run = trained.train(rounds=5, wait=True)
     curve = trained.learning_curve()
     assert run.curve is not None
+    assert set(curve["judged_on"]) == {"held-out groups"}
+    assert curve["split"].iloc[0].startswith("1 of 2 groups held out")
     assert curve["labels"].is_monotonic_increasing
     assert "The last doubling of the labels brought" in trained.advice().sentence
     folder = trained.folder

@@ -126,8 +126,9 @@ class AdvicePanel(Panel):
             "div",
             failed,
             None if curve is None else curve_table(curve),
+            None if curve is None else tag("p", f"On {curve['judged_on'].iloc[0]}. {curve['split'].iloc[0]}", cls="ct-small ct-muted"),
             tag("div", tag("button", name, cls="ct-button", do="curve",
-                           title="Train on parts of the labels and judge on groups that are held out"), cls="ct-line"),
+                           title="Train on parts of the labels and judge on others: held-out groups, or labels at random where there are none"), cls="ct-line"),
         )  # fmt: skip
 
 
