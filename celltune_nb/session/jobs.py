@@ -91,6 +91,11 @@ class Jobs:
         """The long work that is being done now."""
         return self._main.current
 
+    @property
+    def waiting(self) -> bool:
+        """Whether long work waits for its turn."""
+        return not self._main.queue.empty()
+
     def submit(
         self, work: Callable[[Job], Any], name: str, changed: Callable[[Job], None] | None = None
     ) -> Job:

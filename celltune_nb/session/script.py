@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..data.actions import Action, actions
 from ..data.categories import UNKNOWN, CategorySet
 from ..data.journal import Entry
-from ..data.labels import LabelBook
+from ..data.labels import CARRY, RETIRE, LabelBook
 from ..data.level import FIRST
 from ..data.remarks import NOTE, OPINION
 from ..errors import ProjectError
@@ -99,6 +99,8 @@ def _steps(session: Session, noted: list[Action]) -> Iterator[tuple[LabelBook | 
             yield book, action
         if entry.seq in skip and (entry.source == "import" or entry.verb in ("categories", "level")):
             continue  # what an import labelled it labels again
+        if entry.verb in (RETIRE, CARRY):
+            continue  # replacing the mask does it again
         if entry.verb == "level" and entry.seq == 1:
             continue  # each project begins with it
         yield book, entry

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["again", "unnoted"]
 
-_SECRET = ("+images", "+names", "+planned", "+run", "+rows")
+_SECRET = ("+images", "+names", "+planned", "+run", "+rows", "+nth")
 
 
 def unnoted(session: Session, noted: list[Action]) -> list[Action]:
@@ -66,7 +66,9 @@ def again(session: Session, action: Action, writer: Writer) -> None:
     """Add the lines that do an action again."""
     given = action.arguments
     gone = [path for path in _paths(given) if not Path(path).exists()]
-    if action.verb == "add_image":
+    if action.verb == "replace_mask":
+        _mask(session, given, writer)
+    elif action.verb == "add_image":
         _image(session, str(given.get("name", "")).strip(), {} if gone else given, writer)
     elif action.verb == "train":
         _training(session, given, writer)
@@ -82,7 +84,7 @@ def again(session: Session, action: Action, writer: Writer) -> None:
         writer.add(comment(f"{action.verb}: {', '.join(gone)} is no longer there, so this is left out."))
     elif _from_memory(given):
         if action.verb == "import_cells":
-            _cells(session, given, writer)
+            _cells(session, given, action.time, writer)
         else:
             writer.add(comment(f"{action.verb}: what it was given came from memory and is left out."))
     else:
@@ -131,7 +133,14 @@ def _image(session: Session, name: str, given: Mapping[str, Any], writer: Writer
         if getattr(image, array, None) is None:
             continue
         noted = given.get(place)
-        if noted is not None and not _from_memory(noted):
+        former = _former(session, name) if place != "image" else []
+        if former:  # the file may hold the mask of after by now
+            if not former[0].keys() & {place, f"{place}_file"}:
+                continue  # it had none then
+            more = ", nucleus=True" if place == "nucleus" else ""
+            value = f"made.former_mask({literal(name)}, 0{more})"
+            writer.original = True
+        elif noted is not None and not _from_memory(noted):
             value = _value(noted)
         else:
             writer.original = True
@@ -149,6 +158,36 @@ def _image(session: Session, name: str, given: Mapping[str, Any], writer: Writer
     return writer.add(f"session.add_image({', '.join(parts)})")
 
 
+def _former(session: Session, name: str) -> list[dict[str, Any]]:
+    """Where the former masks of an image lie, oldest first."""
+    rows = session.project.settings.get("replaced", ())
+    return [row["former"] for row in rows if row.get("image") == name]
+
+
+def _mask(session: Session, given: Mapping[str, Any], writer: Writer) -> None:
+    """Another mask for an image: from its file if it is the one that counts now, else the project's own copy."""
+    name = str(given.get("name", ""))
+    if name not in session.images:
+        return writer.add(comment(f"image {name} is not part of the project any more"))
+    following = int(given.get("+nth") or 0) + 1
+    last = following >= len(_former(session, name))
+    parts = [literal(name)]
+    for place in ("mask", "nucleus"):
+        noted = given.get(place)
+        if noted is None:
+            continue
+        if last and not _from_memory(noted) and all(Path(path).exists() for path in _paths(noted)):
+            value = _value(noted)
+        else:
+            writer.original = True
+            more = ", nucleus=True" if place == "nucleus" else ""
+            now = f"mask_of({literal(name)})" if place == "mask" else f"made.images[{literal(name)}].nucleus"
+            value = now if last else f"made.former_mask({literal(name)}, {following}{more})"
+        parts.append(value if place == "mask" else f"nucleus={value}")
+    parts += [f"{name}={_value(given[name])}" for name in ("minimum", "by") if given.get(name) is not None]
+    return writer.add(f"session.replace_mask({', '.join(parts)})")
+
+
 def _planned(session: Session, given: Mapping[str, Any], writer: Writer) -> None:
     """Images of a folder as they were planned."""
     planned = {name: dict(about["map"]) for name, about in given["+planned"]["map"]}
@@ -162,8 +201,19 @@ def _planned(session: Session, given: Mapping[str, Any], writer: Writer) -> None
                 _image(session, name, {**about, "image": files[0] if len(files) == 1 else files}, writer)
 
 
-def _cells(session: Session, given: Mapping[str, Any], writer: Writer) -> None:
+def _cells(session: Session, given: Mapping[str, Any], when: float, writer: Writer) -> None:
     """A table from memory: what the project kept of it."""
+    later = {row["image"] for row in session.project.settings.get("replaced", ()) if row["time"] > when}
+    if later:  # of cells that are gone the project has no columns
+        writer.add(
+            comment(
+                f"The table said something of former cells of {', '.join(sorted(later))}; it is left out."
+            )
+        )
+        names = [name for name in given.get("+names") or session.table.names if name not in later]
+        if not names:
+            return
+        given = {**given, "+names": names}
     writer.original = True
     extra, table = session.table.extra, session.features_by_name.get("table")
     noted = given.get("features")
