@@ -86,15 +86,16 @@ def _saving() -> Iterator[None]:
     Panels write from a thread of their own.  Just these settings change and come back, so that whatever the notebook
     draws or sets meanwhile stays as it is; ``rc_context`` would put all of them back.
     """
-    from matplotlib import rcParams
+    import matplotlib as mpl
 
+    settings: Any = mpl.rcParams
     with _DRAWING:
-        before = {name: rcParams[name] for name in _SAVING}
-        rcParams.update(_SAVING)
+        before = {name: settings[name] for name in _SAVING}
+        settings.update(_SAVING)
         try:
             yield
         finally:
-            rcParams.update(before)
+            settings.update(before)
 
 
 def _lettered(figure: Figure) -> None:
