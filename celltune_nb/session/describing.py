@@ -44,6 +44,8 @@ class ItemSummary:
         What somebody wrote on it.
     hidden : bool
         The label is not told, since it is being given a second time, blind.
+    outside : str
+        To which cells the level is held, where this is none of them; empty for all others.
     """
 
     id: int
@@ -55,6 +57,7 @@ class ItemSummary:
     top: list[tuple[str, float]]
     note: str = ""
     hidden: bool = False
+    outside: str = ""
 
     @property
     def sentence(self) -> str:
@@ -64,6 +67,8 @@ class ItemSummary:
         if self.prediction is not None:
             sure = "" if self.confidence is None else f" {self.confidence:.0%}"
             parts.append(f"predicted {self.prediction}{sure}")
+        if self.outside:
+            parts.append(f"outside: {self.outside}")
         if self.top:
             parts.append(", ".join(f"{name} {z:+.1f}" for name, z in self.top))
         if self.note:
@@ -100,7 +105,9 @@ def describe(session: Session, item: int) -> ItemSummary:
         note = session.book.remarks.note_of(int(item))
     hidden = session.view.blind and session.reviews.hides(session.level, int(item))
     prediction = confidence = None
-    if "Pred_AVG" in session.populations and not session.view.blind:
+    region = session.regions.of(session.level)
+    outside = "" if region is None or session.regions.inside(session.level)[position] else region.sentence
+    if "Pred_AVG" in session.populations and not session.view.blind and not outside:
         average = session.populations["Pred_AVG"]
         if position < len(average):
             by_code = {c.code: c.name for c in average.categories}
@@ -112,7 +119,7 @@ def describe(session: Session, item: int) -> ItemSummary:
     return ItemSummary(
         int(item), table.names[number] if number >= 0 else "", int(table.cells[position]),
         UNKNOWN if hidden else label, prediction,
-        confidence, _top_markers(session, position), note, hidden,
+        confidence, _top_markers(session, position), note, hidden, outside,
     )  # fmt: skip
 
 

@@ -111,6 +111,7 @@ def find(
         with session.lock:
             free = session.book.level(level).codes_in_order(table.ids) == 0
             free[table.positions(session.audits.of(level).ids)] = False
+        free &= session.regions.inside(level)
         if within is not None:
             free = free & within
         chosen = landmarks.choose(

@@ -65,8 +65,9 @@ class Levels:
         return list(self._session.book.levels)
 
     def add(
-        self, name: str, parent: str | None = None, *, within: str | Sequence[str] | None = None, by: str = "either"
-    ) -> Level:
+        self, name: str, parent: str | None = None, *, within: str | Sequence[str] | None = None,
+        by: str = "either",
+    ) -> Level:  # fmt: skip
         """Begin a level.
 
         Parameters
@@ -87,8 +88,9 @@ class Levels:
     # ------------------------------------------------------------------ held to a region of the parent
 
     def constrain(
-        self, name: str, within: str | Sequence[str] | None = None, *, parent: str | None = None, by: str = "either"
-    ) -> None:
+        self, name: str, within: str | Sequence[str] | None = None, *, parent: str | None = None,
+        by: str = "either",
+    ) -> None:  # fmt: skip
         """Hold a level to the cells that are of some categories at its parent; all others are outside.
 
         Cells outside are neither offered, nor learned from, nor predicted; labels that they have stay (see
@@ -304,7 +306,8 @@ class Labels:
             }
             held = self._session.regions.mask(state.name)
             if held is None:
-                tally[UNKNOWN] = len(self._session.table) - sum(n for name, n in tally.items() if name != UNKNOWN)
+                labelled = sum(n for name, n in tally.items() if name != UNKNOWN)
+                tally[UNKNOWN] = len(self._session.table) - labelled
             else:
                 codes = state.codes_in_order(self._session.table.ids)
                 tally[UNKNOWN] = int(np.count_nonzero(held & (codes == 0)))

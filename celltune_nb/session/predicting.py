@@ -18,6 +18,7 @@ from ..errors import NotReadyError
 from . import runs as run_files
 from .evaluations import calibrate
 from .events import PopulationsChanged
+from .regions import covered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +69,9 @@ def shown_first(
     ids = session.table.ids[places]
     unknown = session.book.level(level).categories[UNKNOWN]
     sets = predicted(probabilities(handles, source.rows(places)), classes, ids, level, unknown)
+    held = session.regions.mask(level)
+    if held is not None:
+        sets = [covered(item, held[places]) for item in sets]
     _show(session, next((item for item in sets if item.name == found.name), None))
     try:
         yield
@@ -134,6 +138,9 @@ def predict(session: Session, ids: Any, run: Run | None, level: str, calibrated:
     rows = source.rows(positions)
     mean = np.asarray(np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32))
     mean = calibrate(run, mean) if calibrated else mean
+    held = session.regions.mask(run.level)
+    if held is not None:
+        mean[~held[positions]] = np.nan
     with session.lock:
         categories = session.book.level(run.level).categories
     meant = {code: categories.meaning(code) for code in run.about["codes"].values()}

@@ -164,7 +164,7 @@ def _predicted(session: Session, former: Run, run: Run) -> Codes:
         for part, rows in source.blocks():
             mean = np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32)
             answers[part] = np.where(np.isnan(rows).all(axis=1), 0, known[mean.argmax(axis=1)])
-        codes.append(answers)
+        codes.append(np.where(session.regions.inside(run.level)[: len(answers)], answers, 0))
     return session.table.ids[: len(source)], codes[0], codes[1]
 
 

@@ -242,9 +242,7 @@ def suggest_rectangle(session: Session, image: str | None, level: str, seed: int
     if not len(pool.ids):
         region = session.regions.of(level)
         where = "here" if region is None else f"here that belongs to this level, {region.sentence},"
-        raise NotReadyError(
-            f"Every item {where} is labelled or kept for the audit. Look at another image."
-        )
+        raise NotReadyError(f"Every item {where} is labelled or kept for the audit. Look at another image.")
     seed = secrets.randbits(31) if seed is None else int(seed)
     found = propose_rectangle(pool, np.random.default_rng(seed))
     return Suggestion(session.table.names[int(found.image)], found.rectangle, found.reason)

@@ -22,6 +22,7 @@ from .files import file_stem, write_atomically
 from .jobs import Job
 from .populations import prepare_population, remove_population
 from .predicting import predict_all, shown_first
+from .regions import covered, outside_sentence
 from .rounds import labels_since, observed
 from .runs import Run
 
@@ -104,6 +105,9 @@ def snapshot(session: Session, level: str, exclude_images: Sequence[str] = ()) -
         audit = session.audits.of(level).ids
         usable[table.positions(audit)] = False
         usable[len(source) :] = False  # items added after the last measuring
+        held = session.regions.mask(level)
+        if held is not None:
+            usable &= held
         for name in exclude_images:
             usable[table.of_image(session.image_number(name))] = False
         revision = session.book.revision
@@ -158,7 +162,9 @@ def problems(session: Session, level: str) -> list[Problem]:
         # By number, unless there is one whose name is to be said.
         units = session.table.units()[0][now.positions]
         groups = units if len(units) and units.min() != units.max() else now.groups
-    return problems(y, [c.name for c in categories], groups, unit=now.unit)
+    found = problems(y, [c.name for c in categories], groups, unit=now.unit)
+    outside = outside_sentence(session, level)
+    return [*found, Problem("warning", outside)] if outside else found
 
 
 def start(session: Session, kinds: Sequence[str], level: str, seed: int, options: dict[str, Any]) -> Run:
@@ -288,11 +294,14 @@ def _commit(
     ids = session.table.ids[now.positions]
     codes = np.array([c.code for c in now.classes], np.int16)[now.y]
     earlier = [r for r in session.runs if r.level == run.level and r.state in ("done", "stopped")]
-    run.about["round"] = observed(sets, former)
+    held = session.regions.mask(run.level)
+    # What is kept answers for all cells, so that the level may be held to others later; figures speak of its own.
+    seen = sets if held is None else [covered(item, held) for item in sets]
+    run.about["round"] = observed(seen, former)
     if earlier and (new := labels_since(earlier[-1], ids, codes)) is not None:
         run.about["round"]["new_labels"] = new
     if former is not None:
-        sets.append(round_diff(former, next(s for s in sets if s.name == "Pred_AVG")))
+        sets.append(round_diff(former, next(s for s in seen if s.name == "Pred_AVG")))
     run.round = 1 + len(earlier)
     job.check()
     with session.writing():
