@@ -287,3 +287,38 @@ def test_lab_two_views_and_reload(visit, lab, tmp_path):
     wait_for_line(tab, cx, 200 + (99.5 - 127.5) * 400 / 256)
     tab.screenshot(path=tmp_path / "reloaded.png")
     assert seen.errors == []
+
+
+def test_a_jump_shows_no_empty_ground_between_two_pictures(opened):
+    tab = opened().tab
+    middle = tab.locator(PIXELS).bounding_box()["width"] / 2
+    code(tab, "viewport.set_camera(Camera(60, 60, 20, 400, 800))")
+    wait_for_pixel(tab, middle, 200, (60, 60, 40))
+    # each picture takes a while, as with many channels
+    code(
+        tab,
+        "quick, render_now = render, viewport._render; viewport._render = lambda *a: (time.sleep(0.15), render_now(*a))[1]",
+    )
+    tab.evaluate(
+        """() => {
+            const canvas = document.querySelector('canvas.ct-image');
+            window.seen = [];
+            const look = () => {
+                const data = canvas.getContext('2d').getImageData(canvas.width / 2, canvas.height / 2, 1, 1).data;
+                window.seen.push([...data.slice(0, 3)]);
+                window.looking = requestAnimationFrame(look);
+            };
+            look();
+        }"""
+    )
+    code(tab, "viewport.set_camera(Camera(200, 200, 20, 400, 800))")
+    wait_for_pixel(tab, middle, 200, (200, 200, 40))
+    seen = tab.evaluate("() => { cancelAnimationFrame(window.looking); return window.seen; }")
+    assert all(max(abs(a - b) for a, b in zip(color, (30, 32, 38), strict=True)) > 10 for color in seen)
+    # whoever takes hold of the picture moves on from where the kernel looks
+    code(tab, "viewport.set_camera(Camera(60, 60, 20, 400, 800))")
+    moves = len(heard(tab, "camera"))
+    tab.locator(PIXELS).hover()
+    tab.mouse.wheel(0, -100)
+    y, x, _ = heard(tab, "camera", moves + 1)[-1]
+    assert (y, x) == pytest.approx((60, 60), abs=3)

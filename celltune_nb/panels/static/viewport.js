@@ -14,6 +14,8 @@ const DRAG_STARTS = 4; // CSS pixels a press may wander and still be a click
 const REPORT_EVERY = 30; // ms between camera reports during a gesture
 const FRAME_LATE = 250; // ms after which a frame that was asked for is not waited for with the next report
 const HOVER_EVERY = 50; // ms between hover reports
+const JUMP_LATE = 600; // ms that the picture of elsewhere stays when the kernel jumps, until that of there has come
+const JUMP_COVERED = 0.3; // a jump: the picture at hand covers less than this of what is looked at next
 const WHEEL_RESTS = 160; // ms after the last wheel event until the gesture is over
 
 const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
@@ -68,6 +70,8 @@ class Page {
     this.picture = document.createElement("canvas"); // the newest frame
     this.frame = null; // camera of the picture: {y, x, zoom, height, width}
     this.camera = null; // camera on screen: {y, x, zoom}
+    this.coming = null; // camera to be on screen when its picture has come
+    this.patience = null;
     this.drawn = null; // camera of the vector canvas
     this.awaited = []; // cameras of vector drawings that are on their way
     this.epoch = 0;
@@ -120,10 +124,13 @@ class Page {
     if (message.type === "frame") this.show(message, buffers[0]);
     else if (message.type === "camera") {
       this.epoch = message.epoch;
-      this.camera = { y: message.y, x: message.x, zoom: message.zoom };
       clearTimeout(this.timer);
       this.timer = null;
-      this.redraw();
+      this.coming = { y: message.y, x: message.x, zoom: message.zoom };
+      clearTimeout(this.patience);
+      // Whoever goes from cell to cell would see the ground flash up between two pictures.
+      if (this.jumps(this.coming)) this.patience = setTimeout(() => this.arrive(), JUMP_LATE);
+      else this.arrive();
     } else if (message.type === "vectors") {
       if (this.synchronous) this.awaited.push(message.camera);
       else {
@@ -132,6 +139,25 @@ class Page {
       }
     } else if (message.type === "tooltip") this.views.forEach((view) => view.setTooltip(message.text));
     else if (message.type === "note") this.views.forEach((view) => view.setNote(message.text));
+  }
+
+  jumps({ y, x, zoom }) {
+    const { frame } = this;
+    if (!frame || [...this.views].some((view) => view.gesture)) return false;
+    const covered = (length, from, to) => {
+      const [had, wanted] = [length / 2 / frame.zoom, length / 2 / zoom];
+      return Math.max(0, Math.min(from + had, to + wanted) - Math.max(from - had, to - wanted)) / (2 * wanted);
+    };
+    return covered(frame.height, frame.y, y) * covered(frame.width, frame.x, x) < JUMP_COVERED;
+  }
+
+  // Look where the kernel wants, now: its picture is there, or the person moves on from there.
+  arrive() {
+    clearTimeout(this.patience);
+    if (!this.coming) return;
+    this.camera = this.coming;
+    this.coming = null;
+    this.redraw();
   }
 
   // One after the other: tiles belong on the frame before them.
@@ -151,6 +177,8 @@ class Page {
         this.newest = message.id;
         this.frame = message.camera;
         this.camera ??= { y: this.frame.y, x: this.frame.x, zoom: this.frame.zoom };
+        const { coming } = this;
+        if (coming && ["y", "x", "zoom"].every((key) => coming[key] === this.frame[key])) this.arrive();
         this.redraw();
       }
     } catch (error) {
@@ -212,6 +240,7 @@ class Page {
 
   close() {
     clearTimeout(this.timer);
+    clearTimeout(this.patience);
     this.picture.width = this.picture.height = 0;
   }
 }
@@ -369,6 +398,7 @@ class View {
   }
 
   zoomAt(cy, cx, factor, final) {
+    this.page.arrive();
     const point = this.toImage(cy, cx);
     const [low, high] = this.model.get("zoom_range");
     const zoom = clamp(this.page.camera.zoom * factor, low, high);
@@ -384,6 +414,7 @@ class View {
 
   press(event) {
     if (!this.page.camera || this.gesture || event.button > 1) return;
+    this.page.arrive();
     this.el.focus({ preventScroll: true });
     this.el.setPointerCapture(event.pointerId);
     if (event.button === 1) event.preventDefault();
@@ -552,6 +583,7 @@ class View {
 
   builtIn(key, held) {
     if (held.includes("ctrl") || held.includes("alt") || !this.page.camera) return false;
+    this.page.arrive();
     const { y, x, zoom } = this.page.camera;
     const step = Math.min(this.size.height, this.size.width) / 8 / zoom;
     const middle = [this.size.height / 2, this.size.width / 2];
