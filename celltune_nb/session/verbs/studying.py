@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import guide, study, study_record
+from .. import guide, study, study_record, thumbnails
 from ..levels import level_name
 from .base import Verbs
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 __all__ = ["Studying"]
 
@@ -86,6 +88,10 @@ class Studying(Verbs):
             predicted (positives of ``Pred_AVG``; missing before a training), verdict, in_set.
         """
         return study.study_table(self._session, level_name(self._session, level))
+
+    def thumbnail(self, image: str, size: int = 96) -> NDArray[np.uint8]:
+        """A small picture of a whole image, in the channels and contrast that are shown: RGB uint8, the longer side *size*."""
+        return thumbnails.thumbnail(self._session, image, size)
 
     def checklist(self, level: str | None = None) -> list[guide.Task]:
         """The steps of the guide, each with whether it is done: ``.key .text .done .state .why``."""

@@ -1,0 +1,55 @@
+"""A small picture of a whole image, in the channels and contrast that are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from .checks import whole_number
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["look", "thumbnail"]
+
+#: Pixels that are averaged into one of the picture, each way: skipping pixels would show noise.
+FINER = 4
+LARGEST = 1024
+
+
+def thumbnail(session: Session, name: str, size: Any = 96) -> NDArray[np.uint8]:
+    """See :meth:`celltune_nb.Session.thumbnail`."""
+    from ..render.camera import Camera
+    from ..render.compose import Channel, compose
+    from ..render.sample import image_shape
+
+    size = whole_number(size, "The size of a thumbnail", 8)
+    if size > LARGEST:
+        raise InputError(f"A picture of {size:,} pixels is no thumbnail. Give at most {LARGEST:,}.")
+    session.image_number(name)
+    image = session.images.get(name)
+    if image is None:
+        raise InputError(f"The cells of image {name!r} came with a table; there are no pixels to show.")
+    rows, columns = image_shape(image.array)
+    scale = size / max(rows, columns)
+    height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
+    finer = max(1, min(FINER, max(rows, columns) // size))
+    channels = [
+        Channel(image.channels.index(c.name), c.color, c.low, c.high)
+        for c in session.view.channels
+        if c.visible and c.name in image.channels
+    ]
+    camera = Camera.fit((rows, columns), height * finer, width * finer)
+    seen = compose(image.array, camera, channels, pyramid=session.pyramids.of(image))
+    if finer == 1:
+        return seen
+    blocks = seen.reshape(height, finer, width, finer, 3)
+    return blocks.mean(axis=(1, 3), dtype=np.float32).round().astype(np.uint8)
+
+
+def look(session: Session) -> tuple[Any, ...]:
+    """What thumbnails depend on besides the pixels: they are made again when it differs."""
+    return tuple((c.name, c.color, c.low, c.high) for c in session.view.channels if c.visible)
