@@ -194,9 +194,17 @@ def _why(
     if not here.any():
         return "no cell satisfies its marker expression"
     if not ours.any():
-        return f"all {int(here.sum()):,} cells that satisfy it satisfy another type as well"
+        n = int(here.sum())
+        return (
+            f"all {n:,} cells that satisfy it satisfy another type as well"
+            if n > 1
+            else "the one cell that satisfies it satisfies another type as well"
+        )
     if not (ours & clear).any():
-        return f"{int(ours.sum()):,} cells satisfy it, none of them clearly"
+        n = int(ours.sum())
+        return (
+            f"{n:,} cells satisfy it, none of them clearly" if n > 1 else "one cell satisfies it, not clearly"
+        )
     if not found:
         return f"all {int((ours & clear).sum()):,} clear cells are labelled already or belong to the audit sample"
     return f"{int((ours & clear & free).sum()):,} clear cells are all there are"

@@ -268,9 +268,13 @@ def test_landmarks_are_found_and_accepted(panel, session, tmp_path):
     panel.groups._landmarks.do("per_type", "", "10")
     panel.groups._landmarks.do("find")
     assert session.view.color_by == "Landmarks"
-    assert "Proposed: kind A 10, kind B 10" in words(panel.groups._landmarks)
+    assert "Accept: label 20 cells" in words(panel.groups._landmarks)
+    panel.groups._landmarks.do("type", "kind B", False)  # looked at, and found wrong
+    assert "Accept: label 10 cells" in words(panel.groups._landmarks)
     panel.groups._landmarks.do("accept")
     assert session.labels.counts()["kind A"] == 10
+    assert session.labels.counts()["kind B"] == 0
+    assert "Next: train" in panel.groups.message
     assert set(session.labels.to_pandas().query("category == 'kind A'").index) <= {
         *small.cells(session, "left", "A"), *small.cells(session, "right", "A")
     }  # fmt: skip

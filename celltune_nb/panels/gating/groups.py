@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from celltune_nb.data.categories import UNKNOWN
 from celltune_nb.errors import CellTuneError, InputError
 from celltune_nb.panels.panel import Panel
 from celltune_nb.panels.theme import Live, Markup, swatch, tag
@@ -35,10 +36,12 @@ class GroupsPanel(Panel):
         self.resolution = 1.0
         self.job: Job | None = None
         self._report: LandmarkReport | None = None
+        self._refused: set[str] = set()
         self._fields = 0
         self._landmarks, self._clusters = Live(), Live()
         for verb, act in (
             ("find", self.find), ("per_type", self._set_per_type), ("accept", self.accept), ("discard", self.discard),
+            ("type", self.tick),
         ):  # fmt: skip
             self._landmarks.on(verb, self.guard(act))
         for verb, run in (
@@ -65,17 +68,34 @@ class GroupsPanel(Panel):
     def _find(self) -> None:
         report = self.session.landmarks(self.per_type)
         self._report = report
+        self._refused.clear()
         self.session.set_view(color_by=LANDMARKS, hidden=frozenset())
         self._show()
-        n = sum(map(len, report.ids.values()))
-        self.say(f"{n:,} landmarks are shown on the image. Look at some, then accept or discard them.")
+        self.say("")
+
+    def tick(self, name: str, on: object = None) -> None:
+        """Take a type's landmarks along when they are accepted, or leave them out."""
+        (self._refused.discard if on else self._refused.add)(name)
+        self._show()
 
     def accept(self) -> None:
-        """Label the landmarks; one step that undo takes back."""
-        report = self.session.accept_landmarks()
+        """Label the landmarks of the types that are ticked; one step that undo takes back."""
+        wanted = [name for name in self._proposed() if name not in self._refused]
+        if not wanted:
+            raise InputError(
+                "No type is ticked. Tick those whose landmarks are to be labelled, or discard them."
+            )
+        report = self.session.accept_landmarks(wanted)
         self._report = None
         self._show()
-        self.say(f"Landmarks: {report}", "good")
+        self.say(f"Landmarks: {report} Next: train on them (Train).", "good")
+
+    def _proposed(self) -> dict[str, int]:
+        """Type → landmarks that are proposed and not accepted yet."""
+        if self.session.populations.stored(self.session.level, LANDMARKS) is None:
+            return {}
+        tally = self.session.populations.of(self.session.level, LANDMARKS).tally()
+        return {str(name): int(n) for name, n in tally.items() if n and name != UNKNOWN}
 
     def discard(self) -> None:
         """Forget the landmarks."""
@@ -168,26 +188,40 @@ class GroupsPanel(Panel):
             words = "Cells that clearly are of a type. Bring the table of cell types first (Data tab)."
             return tag("section", title, tag("p", words, cls="ct-muted ct-small"))
         off = session.read_only
-        proposed = session.populations.stored(session.level, LANDMARKS) is not None
+        stored = session.populations.stored(session.level, LANDMARKS) is not None
+        proposed = self._proposed()
+        n = sum(count for name, count in proposed.items() if name not in self._refused)
         lines = [
             tag("div",
                 tag("button", "Find landmarks", cls="ct-button", do="find", disabled=off),
                 tag("label", tag("input", type="number", min=1, value=self.per_type, do="per_type", reset=str(self._fields),
                                  aria_label="Landmarks of each type"), "a type"), cls="ct-line"),
         ]  # fmt: skip
-        if proposed:
-            tally = session.populations.of(session.level, LANDMARKS).tally()
-            found = ", ".join(f"{name} {n:,}" for name, n in tally.items() if n and name != "Unknown")
-            lines.append(tag("p", f"Proposed: {found or 'none'}.", cls="ct-small"))
-        if self._report is not None:
-            few = [f"{name}: {why}" for name, why in self._report.notes.items()]
-            lines += [tag("p", line, cls="ct-muted ct-small") for line in few[:12]]
-        if proposed:
-            lines.append(
-                tag("div", tag("button", "Accept: label them", cls="ct-button", do="accept", disabled=off),
-                    tag("button", "Discard", cls="ct-button", do="discard", disabled=off), cls="ct-line")
-            )  # fmt: skip
+        if stored:
+            words = "They are shown on the image. Look at some; untick a type that is wrong."
+            lines += [
+                tag("div",
+                    tag("button", f"Accept: label {n:,} cell{'' if n == 1 else 's'}", cls="ct-button ct-primary", do="accept",
+                        disabled=off or not n),
+                    tag("button", "Discard", cls="ct-button", do="discard", disabled=off), cls="ct-line"),
+                tag("p", words if proposed else "No cell clearly is of a type.", cls="ct-muted ct-small"),
+            ]  # fmt: skip
+        notes = {} if self._report is None else self._report.notes
+        names = [*proposed, *(name for name in notes if name not in proposed)]
+        if names:
+            rows = [
+                self._landmark_row(name, proposed.get(name, 0), notes.get(name, ""), off) for name in names
+            ]
+            lines.append(tag("table", tag("tbody", rows), cls="ct-gate-clusters ct-gate-landmarks"))
         return tag("section", title, lines)
+
+    def _landmark_row(self, name: str, n: int, why: str, off: bool) -> Markup:
+        color = next((c.color for c in self.session.categories if c.name == name), "#AAAAAA")
+        box = tag("input", type="checkbox", checked=n > 0 and name not in self._refused, disabled=off or not n,
+                  do="type", what=name)  # fmt: skip
+        return tag("tr",
+            tag("td", tag("label", box, swatch(color), tag("span", name, cls="ct-cut"), cls="ct-line"), title=name),
+            tag("td", f"{n:,}", cls="ct-num"), tag("td", why, cls="ct-muted", title=why or None), row=name)  # fmt: skip
 
     def _cluster_section(self) -> Markup:
         session = self.session
