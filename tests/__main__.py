@@ -1,7 +1,8 @@
 """Run every test: ``python -m tests``, from the root of the repository.
 
 Finds a Chromium for the tests that need a browser, installs one where there is none, and hands over to
-pytest, which runs the notebooks as well.  Arguments go to pytest: ``python -m tests tests/learn -x``.
+pytest, which runs the notebooks as well; then once more for what needs anndata and spatialdata.  Arguments go to
+pytest: ``python -m tests tests/learn -x``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from tests import overlay
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSER = "CELLTUNE_NB_BROWSER"
@@ -41,7 +44,11 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="celltune-nb-tests-", ignore_cleanup_errors=True) as folder:
         # example projects of the tests stay apart from the person's own
         environment["XDG_DATA_HOME"] = folder
-        return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        more = overlay.chosen(arguments, named)
+        if more is None or code not in (0, overlay.NO_TESTS):
+            return code
+        return overlay.run(more, environment)
 
 
 def find_browser(environment: dict[str, str]) -> bool:
