@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-__all__ = ["Scores", "score"]
+__all__ = ["Scores", "compared", "score"]
 
 #: What the classes are called: as in other tables, or as what they are here.
 _TRUTH = (*CATEGORY, "truth", "groundtruth")
@@ -54,6 +56,12 @@ class Scores:
         Categories that are predicted for some compared cell and do not occur in the truth at all.
     examples : tuple of str
         A few of the rows that found no cell.
+    when : float
+        Seconds since 1970.
+    run : str
+        The training that the population set is of; empty for another.
+    file : str
+        Name of the table's file; empty when it was none.
     """
 
     population: str
@@ -73,6 +81,9 @@ class Scores:
     unknown: dict[str, int]
     unused: tuple[str, ...]
     examples: tuple[str, ...]
+    when: float = 0.0
+    run: str = ""
+    file: str = ""
 
     def __repr__(self) -> str:
         return f"Scores({self.sentence})"
@@ -130,8 +141,6 @@ def score(
     """See :meth:`celltune_nb.Session.score`."""
     import pandas as pd
 
-    from ..learn.metrics import confusion_counts, kappa, macro_f1, per_category
-
     if by is not None:
         one_of(by, ("id", "position"), "What cells are matched by")
     radius = number(radius, "The radius")
@@ -173,19 +182,35 @@ def score(
     occurs = [i for i in range(len(known)) if (a == i).any() or (b == i).any()]
     place = np.full(len(known), -1, np.int64)
     place[occurs] = np.arange(len(occurs))
-    a, b, categories = place[a], place[b], tuple(known[i] for i in occurs)
-    counts = confusion_counts(a, b, len(categories))
+    return compared(
+        session.table.ids[places[rows][use]], place[a], place[b], tuple(known[i] for i in occurs), population=population,
+        matched=int((places >= 0).sum()), unmatched=int((places < 0).sum()), by=by,
+        unanswered=int(((right >= 0) & (said < 0)).sum()),
+        unknown={str(k): int(v) for k, v in unknown.value_counts().items()}, examples=lost, when=time.time(),
+        run=found.run or "", file=Path(truth).name if isinstance(truth, str | Path) else "",
+    )  # fmt: skip
+
+
+def compared(
+    ids: NDArray[np.int64], truth: NDArray[np.int64], predicted: NDArray[np.int64], categories: tuple[str, ...],
+    **rest: Any,
+) -> Scores:  # fmt: skip
+    """The figures of cells whose truth and prediction are known as numbers in *categories*; *rest* as :class:`Scores`."""
+    import pandas as pd
+
+    from ..learn.metrics import confusion_counts, kappa, macro_f1, per_category
+
+    counts = confusion_counts(truth, predicted, len(categories))
     index = pd.Index(list(categories), name="category")
     table = pd.DataFrame(per_category(counts), index=index).drop(columns="prevalence")
     table["support"] = table["support"].astype(np.int64)
     return Scores(
-        population, float(np.diagonal(counts).sum() / counts.sum()), macro_f1(counts), kappa(a, b), table,
-        pd.DataFrame(
+        accuracy=float(np.diagonal(counts).sum() / counts.sum()), macro_f1=macro_f1(counts), kappa=kappa(truth, predicted),
+        per_category=table, categories=categories, ids=ids, truth=truth, predicted=predicted,
+        confusion=pd.DataFrame(
             counts.astype(np.int64), index=pd.Index(index, name="truth"), columns=pd.Index(index, name="predicted")
         ),
-        categories, session.table.ids[places[rows][use]], a, b, int((places >= 0).sum()), int((places < 0).sum()), by,
-        int(((right >= 0) & (said < 0)).sum()), {str(k): int(v) for k, v in unknown.value_counts().items()},
-        tuple(name for i, name in enumerate(categories) if not (a == i).any()), lost,
+        unused=tuple(name for i, name in enumerate(categories) if not (truth == i).any()), **rest,
     )  # fmt: skip
 
 

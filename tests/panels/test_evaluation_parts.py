@@ -135,7 +135,7 @@ def test_a_ground_truth_is_compared_from_a_path(panel, session, tmp_path):
     until(lambda: session.scores is not None and session.scores.sentence in words(part))
     assert part.message == ""
     assert part._matrix.data["rowTitle"] == "truth"
-    assert "Of this sitting" in part._live.html
+    assert "Compared with truth.csv on" in part._live.html
     part.pick("A", "A")
     assert set(session.selection) == set(session.scores.items("A", "A"))
     assert session.book.revision == revision

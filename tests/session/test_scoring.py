@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from sklearn.metrics import f1_score
 
 from celltune_nb.errors import CellTuneError, InputError
 from celltune_nb.session import Session
+from celltune_nb.session.jobs import Jobs
+from celltune_nb.session.kept_scores import outdated
 from tests.session.conftest import label_some
 
 
@@ -133,3 +136,61 @@ def test_bad_options(trained: Session, options) -> None:
         options["by"] = "position"
     with pytest.raises(InputError):
         trained.score(frame, **options)
+
+
+def test_a_comparison_is_there_after_a_restart(trained: Session, tmp_path: Path) -> None:
+    path = tmp_path / "truth.csv"
+    table(trained).to_csv(path, index=False)
+    found = trained.score(path)
+    folder = trained.folder
+    trained.close()
+    with Session.open(folder, jobs=Jobs(inline=True)) as again:
+        kept = again.scores
+        assert kept is not None
+        assert kept.sentence == found.sentence
+        pd.testing.assert_frame_equal(kept.per_category, found.per_category)
+        pd.testing.assert_frame_equal(kept.confusion, found.confusion)
+        assert kept.items("A", "A").tolist() == found.items("A", "A").tolist()
+        assert outdated(again, kept).startswith("Compared with truth.csv on ")
+        assert "training since" not in outdated(again, kept)
+        again.export_figure("truth", tmp_path / "truth.pdf")
+        again.train(rounds=3, wait=True)
+        assert "There was a training since" in outdated(again, kept)
+    with Session.open(folder, read_only=True) as looking:
+        assert looking.score(table(looking).iloc[:9]) is looking.scores
+    with Session.open(folder, read_only=True) as looking:
+        assert looking.scores is not None
+        assert looking.scores.n == found.n, "who only looks leaves the kept one"
+
+
+def _bomb() -> bytes:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, about=np.zeros(64 << 20, np.uint8))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"\x00" * 99, "cut", "bomb", "codes"])
+def test_a_damaged_comparison_is_said_once(trained: Session, content: bytes | str) -> None:
+    trained.score(table(trained))
+    folder = trained.folder
+    trained.close()
+    path = folder / "scores.npz"
+    if content == "cut":
+        content = path.read_bytes()[:-50]
+    elif content == "bomb":
+        content = _bomb()
+    elif content == "codes":
+        with np.load(path) as file:
+            arrays = {**file, "truth": file["truth"] + 40}
+        np.savez(path, **arrays)
+        content = path.read_bytes()
+    assert isinstance(content, bytes)
+    path.write_bytes(content)
+    with Session.open(folder, jobs=Jobs(inline=True)) as again:
+        assert again.scores is None
+        assert again.scores is None
+        assert len(again.problems) == 1
+        assert "Compare again" in again.problems[0]
+        again.problems.clear()
+        assert again.score(table(again)).n
+        assert again.scores is not None

@@ -8,6 +8,7 @@ from celltune_nb.errors import InputError
 from celltune_nb.panels import theme
 from celltune_nb.panels.theme import Markup, tag
 from celltune_nb.session import Session
+from celltune_nb.session.kept_scores import outdated
 
 from .matrix import Matrix, content
 from .part import OpenItems, Part
@@ -95,7 +96,7 @@ class TruthPart(Part):
             ),
             tag("div", tag("button", "Compare", cls="ct-button", do="score", disabled=not self.path), cls="ct-line"),
             None if found is None else _result(found),
-            None if found is None else tag("p", "Of this sitting: compare again when the project was closed.", cls="ct-small ct-muted"),
+            None if found is None else tag("p", outdated(self.session, found), cls="ct-small ct-muted"),
         )  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import agreeing, curves, estimating, explaining, figures, held_out, rounds, scoring
+from ...errors import FormatError
+from .. import agreeing, curves, estimating, explaining, figures, held_out, kept_scores, rounds, scoring
 from ..checks import number, texts
 from ..levels import level_name
 from ..runs import Run, as_run
@@ -23,8 +24,22 @@ __all__ = ["Insight"]
 class Insight(Verbs):
     """What the models agree on, what they rest on, and what to doubt."""
 
-    #: What :meth:`score` found last in this sitting; None when nothing was compared yet.
-    scores: scoring.Scores | None = None
+    _scores: scoring.Scores | FormatError | None = None
+
+    @property
+    def scores(self) -> scoring.Scores | None:
+        """What :meth:`score` found last, also after a restart; None when nothing was compared yet.
+
+        A damaged file is said in ``session.problems``.
+        """
+        session = self._session
+        if self._scores is None:
+            try:
+                self._scores = kept_scores.load(session)
+            except FormatError as error:
+                session.problems.append(str(error))
+                self._scores = error  # said once
+        return None if isinstance(self._scores, FormatError) else self._scores
 
     def agreement(self, level: str | None = None, images: Sequence[str] | None = None) -> agreeing.Comparison:
         """Where the first two models of the newest training agree, over all cells.
@@ -131,11 +146,13 @@ class Insight(Verbs):
         Returns
         -------
         Scores
-            ``.accuracy``, ``.macro_f1``, ``.kappa``, ``.per_category``, ``.confusion``, ``.items(truth, predicted)``; kept as
-            ``session.scores`` until the session is closed.
+            ``.accuracy``, ``.macro_f1``, ``.kappa``, ``.per_category``, ``.confusion``, ``.items(truth, predicted)``; kept in
+            the project as ``session.scores``, where it may be written.
         """
-        self.scores = scoring.score(self._session, truth, population, by, radius, names)
-        return self.scores
+        found = self._scores = scoring.score(self._session, truth, population, by, radius, names)
+        if not self._session.read_only:
+            kept_scores.keep(self._session, found)
+        return found
 
     def learning_curve(
         self, run: Run | None = None, *, level: str | None = None,
