@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import time
+
 import numpy as np
 import pytest
 
@@ -234,3 +237,59 @@ def test_landmarks_clusters_and_maps_take_the_scale_of_a_channel(typed):
     now = typed.landmarks(5).markers["threshold"]
     assert now["A"] != border["A"]
     assert now["B"] == border["B"]
+
+
+@pytest.mark.timeout(120)
+def test_a_umap_is_the_same_again_and_keeps_like_cells_together(project, monkeypatch):
+    pytest.importorskip("umap", reason="umap-learn is not installed", exc_type=ImportError)
+    from celltune_nb.session import embedding
+
+    monkeypatch.setitem(embedding.SAMPLE, "umap", 150)  # the other half is placed beside it
+    with Session.open(project) as session:
+        learned = session.features.names
+        job = session.embed("umap", seed=3, wait=False)
+        fractions = []
+        while not job.finished:
+            fractions.append(job.progress.fraction)
+            time.sleep(0.01)
+        made = job.wait().result
+        assert fractions == sorted(fractions)
+        assert made.names == ["UMAP1", "UMAP2"]
+        assert (made.parameters["seed"], made.parameters["sample"]) == (3, 150)
+        places = np.array(made.matrix)
+        assert np.isfinite(places).all()
+        kind = session.items["truth"].to_numpy()
+        away = np.linalg.norm(places[:, None] - places[None], axis=2)
+        np.fill_diagonal(away, np.inf)
+        assert (kind[away.argmin(axis=1)] == kind).mean() > 0.95
+        np.testing.assert_array_equal(session.embed("umap", seed=3).matrix, places)
+        assert session.features.names == learned
+    with Session.open(project) as session:
+        np.testing.assert_array_equal(session.features["embedding"].matrix, places)
+
+
+def test_a_stopped_map_leaves_the_former_one(project, monkeypatch):
+    from celltune_nb.learn import mapping
+
+    with Session.open(project) as session:
+        before = np.array(session.embed("pca").matrix)
+
+        def slow(Z, _seed, told):
+            for _ in range(1000):
+                told(0.1, 1.0)
+                time.sleep(0.01)
+            return Z[:, :2]
+
+        monkeypatch.setattr(mapping, "umap_places", slow)
+        job = session.embed("umap", wait=False)
+        job.stop()
+        job.wait(5)
+        assert job.state == "cancelled"
+        np.testing.assert_array_equal(session.features["embedding"].matrix, before)
+        assert session.features["embedding"].names == ["PCA1", "PCA2"]
+
+
+def test_without_umap_a_sentence_says_how_to_get_it(project, monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with Session.open(project) as session, pytest.raises(InputError, match=r"celltune-nb\[umap\]"):
+        session.embed("umap")

@@ -176,13 +176,17 @@ class Grouping(Verbs):
     ) -> FeatureSource | Job:
         """Lay the cells out on a map of two dimensions, in the background.
 
-        The map is learned from 50,000 cells at most, and the others are placed on it.  It is the feature source
-        ``"embedding"``, to plot and gate by (``"embedding/PCA1"``); no model learns from it.
+        It is the feature source ``"embedding"``, to plot and gate by (``"embedding/PCA1"``, ``"embedding/UMAP1"``); no
+        model learns from it.  A new map takes the place of the former one; stopped, the former stays.
 
         Parameters
         ----------
-        method : {"pca"}
-            Along the two principal axes.
+        method : {"pca", "umap"}
+            Along the two principal axes, learned from 50,000 cells at most; or UMAP of 10,000 cells at most, the others
+            placed by the 10 most similar of these (needs ``celltune-nb[umap]``).  Distances between the islands of a
+            UMAP mean little: what one shows, check on the image.
+        seed : int
+            The same features and seed give the same map.
         features : sequence of str, optional
             Features or feature groups; by default the mean intensity of every marker in the cell.
         """
