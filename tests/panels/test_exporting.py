@@ -88,7 +88,7 @@ def test_the_table_is_written_and_can_be_fetched(
             "session.export_population('labels', session.folder / 'exports/labels-left.tif', image='left')", "labels-left.tif",
         ),
         ("population", {}, "session.export_population('labels', session.folder / 'exports/labels')", "labels"),
-        ("bundle", {}, "session.save_bundle(session.folder / 'exports/My_project-9af9c2f1.zip')", None),
+        ("bundle", {}, "session.save_bundle(session.folder / 'exports/My_project.zip')", None),
         ("bundle", {"images": "own"}, None, None),
     ],
 )  # fmt: skip

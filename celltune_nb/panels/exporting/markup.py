@@ -38,7 +38,7 @@ def form(panel: ExportingPanel) -> Markup:
     return tag(
         "section",
         tag("p", "Take out what you made; every export is also the line of Python below.", cls="ct-small ct-muted"),
-        _field("What", _select("kind", "", list(KINDS.items()), panel.kind, busy)),
+        _choice("What", "kind", "", list(KINDS.items()), panel.kind, busy),
         tag("p", HELP[panel.kind], cls="ct-small ct-muted"),
         _options(panel, busy),
         _field(
@@ -68,12 +68,10 @@ def _options(panel: ExportingPanel, busy: bool) -> list[Markup]:
     session, shown = panel.session, panel.options
     found: list[Markup] = []
     if panel.kind == "figure":
-        found.append(
-            _field("Figure", _select("option", "figure", list(FIGURES.items()), shown["figure"], busy))
-        )
+        found.append(_choice("Figure", "option", "figure", list(FIGURES.items()), shown["figure"], busy))
     if panel.kind in FORMATS:
         endings = list(FORMATS[panel.kind].items())
-        found.append(_field("Format", _select("option", f"{panel.kind} format", endings, panel.ending, busy)))
+        found.append(_choice("Format", "option", f"{panel.kind} format", endings, panel.ending, busy))
     if panel.kind == "cells":
         if panel.ending != ".h5ad":
             found.append(_tick("features", "All features", shown["features"], busy))
@@ -81,16 +79,16 @@ def _options(panel: ExportingPanel, busy: bool) -> list[Markup]:
             found.append(_tick("calibrated", "Calibrated probabilities too", shown["calibrated"], busy))
     if panel.kind == "labels" and len(session.levels.names) > 1:
         levels = [(name, name) for name in session.levels.names]
-        found.append(_field("Level", _select("option", "level", levels, panel.level, busy)))
+        found.append(_choice("Level", "option", "level", levels, panel.level, busy))
     if panel.kind == "population":
         names = [(name, name) for name in session.populations.names()]
         every = [("", f"All {len(panel.masked)} images")] if len(panel.masked) > 1 else []
         images = [*every, *((name, name) for name in panel.masked)]
-        found.append(_field("Population", _select("option", "population", names, panel.population, busy)))
-        found.append(_field("Image", _select("option", "image", images, shown["image"], busy)))
+        found.append(_choice("Population", "option", "population", names, panel.population, busy))
+        found.append(_choice("Image", "option", "image", images, shown["image"], busy))
     if panel.kind == "bundle":
         choices = [("all", "All, also from outside"), ("own", "Those in the project")]
-        found.append(_field("Images", _select("option", "images", choices, shown["images"], busy)))
+        found.append(_choice("Images", "option", "images", choices, shown["images"], busy))
     return found
 
 
@@ -113,12 +111,15 @@ def _field(name: str, control: Markup) -> Markup:
     return tag("label", tag("span", name, cls="ct-muted", style="flex:0 0 76px"), control, cls="ct-line")
 
 
-def _select(verb: str, what: str, options: Sequence[tuple[Any, str]], value: Any, busy: bool) -> Markup:
-    return tag(
+def _choice(
+    label: str, verb: str, what: str, options: Sequence[tuple[Any, str]], value: Any, busy: bool
+) -> Markup:
+    select = tag(
         "select",
         [tag("option", text, value=key, selected=key == value) for key, text in options],
-        do=verb, what=what, cls="ct-grow", disabled=busy,
+        do=verb, what=what, cls="ct-grow", disabled=busy, aria_label=label,
     )  # fmt: skip
+    return _field(label, select)
 
 
 def _tick(name: str, text: str, on: bool, busy: bool) -> Markup:

@@ -174,11 +174,11 @@ class ExportingPanel(Panel):
             return self._path
         name = {
             "cells": "cells",
-            "labels": "labels" if self.level == self.session.level else f"labels-{file_stem(self.level)}",
-            "population": file_stem(self.population.replace("/", "-"))
-            + (f"-{file_stem(self.options['image'])}" if self.options["image"] else ""),
+            "labels": "labels" if self.level == self.session.level else f"labels-{_named(self.level)}",
+            "population": _named(self.population.replace("/", "-"))
+            + (f"-{_named(self.options['image'])}" if self.options["image"] else ""),
             "figure": self.options["figure"],
-            "bundle": file_stem(self.session.folder.name),
+            "bundle": _named(self.session.folder.name),
         }[self.kind]
         return f"exports/{name}{self.ending}"
 
@@ -290,3 +290,9 @@ class ExportingPanel(Panel):
         return (
             {"labels": self.level} if self.kind == "labels" else {"features": bool(self.options["features"])}
         )
+
+
+def _named(name: str) -> str:
+    """A proposal for a file's name: the name itself where it can be one on every system, else a readable part of it."""
+    plain = name.replace(" ", "_")
+    return plain if all(c.isalnum() or c in "-_+" for c in plain) and len(plain) <= 80 else file_stem(name)
