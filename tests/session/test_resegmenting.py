@@ -72,7 +72,9 @@ def test_labels_go_over_and_what_became_of_the_others_is_told(tmp_path: Path) ->
         assert session.labels.to_pandas().equals(before)
         report = session.replace_mask("a", new, minimum=0.6)
         assert report.done
-        assert str(report) == str(told) and report.table.equals(told.table) and report.lost.equals(told.lost)
+        assert str(report) == str(told)
+        assert report.table.equals(told.table)
+        assert report.lost.equals(told.lost)
         # New ids at the end, the former ones never again; the other image is as it was.
         assert session.table.ids.tolist() == [*range(10, 26)]
         assert session.table.names == ["b", "a"]
@@ -131,7 +133,9 @@ def test_what_rests_on_cells_follows_them_and_a_reopening_finds_the_same(project
         session.select([103, 101, 7])
         report = session.replace_mask("field 1", moved(1))
         pairs = dict(report.pairs.tolist())
-        assert report.cells["carried"] == 98 and 103 not in pairs and 200 not in pairs
+        assert report.cells["carried"] == 98
+        assert 103 not in pairs
+        assert 200 not in pairs
         # Predictions of the former cells go, clusters go over, rules are asked again.
         assert set(session.populations["Pred_AVG"].ids.tolist()) == {*range(1, 101), *range(201, 301)}
         after = session.populations["Clusters"].to_pandas().astype(str)
@@ -165,10 +169,8 @@ def test_what_rests_on_cells_follows_them_and_a_reopening_finds_the_same(project
         told: list[str] = []
         session.measure(**MEASURING, progress=lambda part, text: told.append(text))
         assert not any("field 0" in text or "field 2" in text for text in told)
-        assert (
-            len(session.features) == 298
-            and np.isfinite(session.features.to_pandas().to_numpy()).any(axis=1).all()
-        )
+        assert len(session.features) == 298
+        assert np.isfinite(session.features.to_pandas().to_numpy()).any(axis=1).all()
         assert session.populations["all"].codes.sum() == 298
         session.train(models=("xgboost",), rounds=5, seed=1, wait=True)
         assert len(session.populations["Pred_AVG"]) == 298
@@ -187,9 +189,12 @@ def test_going_back_is_replacing_again_and_nothing_of_before_is_deleted(session:
     session.replace_mask("field 1", moved(1))
     assert (np.asarray(session.former_mask("field 1")) == old).all()
     report = session.replace_mask("field 1", session.former_mask("field 1"))
-    assert report.cells["carried"] == 97 and report.cells["split"] == 1 and report.cells["after"] == 100
+    assert report.cells["carried"] == 97
+    assert report.cells["split"] == 1
+    assert report.cells["after"] == 100
     items = session.items
-    assert items.index.max() == 498 and items.index.is_unique
+    assert items.index.max() == 498
+    assert items.index.is_unique
     here = items["image"] == "field 1"
     assert items.loc[here, "cellID"].tolist() == [*range(10, 1010, 10)]
     # Every label is where it was, but for those of the cells that had no partner.
@@ -274,8 +279,10 @@ def test_every_label_goes_to_one_cell_or_is_listed_as_lost(
             expected = pd.Series(goes.to_numpy(object), index=pairs[goes.index].to_numpy())
             assert after.drop(elsewhere.index).sort_index().to_dict() == expected.sort_index().to_dict()
             assert report.labels == (len(goes), len(report.lost))
-            assert report.lost.index.isin(there.index).all() and report.lost.index.is_unique
-            assert now.index.is_unique and not set(now.index[now["image"] == name]) & set(items.index)
+            assert report.lost.index.isin(there.index).all()
+            assert report.lost.index.is_unique
+            assert now.index.is_unique
+            assert not set(now.index[now["image"] == name]) & set(items.index)
             assert report.table.to_numpy().sum() == len(there)
         labels = session.labels.to_pandas()
     with Session.open(folder, jobs=Jobs(inline=True)) as session:
@@ -335,7 +342,8 @@ def test_killed_at_any_moment_it_is_before_or_after(
             assert session.table.ids[-1] in (400, 498)
         assert looked in (before, after), step
         seen.append("before" if looked == before else "after")
-    assert sorted(seen, reverse=True) == seen and {"before", "after"} == set(seen)
+    assert sorted(seen, reverse=True) == seen
+    assert {"before", "after"} == set(seen)
     # project.json is written inside of the journal's transaction and does not count before that has ended.
     steps = [step for step, _ in copies]
     assert seen[steps.index("after save")] == "before"
@@ -401,7 +409,7 @@ def test_what_does_not_fit_is_refused_with_a_sentence(session: Session, tmp_path
     with pytest.raises(InputError, match="array"):
         session.replace_mask("field 1", mask, copy=False)
     assert everything(session) == before
-    assert not [p for p in session.folder.rglob("*.tmp")]
+    assert not list(session.folder.rglob("*.tmp"))
     with Session.open(session.folder, read_only=True, jobs=Jobs(inline=True)) as other:
         assert other.replace_mask("field 1", mask, preview=True).cells["after"] == 98
         with pytest.raises(ReadOnlyError):
@@ -413,7 +421,9 @@ def test_cells_of_a_table_are_not_matched_and_a_first_mask_is_welcome(tmp_path: 
     with Session.create(tmp_path / "p", jobs=Jobs(inline=True)) as session:
         session.add_image("bare", image)
         report = session.replace_mask("bare", mask)
-        assert report.cells["before"] == 0 and report.cells["new"] == 9 and len(session.items) == 9
+        assert report.cells["before"] == 0
+        assert report.cells["new"] == 9
+        assert len(session.items) == 9
         session.add_image("tabled", image)
         session.import_cells(
             pd.DataFrame({"image": "tabled", "cellID": [1, 2], "x": [10, 30], "y": [10, 30]}), x="x", y="y"
@@ -450,7 +460,9 @@ def test_a_mask_may_stay_in_its_file_and_columns_of_the_image_stay(session: Sess
     session.replace_mask("field 1", path, copy=False)
     assert session.images["field 1"].mask_source == path
     here = session.items[session.items["image"] == "field 1"]
-    assert set(here["plate"]) == {"P2"} and here["truth"].isna().all() and set(here["group"]) == {"donor 1"}
+    assert set(here["plate"]) == {"P2"}
+    assert here["truth"].isna().all()
+    assert set(here["group"]) == {"donor 1"}
     tifffile.imwrite(path, moved(2))
     assert session.items_in("field 1", (0, 0, 30, 30)).tolist() == [301, 310]
     row = next(
@@ -458,7 +470,8 @@ def test_a_mask_may_stay_in_its_file_and_columns_of_the_image_stay(session: Sess
         for r in json.loads((session.folder / "project.json").read_text())["images"]
         if r["name"] == "field 1"
     )
-    assert row["mask_file"]["path"] == str(path) and row["mask"] is None
+    assert row["mask_file"]["path"] == str(path)
+    assert row["mask"] is None
 
 
 def test_a_script_replaces_masks_again(
@@ -477,7 +490,8 @@ def test_a_script_replaces_masks_again(
     session.label([450, 7], "B")
     session.measure(**MEASURING)
     script = session.script()
-    assert "former_mask('field 1', 1)" in script and "second.tif" in script
+    assert "former_mask('field 1', 1)" in script
+    assert "second.tif" in script
     with replayed(script, tmp_path, monkeypatch) as again:
         for level in session.levels:
             one, other = (s.labels.to_pandas(level)[OF_LABELS].astype(str) for s in (session, again))

@@ -17,6 +17,7 @@ from ..panel import Panel
 from ..theme import Live, Markup, tag
 from . import markup
 from .browsing import browse
+from .masks import MaskPanel
 from .table import TablePanel
 
 __all__ = ["ImportingPanel"]
@@ -49,6 +50,8 @@ class ImportingPanel(Panel):
         The work that was started last.
     table : TablePanel
         For tables that lie elsewhere.
+    masks : MaskPanel
+        For an image that was segmented anew.
     below : VBox
         The end of the page, for what follows the import.
     """
@@ -65,7 +68,9 @@ class ImportingPanel(Panel):
         self._opened: int | None = None
         self._top, self._found = _Found(), Live()
         self.table = TablePanel(session)
-        self.part(self.table)
+        self.masks = MaskPanel(session)
+        for part in (self.table, self.masks):
+            self.part(part)
         self.below = w.VBox()
         for verb, act in (
             ("folder", self.choose), ("browse", self.browse), ("enter", self.enter), ("look", self.look),
@@ -78,7 +83,7 @@ class ImportingPanel(Panel):
         }  # fmt: skip
         for verb, act in verbs.items():
             self._found.on(verb, self.guard(act))
-        self.widget = [self._top, self._found, self.table.widget, self.below]
+        self.widget = [self._top, self._found, self.table.widget, self.masks.widget, self.below]
         self.listen(session.items_changed, self._show)
         self.listen(session.access_changed, self._show)
         self._show()

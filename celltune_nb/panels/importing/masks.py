@@ -1,0 +1,259 @@
+"""Another mask for an image of the project: what it would make of cells and labels is shown before it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ...errors import CellTuneError, InputError
+from ...formats.folders.listing import printable
+from ...session import Session
+from ...session.jobs import Job
+from ...session.resegmenting import MaskReport
+from .. import theme
+from ..panel import Panel
+from ..theme import Live, Markup, tag
+
+__all__ = ["MaskPanel"]
+
+#: Lost cells that are listed; all of them are in the report.
+LISTED = 100
+#: Outcomes as columns, with what they mean.
+OUTCOMES = {
+    "carried": "the label goes over",
+    "ambiguous": "cells of different categories became one: none of them says what it is",
+    "merged": "it became part of a cell that is another one's",
+    "split": "into cells none of which is it",
+    "lost": "nothing is there any more",
+}
+
+
+class MaskPanel(Panel):
+    """Replace the mask of an image.
+
+    Parameters
+    ----------
+    session : Session
+
+    Attributes
+    ----------
+    image : str
+        The image chosen; by default the one on the screen.
+    path : str
+        What the field says.
+    report : MaskReport or None
+        What would become, or has become, of cells and labels.
+    job : Job or None
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.image = self.path = ""
+        self.report: MaskReport | None = None
+        self.job: Job | None = None
+        self._ended: Job | None = None
+        self._open = False
+        self._live = Live()
+        for verb, act in (
+            ("unfold", self._unfold), ("image", self.choose), ("path", self.look), ("replace", self.replace),
+            ("leave", self.leave),
+        ):  # fmt: skip
+            self._live.on(verb, self.guard(act))
+        self.widget = self._live
+        self.listen(session.items_changed, self._show)
+        self.listen(session.access_changed, self._show)
+        self._show()
+
+    @property
+    def busy(self) -> bool:
+        """Whether masks are being compared or replaced."""
+        return self.job is not None and not self.job.finished
+
+    def choose(self, _what: str, image: str) -> None:
+        """Say of which image."""
+        self.image, self.report = str(image), None
+        self._show()
+
+    def look(self, _what: str, path: str) -> None:
+        """Find out what a mask would make of the cells; nothing is written, and this returns at once."""
+        self._refuse_if_busy()
+        self.path, self.report = str(path).strip(), None
+        if self.path:
+            self._start(preview=True)
+        else:
+            self._show()
+
+    def replace(self) -> None:
+        """Replace the mask; returns at once."""
+        self._refuse_if_busy()
+        if self.report is None or self.report.done:
+            raise InputError(
+                "Name the file of the new mask first; Enter shows what it would make of the cells."
+            )
+        self._start(preview=False)
+
+    def leave(self) -> None:
+        """Leave the image as it is."""
+        self.path, self.report = "", None
+        self._show()
+
+    # ------------------------------------------------------------------ work
+
+    def _refuse_if_busy(self) -> None:
+        if self.busy:
+            raise CellTuneError("Masks are being compared already. Wait until that is done.")
+
+    def _start(self, preview: bool) -> None:
+        session, image = self.session, self._chosen()
+        path = Path(self.path).expanduser().absolute()
+
+        def work(_job: Job) -> MaskReport:
+            return session.replace_mask(image, path, preview=preview)
+
+        self.job = None
+        self.job = session.jobs.aside(work, "comparing masks", lambda job: self._told())
+        self._told()
+
+    def _told(self) -> None:
+        """From the thread that works, and once more when the job is known here."""
+        job = self.job
+        if self.closed or job is None:
+            return
+        with self.setting():
+            if job.finished:
+                with self.showing:
+                    ended, self._ended = self._ended is job, job
+                if not ended:
+                    self._try(self._finished, (job,))
+                    return
+            self._try(self._show, ())
+
+    def _finished(self, job: Job) -> None:
+        if job.error is not None:
+            self._show()
+            if isinstance(job.error, CellTuneError):
+                self.say(str(job.error), "error")
+                return
+            raise job.error
+        if isinstance(job.result, MaskReport):
+            self.report = job.result
+            if job.result.done:
+                self.path = ""
+        self._show()
+
+    # ------------------------------------------------------------------ what is shown
+
+    def _chosen(self) -> str:
+        images = list(self.session.images)
+        if self.image not in images:
+            shown = self.session.view.image
+            self.image = shown if shown in images else (images[0] if images else "")
+        return self.image
+
+    def _unfold(self, *_rest: Any) -> None:
+        self._open = not self._open
+        self._show()
+
+    def _show(self) -> None:
+        images = list(self.session.images)
+        with self.showing:
+            self._live.html = tag("section", self._content(images), cls="ct-import") if images else Markup("")
+
+    def _content(self, images: list[str]) -> list[Any]:
+        report, locked, chosen = self.report, self.session.read_only, self._chosen()
+        head = tag(
+            "h3",
+            tag("button", f"{'▾' if self._open else '▸'} Another mask for an image", do="unfold", cls="ct-link",
+                aria_expanded="true" if self._open else "false"),
+        )  # fmt: skip
+        if not self._open:
+            return [head]
+        busy = "Replacing …" if report is not None else "Comparing …"
+        return [
+            head,
+            tag("p", "Segmented anew? Labels go over to the cells that took the place of the former ones.", cls="ct-muted"),
+            tag(
+                "div",
+                tag("span", "Image"),
+                tag(
+                    "select", [tag("option", name, value=name, selected=name == chosen) for name in images],
+                    do="image", disabled=self.busy, aria_label="Image that gets another mask",
+                ),
+                tag("span", "New mask"),
+                tag(
+                    "input", type="text", value=self.path, do="path", on="enter", reset=f"{chosen}{self.path}",
+                    placeholder="/path/to/mask.tif", aria_label="Path of the new mask", spellcheck="false", disabled=self.busy,
+                    title="TIFF, Zarr or .npy: 0 is background, one number a cell; Enter shows what it would change",
+                ),
+                cls="ct-fields",
+            ),
+            tag("p", busy, cls="ct-muted", aria_live="polite") if self.busy else None,
+            _report(report) if report is not None else None,
+            tag(
+                "div",
+                tag("button", "Replace the mask", do="replace", cls="ct-button ct-primary ct-grow", disabled=self.busy or locked,
+                    title=self.session.access.reason if locked else "The former mask stays in the project"),
+                tag("button", "Leave it", do="leave", cls="ct-button", disabled=self.busy),
+                cls="ct-line",
+            ) if report is not None and not report.done else None,
+        ]  # fmt: skip
+
+
+def _report(report: MaskReport) -> Markup:
+    """What becomes of cells and labels."""
+    cells, (carried, lost) = report.cells, report.labels
+    counts = [
+        (f"{cells[kind]:,}", kind) for kind in ("carried", "merged", "split", "lost", "new") if cells[kind] or kind == "carried"
+    ]  # fmt: skip
+    words = (
+        f"{cells['before']:,} cells {'became' if report.done else 'become'} {cells['after']:,}: "
+        + ", ".join(f"{n} {kind}" for n, kind in counts)
+    )
+    if carried + lost:
+        words += f". {carried:,} of {carried + lost:,} labels {'went' if report.done else 'go'} over"
+    good = report.done or not lost
+    tables = [
+        _table(level if len(report.levels) > 1 else "", one.table) for level, one in report.levels.items()
+    ]
+    notes = [tag("li", text) for text in report.notes]
+    return tag(
+        "div",
+        theme.note(("Replaced. " if report.done else "") + words + ".", "good" if good else "warning"),
+        tables,
+        _lost(report) if lost else None,
+        tag("ul", notes, cls="ct-left-out ct-small ct-muted") if notes else None,
+        tag("p", "Undo takes the labels off again; to go back, replace the mask by the former one.", cls="ct-muted ct-small")
+        if report.done and carried else None,
+    )  # fmt: skip
+
+
+def _table(level: str, table: Any) -> Markup:
+    shown = [name for name in OUTCOMES if name == "carried" or table[name].any()]
+    head = [tag("th", level or "Category")]
+    head += [tag("th", name, cls="ct-num", title=OUTCOMES[name]) for name in shown]
+    rows = [
+        tag("tr", tag("td", str(name), cls="ct-cut", title=str(name)),
+            [tag("td", f"{int(counts[what]):,}" if counts[what] else "·", cls="ct-num") for what in shown])
+        for name, counts in table.iterrows()
+    ]  # fmt: skip
+    return tag("table", tag("thead", tag("tr", head)), tag("tbody", rows), cls="ct-table")
+
+
+def _lost(report: MaskReport) -> Markup:
+    frame = report.lost
+    assert frame is not None
+    rows = [
+        tag("li", tag("b", f"cell {cell}"), f" ({printable(str(category))}): {outcome}, at x {x:,.0f}, y {y:,.0f}")
+        for category, outcome, cell, y, x in frame[["category", "outcome", "cellID", "y", "x"]].head(LISTED).itertuples(index=False)
+    ]  # fmt: skip
+    if len(frame) > LISTED:
+        rows.append(tag("li", f"and {len(frame) - LISTED:,} more; all are in session.replace_mask(…).lost"))
+    n = len(frame)
+    return tag(
+        "details",
+        tag(
+            "summary",
+            f"{n:,} label{'' if n == 1 else 's'} that no cell {'has now' if report.done else 'gets'}",
+        ),
+        tag("ul", rows, cls="ct-left-out ct-small"),
+    )
