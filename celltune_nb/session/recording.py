@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import math
 import os
 import threading
@@ -26,7 +27,7 @@ from .runs import Run
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["MEMORY", "RECORDED", "apart", "located", "note", "recording"]
+__all__ = ["MEMORY", "RECORDED", "apart", "is_there", "located", "note", "recording"]
 
 #: Verbs of the session that are noted.
 RECORDED = (
@@ -69,7 +70,7 @@ def note(
     """Note a verb, unless it is part of another one that is noted."""
     if getattr(_inside, "depth", 0):
         return
-    plain = {name: _plain(value) for name, value in arguments.items()}
+    plain = {name: _noted_as(value) for name, value in arguments.items()}
     with session.lock:
         now = session.book.revision if revision is None else revision
         record(session.journal, Action(verb, plain, now, session.user, when))
@@ -152,8 +153,26 @@ def _arguments(
 def located(value: Any) -> Any:
     """Names of files as paths, which are noted as a whole: a script may run elsewhere."""
     if isinstance(value, list | tuple):
-        return [located(one) for one in value]
-    return Path(value) if isinstance(value, str) and Path(value).exists() else value
+        return [Path(one) if is_there(one) else one for one in value]
+    return Path(value) if is_there(value) else value
+
+
+def is_there(value: Any) -> bool:
+    """Whether a value is the name of a file or folder that exists."""
+    try:
+        return isinstance(value, str) and Path(value).exists()
+    except (OSError, ValueError):  # a text that is too long for a name
+        return False
+
+
+def _noted_as(value: Any) -> Any:
+    """A value as JSON says it; one that cannot be said as from memory, for what was asked for has been done already."""
+    try:
+        plain = _plain(value)
+        json.dumps(plain)
+    except Exception:  # noqa: BLE001 - whatever the value's own methods raise
+        return {MEMORY: type(value).__name__}
+    return plain
 
 
 def _plain(value: Any) -> Any:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..data.actions import Action
-from .recording import MEMORY
+from .recording import MEMORY, is_there
 from .script_text import Writer, comment, literal
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def _as_noted(options: Mapping[str, Any]) -> dict[str, Any]:
 def again(session: Session, action: Action, writer: Writer) -> None:
     """Add the lines that do an action again."""
     given = action.arguments
-    gone = [path for path in _paths(given) if not Path(path).exists()]
+    gone = [path for path in _paths(given) if not is_there(path)]
     if action.verb == "replace_mask":
         _mask(session, given, writer)
     elif action.verb == "add_image":
@@ -176,7 +175,7 @@ def _mask(session: Session, given: Mapping[str, Any], writer: Writer) -> None:
         noted = given.get(place)
         if noted is None:
             continue
-        if last and not _from_memory(noted) and all(Path(path).exists() for path in _paths(noted)):
+        if last and not _from_memory(noted) and all(map(is_there, _paths(noted))):
             value = _value(noted)
         else:
             writer.original = True

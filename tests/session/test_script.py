@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from celltune_nb.data.categories import CategorySet
-from celltune_nb.session import Session
+from celltune_nb.session import Session, recording
 from celltune_nb.session.jobs import Jobs
 from celltune_nb.session.recording import RECORDED
 from celltune_nb.session.script_text import Writer, call, comment
@@ -233,3 +233,24 @@ def test_hostile_categories_come_out_as_their_names(
         for name, color, key in added:
             expected = expected.add(name, color, key)
         assert expected == session.book.level("main").categories
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [np.array(5), {1, "a"}, np.longdouble(1), "x" * 5000, 10**5000, Path("x" * 5000), Path("~nobody_here/a"), "a\0b",
+     {"a": [np.array(5)]}, "\ud800"],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_a_verb_does_not_fail_for_what_cannot_be_noted(session: Session, odd: object) -> None:
+    def verb(session: Session, table: object, more: object = None) -> str:
+        return "done"
+
+    noted = recording._noted("import_celltypes", verb)
+    assert noted(session, odd, more=[odd]) == "done"
+    program = session.script()
+    compile(program, "replay.py", "exec")
+    assert "import_celltypes" in program
+    around: list[object] = []
+    around.append(around)
+    assert noted(session, around) == "done"
+    assert "# import_celltypes: what it was given came from memory and is left out." in session.script()
