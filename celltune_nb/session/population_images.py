@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ __all__ = ["export_population", "legend"]
 TIFF = (".tif", ".tiff")
 #: Colour of the pixels of no cell, and of cells without a category.
 BACKGROUND = "#000000"
+#: Columns of a legend, and its first line.
+COLUMNS = ("value", "category", "color", "cells")
+LEGEND_HEADING = ",".join(COLUMNS).encode()
 
 
 def legend(found: PopulationSet) -> list[dict[str, Any]]:
@@ -65,6 +69,8 @@ def export_population(
     if alone:
         target_path(given, TIFF)
     files = [(one, given if alone else given / f"{file_stem(one.name)}.tif") for one in masked]
+    for _, target in files:
+        _check_legend(_legend_path(target))
     rows = legend(found)
     of_code = np.zeros(max(c.code for c in found.categories) + 1, np.uint16)
     by_name = {row["category"]: row["value"] for row in rows[1:]}
@@ -113,9 +119,29 @@ def _write(
         )  # fmt: skip
     counts = np.bincount(values[1:], minlength=len(rows))
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["value", "category", "color", "cells"], lineterminator="\n")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows({**row, "cells": int(counts[row["value"]])} for row in rows)
-    write_atomically(
-        target.with_name(f"{target.stem}_legend.csv"), lambda stream: stream.write(text.getvalue().encode())
-    )
+    write_atomically(_legend_path(target), lambda stream: stream.write(text.getvalue().encode()))
+
+
+def _legend_path(target: Path) -> Path:
+    return target.with_name(f"{target.stem}_legend.csv")
+
+
+def _check_legend(path: Path) -> None:
+    """Refuse to write over a file that nobody named, unless it is a legend too.
+
+    Raises
+    ------
+    InputError
+    """
+    if not path.exists():
+        return
+    heading = b""
+    with suppress(OSError), path.open("rb") as stream:
+        heading = stream.readline(len(LEGEND_HEADING) + 2)
+    if heading.strip() != LEGEND_HEADING:
+        raise InputError(
+            f"The legend would be written over {path.name}, which is something else. Choose another name, or move that file."
+        )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from celltune_nb.errors import CellTuneError
+from celltune_nb.errors import CellTuneError, InputError
 from celltune_nb.session import Session
 
 
@@ -80,3 +80,24 @@ def test_a_place_that_cannot_be_written_to_is_said(session: Session, tmp_path: P
             session.export(tmp_path / name)
     with pytest.raises(CellTuneError, match="cannot be written"):
         session.export_population("labels", tmp_path / "file" / "images")
+
+
+def test_a_legend_replaces_a_legend_and_nothing_else(session: Session, tmp_path: Path) -> None:
+    mine, folder = tmp_path / "labels_legend.csv", tmp_path / "images"
+    session.export_population("labels", folder)
+    (legend, *_) = sorted(folder.glob("*_legend.csv"))
+    for path in (mine, legend):
+        path.write_text("my notes\n")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    for path, image in ((tmp_path / "labels.tif", "field 0"), (folder, None)):
+        with pytest.raises(InputError, match="which is something else"):
+            session.export_population("labels", path, image=image)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+    mine.unlink()
+    for _ in range(2):  # the second time over its own
+        session.export_population("labels", tmp_path / "labels.tif", image="field 0")
+    assert "Unknown" in read_legend(mine)
+    mine.unlink()
+    mine.mkdir()
+    with pytest.raises(InputError, match="something else"):
+        session.export_population("labels", tmp_path / "labels.tif", image="field 0")
