@@ -387,3 +387,34 @@ def test_a_mask_goes_to_the_nearest_image_of_its_name_and_to_no_other(tmp_path: 
     assert sorted((Path(image.files[0]).parent.name, image.mask is not None) for image in plan.images) == [
         ("d1", True), ("d2", False),
     ]  # fmt: skip
+
+
+def test_labels_that_may_not_be_listed_are_left_out_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = zarr.open_group(tmp_path / "slide.zarr", mode="w", zarr_format=2)
+    group.create_array("0", data=np.stack([PLANE] * 2) + 1)
+    group.attrs["multiscales"] = [{"axes": [{"name": n} for n in "cyx"], "datasets": [{"path": "0"}]}]
+    inside = tmp_path / "slide.zarr" / "labels"
+    inside.mkdir()
+    listed = os.listdir
+
+    def refused(path: object = ".") -> list[str]:
+        if str(path) == str(inside):
+            raise PermissionError(13, "Permission denied")
+        return listed(path)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "listdir", refused)
+    plan = recognise(tmp_path)
+    assert [image.name for image in plan] == ["slide"], plan.left_out
+    assert "Permission denied" in why(plan, "labels")
+
+
+def test_what_cannot_be_counted_is_noted_once(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", np.stack([PLANE] * 2))
+    mask = write(tmp_path / "a_mask.tif", MASK)
+    plan = recognise(tmp_path)
+    mask.write_bytes(mask.read_bytes()[:200])
+    for _ in range(3):
+        plan.count_cells()
+    assert len(plan["a"].notes) == len(set(plan["a"].notes)) > 0

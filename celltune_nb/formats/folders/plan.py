@@ -228,7 +228,8 @@ class FolderPlan:
                     found = np.union1d(found, part)
                     told((done + min(start + step, image.shape[0]) * image.shape[1]) / max(1, total))
             except CellTuneError as error:
-                image.notes.append(str(error))
+                if str(error) not in image.notes:  # counted before
+                    image.notes.append(str(error))
             else:
                 image.cells = int(np.count_nonzero(found))
             done += image.shape[0] * image.shape[1]

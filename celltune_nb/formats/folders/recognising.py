@@ -144,7 +144,7 @@ def _headers(listing: Listing, plan: FolderPlan, told: Told) -> dict[Path, list[
         if i % 16 == 0:
             told(i / max(1, len(every)), f"looking at {printable(path.name)}")
         try:
-            for one in (path, *_labels_inside(path)):
+            for one in (path, *_labels_inside(path, plan)):
                 file = open_image(one, try_pixel=False)
                 # The file itself is let go: thousands of open ones are more than a system allows.
                 found[here if one == path else path].append(
@@ -161,14 +161,19 @@ def _headers(listing: Listing, plan: FolderPlan, told: Told) -> dict[Path, list[
     return found
 
 
-def _labels_inside(path: Path) -> list[Path]:
+def _labels_inside(path: Path, plan: FolderPlan) -> list[Path]:
     """Masks that an OME-Zarr image brings in its group ``labels``."""
     from ..zarrs import is_zarr
 
     inside = path / "labels"
-    if not (path.is_dir() and inside.is_dir()):
+    try:
+        if not (path.is_dir() and inside.is_dir()):
+            return []
+        return sorted(one for one in inside.iterdir() if one.is_dir() and is_zarr(one))
+    except OSError as error:
+        why = f"cannot be read ({error.strerror or error}); check its permissions"
+        plan.left_out.append(LeftOut(inside, why))
         return []
-    return sorted(one for one in inside.iterdir() if one.is_dir() and is_zarr(one))
 
 
 def _sorted(
