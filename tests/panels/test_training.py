@@ -247,7 +247,7 @@ def test_lightgbm_is_one_click_away_where_catboost_is_slow(panel, session, monke
     run = session.run
     run.about["model_seconds"] = {"catboost": 240.0, "lightgbm": 55.0}
     panel._check()
-    assert "CatBoost would take about 4 min on these labels, LightGBM about 55 s." in words(panel._head)
+    assert "CatBoost would take about 3–6 min on these labels, LightGBM about 40–80 s." in words(panel._head)
     panel._head.do("lightgbm")
     assert panel.models == ["xgboost", "lightgbm"]
     assert "would take" not in words(panel._head)

@@ -172,13 +172,17 @@ class Insight(Verbs):
     def training_estimate(
         self, models: Sequence[str] = ("xgboost", "catboost", "lightgbm"), *, level: str | None = None,
         stop: Callable[[], bool] | None = None, **options: Any,
-    ) -> dict[str, float]:  # fmt: skip
+    ) -> dict[str, estimating.Estimate]:  # fmt: skip
         """Seconds that each model of the next training will take.
 
         From what the last training took where it was much the same, else from some timed rounds, which takes a
-        second or a few.  Rounds do not tell how many of them the models will want, nor what else the machine is doing:
-        before a first training, on real data and a busy machine of two cores, 0.27 to 1.09 of the real time was said,
-        so take it for the least.
+        second or a few.  Rounds do not tell how many of them the models will want, nor what else the machine is doing;
+        what the last trainings took beside them corrects that.
+
+        Returns
+        -------
+        dict of str to Estimate
+            A number with ``.low`` and ``.high``, and ``.words`` ("about 5–15 s").  Wide before the first training.
 
         Parameters
         ----------
