@@ -124,7 +124,7 @@ def test_a_click_in_the_confusion_selects_those_cells_and_goes_to_the_first(pane
     assert session.view.center == (first["y"], first["x"])
     assert session.view.zoom is not None
     assert panel._confusion.picked == [1, 0]
-    assert f"B taken for A Done Previous Next 1 of {len(expected)}" in words(panel._walker.html)
+    assert f"B taken for A 1 of {len(expected)} Done Previous Next" in words(panel._walker.html)
 
 
 def test_next_and_previous_walk_through_them_one_at_a_time(panel, session, wire):

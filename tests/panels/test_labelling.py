@@ -204,7 +204,7 @@ def test_undo_and_redo_say_what_they_would_do(panel, session):
 def test_the_table_counts_labels_per_image_and_goes_there(panel, session):
     small.labelled(session, 7)
     session.label(small.cells(session, "right", "A")[7:9], "A")
-    assert "left 7 7 14 right 9 7 16" in words(panel._table)
+    assert "left 14 7 7 right 16 9 7" in words(panel._table)
     panel._table.do("go", "right")
     assert session.view.image == "right"
     assert re.search(r'<tr [^>]*class="ct-here"[^>]*data-what|<tr data-do="go" data-what="right" class="ct-here"', panel._table.html)  # fmt: skip

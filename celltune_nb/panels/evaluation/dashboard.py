@@ -223,8 +223,14 @@ class EvaluationPanel(Panel):
 
     def _review(self, *, replace: bool = False) -> None:
         self._keep()
+        self.say("These cells go into the review …")
         queue = self.session.review(ids=self.walk.ids, reason=self.walk.title, replace=replace)
-        self.say(f"{len(queue):,} cells are in the review now. Open Review to go through them.", "good")
+        if self.message:  # else a page has opened the review already
+            n = len(queue)
+            many = "1 cell is" if n == 1 else f"{n:,} cells are"
+            self.say(
+                f"{many} in the review now. Open Review to go through {'it' if n == 1 else 'them'}.", "good"
+            )
 
     def _keep(self) -> None:
         self.walk.asking = ""

@@ -78,13 +78,14 @@ class Walk:
             return Markup("")
         one = len(self.ids) < 2
         return tag("div", [
-            tag("div", tag("b", self.title, cls="ct-cut ct-grow"),
+            tag("div", tag("b", self.title, cls="ct-cut", title=self.title),
+                tag("span", self.words(), cls="ct-muted ct-grow ct-nowrap", role="status"),
                 tag("button", "Done", cls="ct-button ct-quiet", do="end"), cls="ct-line"),
             tag("div", tag("button", "Previous", cls="ct-button", do="previous", disabled=one),
                 tag("button", "Next", cls="ct-button", do="next", disabled=one),
-                tag("span", self.words(), cls="ct-muted ct-grow ct-cut", role="status"),
                 tag("button", "Select all", cls="ct-button ct-quiet", do="all", disabled=self.all_selected),
-                tag("button", "Review", cls="ct-button ct-quiet", do="review",
+                tag("span", cls="ct-grow"),
+                tag("button", "Review", cls="ct-button", do="review",
                     title="Put these cells into the review: tiles, both models' answers, one key each"), cls="ct-line"),
             question(self.asking),
         ], cls="ct-ev-walker")  # fmt: skip

@@ -103,7 +103,11 @@ class TablePanel(Panel):
                 raise job.error
             if self.columns.get("kind") == "celltypes":
                 self.head = None  # the categories are seen at once; nothing is left to do with its columns
-            self.say(str(job.result), "good")
+                self.say(
+                    f"{job.result} Next: find cells that clearly are of a type (Gate, Landmarks).", "good"
+                )
+            else:
+                self.say(str(job.result), "good")
         self._show()
 
     def _show(self) -> None:
@@ -115,7 +119,7 @@ class TablePanel(Panel):
                 tag(
                     "div",
                     tag(
-                        "input", type="text", do="path", on="enter", placeholder="/path/to/celltypes.csv", aria_label="Path of a table",
+                        "input", type="text", do="path", on="enter", placeholder="/path/to/celltypes.csv, then Enter", aria_label="Path of a table",
                         spellcheck="false", title="CSV, Parquet or .h5ad; Enter reads its columns",
                     ),
                     cls="ct-import-head",

@@ -255,15 +255,15 @@ def image_table(labels: LabelTable, colors: Mapping[str, str], here: str | None)
         tag(
             "tr",
             tag("td", tag("button", name, cls="ct-link ct-cut", do="go", what=name)),
+            tag("td", f"{total:,}", cls="ct-num"),  # before the categories, which may go on out of sight
             [tag("td", f"{n:,}" if n else "·", cls="ct-num" if n else "ct-num ct-muted") for n in counts],
-            tag("td", f"{total:,}", cls="ct-num"),
             do="go", what=name, cls="ct-here" if name == here else None, title=f"Look at {name}",
         )
         for name, counts, total in shown
     ]  # fmt: skip
     table = tag(
         "table",
-        tag("thead", tag("tr", tag("th", "Image"), head, tag("th", "All", cls="ct-num"))),
+        tag("thead", tag("tr", tag("th", "Image"), tag("th", "All", cls="ct-num"), head)),
         tag("tbody", body),
         cls="ct-table",
     )
