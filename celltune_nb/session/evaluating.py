@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..learn.verdict import Evaluation
     from .session import Session
 
-__all__ = ["ENOUGH_AUDITED", "evaluate", "evaluate_out_of_fold", "outdated"]
+__all__ = ["ENOUGH_AUDITED", "audited", "evaluate", "evaluate_out_of_fold", "outdated"]
 
 #: Audit labels from which on the audit sample speaks.
 ENOUGH_AUDITED = 50
@@ -64,7 +64,7 @@ def evaluate(
         raise NotReadyError(f"That training is {run.state}. Wait until it is done, or evaluate another.")
     with session.lock:
         revision = session.book.revision
-    judged = _judged(session, run)
+    judged = audited(session, run)
     n = len(judged.positions)
     if n >= ENOUGH_AUDITED:
         found = _from_audit(session, run, judged)
@@ -94,7 +94,7 @@ def outdated(session: Session, found: Evaluation) -> str:
             names = {c.code: c.name for c in session.book.level(found.level).categories}
         if revision == found.revision:
             return ""
-        judged = _judged(session, session.finished_run(found.level))
+        judged = audited(session, session.finished_run(found.level))
         if len(judged.positions) >= ENOUGH_AUDITED:
             positions, truth = judged.positions, [names[int(code)] for code in judged.codes]
         else:
@@ -108,7 +108,7 @@ def outdated(session: Session, found: Evaluation) -> str:
     return "" if same else "From before the last labels."
 
 
-def _judged(session: Session, run: Run) -> _Judged:
+def audited(session: Session, run: Run) -> _Judged:
     """What the audit has to say about a run.
 
     Items of a category that is kept out of training have no right answer among the models' and are set aside;

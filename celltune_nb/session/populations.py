@@ -218,7 +218,7 @@ def _place(name: str) -> tuple[int, str]:
     """The models' answers first, then their mean, their comparison, what changed, and everything else."""
     if name.startswith("Pred_MDL"):
         return (0, name)
-    return ({"Pred_AVG": 1, "Pred_ALL": 2, "Round_diff": 3}.get(name, 4), name)
+    return ({"Pred_AVG": 1, "Pred_THR": 2, "Pred_ALL": 3, "Round_diff": 4}.get(name, 5), name)
 
 
 def prepare_population(project: Project, item: PopulationSet) -> tuple[Path, Path]:

@@ -35,13 +35,14 @@ RECORDED = (
     "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate",
     "landmarks", "accept_landmarks", "discard_landmarks", "cluster", "name_clusters", "remove_clusters", "embed",
     "set_rule", "set_working_set", "set_verdict",
+    "set_threshold", "combine", "add_regions", "remove_regions", "predict_all",
     "keep_offered_channel_groups", "rename_channel_group", "remove_channel_group",
 )  # fmt: skip
 
 #: In place of an argument that was an array or a table in memory.
 MEMORY = "in memory"
 #: Arguments that may be paths, of verbs that are not named also of add_image.
-PATHS = {"add_image": ("image", "mask", "nucleus"), "": ("table", "folder", "source", "path", "mask")}
+PATHS = {"add_image": ("image", "mask", "nucleus"), "add_regions": ("regions",), "": ("table", "folder", "source", "path", "mask")}
 #: Arguments of verbs that label too.
 _LEFT_OUT = {("landmarks", "label"), ("accept_landmarks", "types"), ("accept_landmarks", "overwrite")}
 #: Numbers of an array that are noted one by one; more are taken from the project's own copy.

@@ -282,6 +282,8 @@ def _commit(
     session: Session, run: Run, now: Snapshot, probabilities: list[NDArray[np.float32]], job: Job
 ) -> None:
     """Write everything, then let it take effect in one step."""
+    from .deciding import remade  # it judges, and what judges takes its labels from here
+
     with session.lock:
         unknown = session.book.level(run.level).categories[UNKNOWN]
         table = session.table
@@ -307,15 +309,18 @@ def _commit(
     with session.writing():
         pass  # refuse before anything is written
     sets = [replace(item, run=run.id) for item in sets]
-    # A training with fewer models leaves no answer of an older one behind.
-    prefix = "" if run.level == session.level else f"{run.level}/"
-    old = [
-        s for name, s in session.populations.items() if name.startswith((f"{prefix}Pred_", f"{prefix}Round_"))
-    ]
-    stale = [s for s in old if s.level == run.level and s.name not in {item.name for item in sets}]
     ready: list[tuple[Path, Path]] = []
     try:
         run_files.save_run(run, session.project.path("runs", run.id), ids, codes)
+        sets += remade(session, run, sets)
+        # A training with fewer models leaves no answer of an older one behind.
+        prefix = "" if run.level == session.level else f"{run.level}/"
+        old = [
+            s
+            for name, s in session.populations.items()
+            if name.startswith((f"{prefix}Pred_", f"{prefix}Round_"))
+        ]
+        stale = [s for s in old if s.level == run.level and s.name not in {item.name for item in sets}]
         ready.extend(prepare_population(session.project, item) for item in sets)
         # Nobody else can write before this ends: the sets of one training and its record belong together.
         with session.writing(), session.journal.writing():

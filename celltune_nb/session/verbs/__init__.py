@@ -4,6 +4,7 @@ from .bringing import Bringing
 from .carrying import Carrying
 from .channels import Channels
 from .choosing import Choosing
+from .counting import Counting
 from .features import Featuring
 from .folders import Folders
 from .gating import Gating
@@ -19,6 +20,7 @@ __all__ = [
     "Carrying",
     "Channels",
     "Choosing",
+    "Counting",
     "Featuring",
     "Folders",
     "Gating",
