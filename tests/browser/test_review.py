@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def begin(tab: Any) -> None:
     tab.get_by_role("tab", name="Review", exact=True).click()
     tab.locator(START).click()
-    tab.locator(".ct-rv-tiles img").first.wait_for(timeout=20_000)
+    tab.locator(".ct-tiles img").first.wait_for(timeout=20_000)
 
 
 def wait_for_place(tab: Any, place: int) -> None:

@@ -360,3 +360,12 @@ def test_who_may_only_look_sees_and_changes_nothing(project, tmp_path):
         press(panel, "ArrowRight")
         assert session.queue.at == 1
         panel.close()
+
+
+def test_a_picture_shows_its_channel_on_the_image_and_keys_go_on_answering(panel, session):
+    ids = begun(panel)
+    panel.page.tiles.do("channel", "B")
+    assert [c.name for c in session.view.channels if c.visible] == ["A"]
+    assert "Click: show it on the image" in panel.page.tiles.html
+    panel.page.tiles.do("key", "1", [])  # the focus is on the picture that was clicked
+    assert session.selection.tolist() == ids[1:2]

@@ -142,7 +142,7 @@ class ChannelGroupsPanel(Panel):
     ) -> Markup:
         locked = self.session.access.reason if self.session.read_only else ""
         new = tag(
-            "button", "＋ Group" if not kept else "＋", cls="ct-button ct-small-button ct-quiet", do="new", disabled=bool(locked),
+            "button", "+ Group" if not kept else "+", cls="ct-button ct-small-button ct-quiet", do="new", disabled=bool(locked),
             title=locked or "Keep the channels shown now, with their colours and contrast, as a group",
             aria_label="Keep the channels shown now as a group", aria_expanded="true" if self._making else "false",
         )  # fmt: skip

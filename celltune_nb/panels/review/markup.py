@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from .filling import Filling
     from .form import Form
 
-__all__ = ["KEYS", "MODEL_NAMES", "begin", "question", "strip", "summary", "tiles"]
+__all__ = ["KEYS", "MODEL_NAMES", "begin", "question", "strip", "summary"]
 
 #: Keys that the card answers to, and what each means.
 KEYS = {
@@ -140,29 +139,6 @@ def _choices(form: Form, images: Sequence[str]) -> Markup:
                  tag("select", [tag("option", text, value=key, selected=key == form.whose) for key, text in whose],
                      do="whose", aria_label="Whose labels")]  # fmt: skip
     return tag("details", tag("summary", "Choices"), tag("div", rows, cls="ct-fields"), open=bool(form.open))
-
-
-def tiles(
-    names: Sequence[str], pictures: Sequence[bytes], because: Sequence[str], trouble: str, shown: int
-) -> Markup:
-    """Small pictures of the cell.
-
-    Parameters
-    ----------
-    pictures : sequence of bytes
-        JPEG.
-    shown : int
-        CSS pixels a side.
-    """
-    if trouble or not pictures:
-        return tag("p", trouble or "No picture of this cell yet.", cls="ct-muted ct-small")
-    return tag("div", [
-        tag("figure",
-            tag("img", src=f"data:image/jpeg;base64,{base64.b64encode(data).decode()}", alt=f"{name} of this cell",
-                width=shown, height=shown),
-            tag("figcaption", name, cls="ct-cut"), title=f"{name}: {why}" if why else name)
-        for name, data, why in zip(names, pictures, because, strict=True)
-    ], cls="ct-rv-tiles")  # fmt: skip
 
 
 def question(

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Page"]
 
-#: CSS pixels of a small picture.
-TILE = 80
 #: Ways of filling a review that need no model.
 _WITHOUT_MODEL = ("clusters", "random", "blind")
 _HELP = "Look at cells one by one, beside what the models say. Each answer is a label."
@@ -43,6 +41,8 @@ class Page:
     ----------
     session : Session
     form : Form
+    tiles : Live
+        The pictures of the cell that is asked for.
 
     Attributes
     ----------
@@ -52,10 +52,11 @@ class Page:
         The form or the title, the pictures, the cell that is asked for, the progress, the figures.
     """
 
-    def __init__(self, session: Session, form: Form) -> None:
+    def __init__(self, session: Session, form: Form, tiles: Live) -> None:
         self._session = session
         self._form = form
-        self.heading, self.tiles, self.question, self.strip, self.ending = (Live() for _ in range(5))
+        self.tiles = tiles
+        self.heading, self.question, self.strip, self.ending = (Live() for _ in range(4))
         styles = w.HTML(_styles())
         styles.add_class("ct-styles")
         styles.layout.display = "none"
@@ -116,14 +117,3 @@ class Page:
         self.ending.html = markup.summary(
             queue, None if queue.blind else queue.agreement(), training, locked=session.read_only, differing=differing
         )  # fmt: skip
-
-    def draw(self, item: ReviewItem | None) -> None:
-        """The pictures of a cell."""
-        from ...render.encode import jpeg
-
-        if item is None:
-            self.tiles.html = ""
-            return
-        found = self._session.tiles(item.id, size=TILE, dpr=2)
-        pictures = [jpeg(picture, 88) for picture in found.pictures]
-        self.tiles.html = markup.tiles(found.names, pictures, found.because, found.trouble, TILE)

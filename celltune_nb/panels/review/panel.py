@@ -12,6 +12,7 @@ from ...session import Session
 from ...session.events import LabelsChanged, QueueChanged, ViewChanged
 from .. import actions
 from ..panel import Panel
+from ..tiles import CellTiles
 from . import markup
 from .filling import Filling
 from .form import FIELDS, Form
@@ -51,7 +52,8 @@ class ReviewPanel(Panel):
         self._shown: int | None = None
         self._former: str | None = None
         self._answering = False
-        self.page = Page(session, self.form)
+        self.pictures = CellTiles(self, list(markup.KEYS), self.press)
+        self.page = Page(session, self.form, self.pictures.live)
         self.filling = Filling(self, self.form, self._show_head)
         verbs: dict[str, Callable[..., Any]] = {
             "start": self.start, "stop": self.stop, "instead": self.instead, "keep": self.resume, "resume": self.resume, "pause": self.pause, **{field: self._set(field) for field in FIELDS},
@@ -64,7 +66,6 @@ class ReviewPanel(Panel):
             self.page.on(verb, self.guard(act))
         self.widget = self.page.widgets
         self._root.add_class("ct-review")
-        self._drawing = self.latest(self._draw_tiles)
         self.listen(session.queue_changed, self._moved)
         self.listen(session.labels_changed, self._labelled)
         self.listen(session.populations_changed, self._predicted)
@@ -305,7 +306,7 @@ class ReviewPanel(Panel):
 
     def _predicted(self) -> None:
         if self.running:
-            self._drawing.request()
+            self.pictures.again()
         self._show()
 
     def _categories(self) -> None:
@@ -317,7 +318,7 @@ class ReviewPanel(Panel):
     def _viewed(self, event: ViewChanged) -> None:
         queue = self._queue
         if event.fields & {"channels"} and self.running:
-            self._drawing.request()
+            self.pictures.again()
         if not self.running or queue is None or not event.fields & {"blind", "color_by"}:
             return
         if not queue.blind or queue.finished:
@@ -354,7 +355,7 @@ class ReviewPanel(Panel):
         item = self._here()
         if (None if item is None else item.id) != self._shown:
             self._shown = None if item is None else item.id
-            self._drawing.request()
+            self.pictures.show(self._shown)
 
     def _show_head(self) -> None:
         self.page.head(self._queue, self.filling, running=self.running)
@@ -367,6 +368,3 @@ class ReviewPanel(Panel):
 
     def _show_end(self) -> None:
         self.page.end(self._queue if self.running else None)
-
-    def _draw_tiles(self) -> None:
-        self.page.draw(self._here())
