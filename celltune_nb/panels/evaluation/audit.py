@@ -62,7 +62,7 @@ class AuditPanel(Panel):
         #: Chosen by what the cell is bright in alone: predictions are out of sight.
         self.tiles = CellTiles(self, list(KEYS), self._key)
         self.widget = [self.tiles.live, self._live]
-        self.widget.add_class("ct-audit")
+        self._root.add_class("ct-audit")
         self.listen(session.labels_changed, self._labelled)
         self.listen(session.items_changed, self._show)
         self.listen(session.categories_changed, self._categories)
