@@ -55,13 +55,14 @@ def import_cells(
     session: Session, table: Any, image: str, cell: str | None, x: str | None, y: str | None,
     features: Sequence[str] | None, group: str | None, *, layers: Sequence[str] | str = "X",
     images: bool | Mapping[str, str] = False, element: str | None = None, radius: float = RADIUS,
+    system: str | None = None,
 ) -> ImportReport:  # fmt: skip
     """See :meth:`celltune_nb.Session.import_cells`."""
     with session.writing():
         pass  # refuse before the work, not after it
     radius = number(radius, "The radius")
     if is_spatialdata(table):
-        table, image, cell = spatial.table_of(session, table, image, cell, images, element)
+        table, image, cell = spatial.table_of(session, table, image, cell, images, element, system)
     brought = read_cells(
         table, image, cell, x, y, features, group, layers=layers, only_image=_only_image(session, table)
     )

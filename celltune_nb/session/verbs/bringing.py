@@ -72,6 +72,7 @@ class Bringing(Verbs):
         self, table: Any, *, image: str = "image", id: str | None = "cellID", x: str | None = None, y: str | None = None,
         features: Sequence[str] | None = None, group: str | None = None, layers: Sequence[str] | str = "X",
         images: bool | Mapping[str, str] = False, element: str | None = None, radius: float = 20.0,
+        coordinate_system: str | None = None,
     ) -> importing.ImportReport:  # fmt: skip
         """Join a table of cells to the items by image and cell id, or make items of it.
 
@@ -99,6 +100,10 @@ class Bringing(Verbs):
             Of a SpatialData with several tables: the name of the table.
         radius : float
             How far a place may lie from its cell's centroid, pixels (``id=None``).
+        coordinate_system : str, optional
+            Of a SpatialData: the coordinate system, in µm, from which images have their pixel size and in which they
+            are compared with labels and shapes.  By default one that all of them have: called ``"microns"`` or the like,
+            else ``"global"``, whose units are not known, so that images have no pixel size.
 
         Returns
         -------
@@ -107,7 +112,7 @@ class Bringing(Verbs):
         """
         return importing.import_cells(
             self._session, table, image, id, x, y, features, group, layers=layers, images=images, element=element,
-            radius=radius,
+            radius=radius, system=coordinate_system,
         )  # fmt: skip
 
     def import_labels(
