@@ -15,14 +15,14 @@ from ..data.predictions import called_now
 from ..errors import CellTuneError, NotReadyError
 from .predicting import learned
 from .runs import Run, trained_on
-from .training import snapshot
+from .training import Snapshot, snapshot
 
 if TYPE_CHECKING:
     from ..data.features import FeatureSource
     from ..learn.verdict import Evaluation
     from .session import Session
 
-__all__ = ["ENOUGH_AUDITED", "audited", "evaluate", "evaluate_out_of_fold", "outdated"]
+__all__ = ["ENOUGH_AUDITED", "audited", "evaluate", "evaluate_out_of_fold", "out_of_fold_of", "outdated"]
 
 #: Audit labels from which on the audit sample speaks.
 ENOUGH_AUDITED = 50
@@ -268,10 +268,18 @@ def evaluate_out_of_fold(
     session: Session, run: Run, progress: Progress | None, stop: Callable[[], bool] | None
 ) -> Evaluation:
     """Cross-validate a run's models on today's labels, by group; nothing is kept."""
+    now = snapshot(session, run.level, run.about.get("exclude_images", ()))
+    return out_of_fold_of(session, run, now, 5, progress, stop)
+
+
+def out_of_fold_of(
+    session: Session, run: Run, now: Snapshot, folds: int, progress: Progress | None,
+    stop: Callable[[], bool] | None,
+) -> Evaluation:  # fmt: skip
+    """The same of some labels, in at most so many folds: as many as there are groups leave each out by itself."""
     from ..learn import evaluation
     from ..learn.models import ModelSpec
 
-    now = snapshot(session, run.level, run.about.get("exclude_images", ()))
     params = run.about.get("params", {})
     specs = [ModelSpec(kind, dict(params.get(kind, {}))) for kind in run.model_names]
     return evaluation.evaluate_out_of_fold(
@@ -279,6 +287,7 @@ def evaluate_out_of_fold(
         specs,
         ids=session.table.ids[now.positions],
         rounds=run.about.get("rounds"),
+        k=folds,
         seed=run.seed,
         weights=run.about.get("weights") or run.about.get("options", {}).get("weights", "none"),
         census=_counts(session, run, [c.code for c in now.classes]),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..learn.verdict import Evaluation
     from .session import Session
 
-__all__ = ["held_out", "label_errors"]
+__all__ = ["held_out", "label_errors", "still"]
 
 #: Part of today's labels that an earlier cross-validation must have judged, unchanged, to be asked again.
 STILL = 0.9
@@ -46,13 +46,14 @@ def held_out(
     except FormatError:
         stored = None  # damaged: it is made again here, and said where evaluations are shown
     for found in (run.out_of_fold, stored):
-        if found is not None and found.kind == "out-of-fold" and _still(session, run, found):
+        if found is not None and found.kind == "out-of-fold" and still(session, run, found):
             return found
     run.out_of_fold = evaluate_out_of_fold(session, run, progress, stop)
     return run.out_of_fold
 
 
-def _still(session: Session, run: Run, found: Evaluation) -> bool:
+def still(session: Session, run: Run, found: Evaluation) -> bool:
+    """Whether nine in ten of today's labels are among those judged, unchanged, and no category is new."""
     now = snapshot(session, run.level, run.about.get("exclude_images", ()))
     known = dict(zip(found.ids.tolist(), (found.categories[int(c)] for c in found.truth), strict=True))
     ids = session.table.ids[now.positions].tolist()
