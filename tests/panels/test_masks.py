@@ -69,6 +69,11 @@ def test_what_a_mask_changes_is_shown_before_it_is_replaced(
     assert 'do="replace"' not in panel._live.html
     with pytest.raises(InputError, match="Name the file"):
         panel.replace()
+    panel.former()
+    assert "15 cells become 16" in text(panel)
+    panel.replace()
+    assert session.items.iloc[-16:]["cellID"].tolist() == [*range(10, 170, 10)]
+    session.undo()
     session.undo()
     assert session.labels.counts()["T <cell>"] == 0
 

@@ -52,11 +52,11 @@ class MaskPanel(Panel):
         self.report: MaskReport | None = None
         self.job: Job | None = None
         self._ended: Job | None = None
-        self._open = False
+        self._open = self._back = False
         self._live = Live()
         for verb, act in (
             ("unfold", self._unfold), ("image", self.choose), ("path", self.look), ("replace", self.replace),
-            ("leave", self.leave),
+            ("leave", self.leave), ("former", self.former),
         ):  # fmt: skip
             self._live.on(verb, self.guard(act))
         self.widget = self._live
@@ -77,11 +77,17 @@ class MaskPanel(Panel):
     def look(self, _what: str, path: str) -> None:
         """Find out what a mask would make of the cells; nothing is written, and this returns at once."""
         self._refuse_if_busy()
-        self.path, self.report = str(path).strip(), None
+        self.path, self.report, self._back = str(path).strip(), None, False
         if self.path:
             self._start(preview=True)
         else:
             self._show()
+
+    def former(self) -> None:
+        """Find out what the mask that the image had before would make of the cells."""
+        self._refuse_if_busy()
+        self.path, self.report, self._back = "", None, True
+        self._start(preview=True)
 
     def replace(self) -> None:
         """Replace the mask; returns at once."""
@@ -105,10 +111,11 @@ class MaskPanel(Panel):
 
     def _start(self, preview: bool) -> None:
         session, image = self.session, self._chosen()
-        path = Path(self.path).expanduser().absolute()
+        back, path = self._back, Path(self.path).expanduser().absolute()
 
         def work(_job: Job) -> MaskReport:
-            return session.replace_mask(image, path, preview=preview)
+            mask = session.former_mask(image) if back else path
+            return session.replace_mask(image, mask, preview=preview)
 
         self.job = None
         self.job = session.jobs.aside(work, "comparing masks", lambda job: self._told())
@@ -150,12 +157,18 @@ class MaskPanel(Panel):
             self.image = shown if shown in images else (images[0] if images else "")
         return self.image
 
+    def _replaced(self, name: str) -> bool:
+        image = self.session.images[name]
+        return image.mask_key != image.key
+
     def _unfold(self, *_rest: Any) -> None:
         self._open = not self._open
         self._show()
 
     def _show(self) -> None:
         images = list(self.session.images)
+        if self.report is not None and self.report.image not in images:
+            self.report = None
         with self.showing:
             self._live.html = tag("section", self._content(images), cls="ct-import") if images else Markup("")
 
@@ -185,6 +198,10 @@ class MaskPanel(Panel):
                     placeholder="/path/to/mask.tif", aria_label="Path of the new mask", spellcheck="false", disabled=self.busy,
                     title="TIFF, Zarr or .npy: 0 is background, one number a cell; Enter shows what it would change",
                 ),
+                [tag("span", ""), tag(
+                    "button", "The mask it had before", do="former", cls="ct-link ct-left", disabled=self.busy,
+                    title="Shows what going back would change",
+                )] if self._replaced(chosen) else None,
                 cls="ct-fields",
             ),
             tag("p", busy, cls="ct-muted", aria_live="polite") if self.busy else None,
@@ -222,8 +239,9 @@ def _report(report: MaskReport) -> Markup:
         tables,
         _lost(report) if lost else None,
         tag("ul", notes, cls="ct-left-out ct-small ct-muted") if notes else None,
-        tag("p", "Undo takes the labels off again; to go back, replace the mask by the former one.", cls="ct-muted ct-small")
+        tag("p", "Undo takes the labels off again; the former mask is kept.", cls="ct-muted ct-small")
         if report.done and carried else None,
+        cls="ct-report",
     )  # fmt: skip
 
 
