@@ -122,8 +122,8 @@ def checklist(session: Session, level: str) -> list[Task]:
              "Corrections help from the next training on."),
         Task("audit", "Check blind", audited >= AUDITED, f"{audited:,} of {AUDITED} audit cells",
              "Labels you chose say little about the rest; a random sample does, and it corrects the counts."),
-        Task("verdict", "Look at every image and give a verdict", looked == len(said) > 0,
-             f"{looked:,} of {len(said):,} images", "Figures do not see a fold, a bubble or a slice out of focus."),
+        Task("verdict", "Look at every slice and give a verdict", looked == len(said) > 0,
+             f"{looked:,} of {len(said):,} slices", "Figures do not see a fold, a bubble or a slice out of focus."),
     ]  # fmt: skip
 
 
@@ -134,12 +134,12 @@ def _set_task(session: Session, facts: _Facts) -> Task:
         2, len(set(facts.groups.values()))
     )
     few = len(names) <= MOST
-    state = f"{_times(len(facts.images), 'image')}" + (
-        f" of {_times(len(groups), 'group')}" if groups else ""
+    state = f"{_times(len(facts.images), 'slice')}" + (
+        f" of {_times(len(groups), 'animal')}" if groups else ""
     )
     return Task(
-        "set", f"Choose {LEAST}–{MOST} images to work on", bool(names) and enough and (bool(chosen) or few),
-        state if chosen or few else f"all {len(names):,} images", "A few unlike ones of several groups teach more than many of one.",
+        "set", f"Choose {LEAST}–{MOST} slices to work on", bool(names) and enough and (bool(chosen) or few),
+        state if chosen or few else f"all {len(names):,} slices", "A few unlike ones of several animals teach more than many of one.",
     )  # fmt: skip
 
 
@@ -162,8 +162,8 @@ def _spread_task(facts: _Facts) -> Task:
     some = sum(totals.get(name, 0) >= SOME for name in facts.images)
     return Task(
         "spread", "Label on each of them", bool(facts.images) and some == len(facts.images),
-        f"{some:,} of {_times(len(facts.images), 'image')} with {SOME} labels or more",
-        "Staining and light differ from image to image; a model knows only what it was shown.",
+        f"{some:,} of {_times(len(facts.images), 'slice')} with {SOME} labels or more",
+        "Staining and light differ from slice to slice; a model knows only what it was shown.",
     )  # fmt: skip
 
 
@@ -178,9 +178,9 @@ def nudges(session: Session, level: str) -> list[str]:
         return []
     said += _one_sided(facts)
     totals = dict(zip(facts.by_image.rows, facts.by_image.counts.sum(axis=1).tolist(), strict=True))
-    said += _heavy(totals, total, len(facts.images), "image")
+    said += _heavy(totals, total, len(facts.images), "slice")
     by_group = dict(zip(facts.by_group.rows, facts.by_group.counts.sum(axis=1).tolist(), strict=True))
-    said += _heavy(by_group, total, len({facts.groups.get(name) for name in facts.images}), "group")
+    said += _heavy(by_group, total, len({facts.groups.get(name) for name in facts.images}), "animal")
     empty = [name for name in facts.images if not totals.get(name)]
     if total >= 2 * FIRST // 4 and empty and len(facts.images) > 1:
         more = f" and {len(empty) - 2} more" if len(empty) > 2 else ""
@@ -193,7 +193,7 @@ def nudges(session: Session, level: str) -> list[str]:
         said.append(f"{facts.new:,} labels since the last training: train again.")
     if total - facts.sources.get("audit", 0) >= PLENTY:
         said.append(
-            f"{total:,} labels: from about {PLENTY:,} on, more hardly help. Check blind, and look at the worst image."
+            f"{total:,} labels: from about {PLENTY:,} on, more hardly help. Check blind, and look at the worst slice."
         )
     return said
 

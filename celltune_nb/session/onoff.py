@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..data.categories import UNKNOWN, Category
-from ..errors import NotReadyError
+from ..errors import InputError, NotReadyError
 
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["negative_of", "positive_of"]
+__all__ = ["OFF_COLOR", "ON_COLOR", "add_marker", "negative_of", "positive_of"]
 
 #: What people call the category that is counted, in lower case; in this order where several stand side by side.
 POSITIVE = ("on", "positive", "pos", "+", "yes", "1", "true")
 NEGATIVE = ("off", "negative", "neg", "-", "−", "no", "0", "false")
+
+#: Told apart by who cannot tell red from green, and both seen on a dark image.
+ON_COLOR, OFF_COLOR = "#FFB000", "#648FFF"
+
+
+def add_marker(session: Session, name: Any, on: Any, off: Any) -> None:
+    """See :meth:`celltune_nb.Session.add_marker`."""
+    if not isinstance(name, str) or not name.strip():
+        raise InputError("The marker has no name. Give one, such as 'cFos'.")
+    words = [str(word).strip() for word in (on, off)]
+    if not all(words) or words[0] == words[1] or UNKNOWN in words:
+        raise InputError(
+            f"The categories are {on!r} and {off!r}. Give two different names, such as ON and OFF."
+        )
+    level = session.levels.add(name.strip()).name
+    session.categories.add(words[0], color=ON_COLOR, key="1", level=level)
+    session.categories.add(words[1], color=OFF_COLOR, key="2", level=level)
+    session.level = level
 
 
 def positive_of(session: Session, level: str) -> Category:

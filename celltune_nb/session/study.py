@@ -272,8 +272,8 @@ def suggest_images(session: Session, n: Any, level: str) -> ImageSuggestion:
         for k, (name, remark) in enumerate(zip(chosen, found.remark, strict=True))
     }
     animals = len({groups.get(name) for name in chosen} - {None})
-    sentence = f"{len(chosen)} of {len(usable)} images" + (
-        f", from {animals} of {len(kinds)} groups" if animals > 1 else ""
+    sentence = f"{len(chosen)} of {len(usable)} slices" + (
+        f", from {animals} of {len(kinds)} animals" if animals > 1 else ""
     )
     return ImageSuggestion(
         tuple(chosen), reasons, f"{sentence}, that look as unlike each other as {len(chosen)} can."

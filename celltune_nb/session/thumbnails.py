@@ -18,6 +18,8 @@ __all__ = ["look", "thumbnail"]
 #: Pixels that are averaged into one of the picture, each way: skipping pixels would show noise.
 FINER = 4
 LARGEST = 1024
+#: Lightens fluorescence.
+GAMMA = 0.6
 
 
 def thumbnail(session: Session, name: str, size: Any = 96) -> NDArray[np.uint8]:
@@ -44,10 +46,11 @@ def thumbnail(session: Session, name: str, size: Any = 96) -> NDArray[np.uint8]:
     ]
     camera = Camera.fit((rows, columns), height * finer, width * finer)
     seen = compose(image.array, camera, channels, pyramid=session.pyramids.of(image))
-    if finer == 1:
-        return seen
-    blocks = seen.reshape(height, finer, width, finer, 3)
-    return blocks.mean(axis=(1, 3), dtype=np.float32).round().astype(np.uint8)
+    blocks = seen.reshape(height, finer, width, finer, 3).mean(axis=(1, 3), dtype=np.float32)
+    if not image.is_rgb:
+        # Cells that are smaller than a pixel of the picture fade into the dark around them.
+        blocks = 255 * (blocks / 255) ** GAMMA
+    return blocks.round().astype(np.uint8)
 
 
 def look(session: Session) -> tuple[Any, ...]:

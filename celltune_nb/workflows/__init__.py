@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .cells import cells
+from .slices import slices
 
-__all__ = ["cells"]
+__all__ = ["cells", "slices"]

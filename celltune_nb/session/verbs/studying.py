@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import guide, study, study_record, thumbnails
+from .. import guide, onoff, study, study_record, thumbnails
 from ..levels import level_name
 from .base import Verbs
 
@@ -19,6 +19,18 @@ __all__ = ["Studying"]
 
 class Studying(Verbs):
     """How a study goes on: what was decided before labelling, and what was found image by image."""
+
+    def add_marker(self, name: str, *, on: str = "ON", off: str = "OFF") -> None:
+        """Begin a level of two categories for a further marker on the same cells, and make it the active one.
+
+        Parameters
+        ----------
+        name : str
+            Of the marker; its level is called so.
+        on, off : str
+            Names of the two categories, with the keys 1 and 2.
+        """
+        onoff.add_marker(self._session, name, on, off)
 
     @property
     def rule(self) -> str:

@@ -1,0 +1,140 @@
+"""The panel: its verbs, what it hears from the browser and from the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...session import Session
+from ...session.checks import whole_number
+from ...session.guide import Task
+from ...session.study import ImageSuggestion
+from ..panel import Panel
+from ..theme import Live
+from . import markup
+
+__all__ = ["GuidePanel"]
+
+
+class _Page(Live):
+    _css = (Path(__file__).parents[1] / "static" / "slices.css").read_text("utf-8")
+
+
+class GuidePanel(Panel):
+    """Write the rule down, choose slices, follow the steps.
+
+    Parameters
+    ----------
+    session : Session
+    tabs : sequence of str
+        Titles that :attr:`open_tab` opens.
+
+    Attributes
+    ----------
+    open_tab : callable or None
+        Called with the title of the tab where a step is done.
+    count : int
+        How many slices are suggested.
+    suggestion : ImageSuggestion or None
+        What was suggested last and is not decided upon.
+    """
+
+    def __init__(self, session: Session, tabs: Sequence[str] = ()) -> None:
+        super().__init__(session)
+        self.open_tab: Callable[[str], None] | None = None
+        self.count = 4
+        self.suggestion: ImageSuggestion | None = None
+        self._tabs = tuple(tabs)
+        self._fields = 0
+        self._facts: tuple[list[Task], list[str]] = ([], [])
+        self._live = _Page()
+        verbs: dict[str, Callable[..., Any]] = {
+            "rule": self._set_rule, "open": self._open, "suggest": self.suggest, "count": self._set_count, "use": self.use,
+            "dismiss": self.dismiss, "all": self.use_all, "marker": self._add_marker,
+        }  # fmt: skip
+        for verb, act in verbs.items():
+            self._live.on(verb, self.guard(act))
+        self.widget = self._live
+        self._working_out = self.latest(self._work_out)
+        for signal in (
+            session.labels_changed, session.categories_changed, session.study_changed, session.items_changed,
+            session.populations_changed, session.access_changed,
+        ):  # fmt: skip
+            self.listen(signal, self._working_out.request)
+        self._working_out.request()
+
+    # ------------------------------------------------------------------ verbs
+
+    def set_rule(self, text: str) -> None:
+        """Write down when a cell counts."""
+        self.session.set_rule(text)
+        self.say("The rule is kept with the project." if text.strip() else "The rule is removed.", "good")
+
+    def suggest(self) -> None:
+        """Propose slices that span animals and looks; :meth:`use` takes them."""
+        self.suggestion = self.session.suggest_images(self.count)
+        self._show()
+
+    def use(self) -> None:
+        """Work on the slices that were suggested."""
+        if self.suggestion is not None:
+            self.session.set_working_set(self.suggestion.images)
+            self.say(f"Samples come from {len(self.suggestion.images)} slices now.", "good")
+        self.dismiss()
+
+    def use_all(self) -> None:
+        """Sample from every slice again."""
+        self.session.set_working_set(None)
+
+    def dismiss(self) -> None:
+        """Put the suggestion away."""
+        self.suggestion = None
+        self._show()
+
+    def add_marker(self, name: str) -> None:
+        """Begin a further marker, with ON and OFF of its own."""
+        self.session.add_marker(name)
+        self._fields += 1
+        self.say(f"{self.session.level}: label its cells ON or OFF.", "good")
+        self._show()
+
+    # ------------------------------------------------------------------ from the browser
+
+    def _set_rule(self, _what: str, text: Any) -> None:
+        self.set_rule(str(text or ""))
+
+    def _set_count(self, _what: str, value: Any) -> None:
+        self.count = min(max(whole_number(_number(value), "The number of slices", 1), 1), 50)
+        self._show()
+
+    def _add_marker(self, _what: str, name: Any) -> None:
+        self.add_marker(str(name or ""))
+
+    def _open(self, title: str) -> None:
+        if self.open_tab is not None and title in self._tabs:
+            self.open_tab(title)
+
+    # ------------------------------------------------------------------ what is shown
+
+    def _work_out(self) -> None:
+        self._facts = (self.session.checklist(), self.session.nudges())
+        self._show()
+
+    def _show(self) -> None:
+        session = self.session
+        tasks, nudges = self._facts
+        with self.showing:
+            self._live.html = markup.page(
+                markup.State(
+                    session.level, session.levels.names, session.rule, tasks, nudges, self.suggestion, self.count,
+                    session.working_set, session.access.reason if session.read_only else "", self._fields, self._tabs,
+                )
+            )  # fmt: skip
+
+
+def _number(value: Any) -> Any:
+    try:
+        return int(str(value))
+    except ValueError:
+        return value

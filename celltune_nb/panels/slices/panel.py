@@ -1,0 +1,193 @@
+"""The panel: its verbs, what it hears from the browser and from the session."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+
+from ...data.categories import UNKNOWN
+from ...errors import CellTuneError
+from ...render.encode import jpeg
+from ...session import Session
+from ...session.events import ViewChanged
+from ...session.onoff import positive_of
+from ...session.study import study_table
+from ...session.thumbnails import look
+from ..panel import Panel
+from ..theme import Live
+from . import markup
+
+__all__ = ["SlicesPanel"]
+
+#: Pixels of a picture's longer side (two to one of the page), and pictures that come to the browser together.
+SIZE, TOGETHER = 112, 16
+
+
+class _List(Live):
+    _css = (Path(__file__).parents[1] / "static" / "slices.css").read_text("utf-8")
+
+
+class SlicesPanel(Panel):
+    """Which slices there are, how far each is, which are worked on, and what the person thinks of each.
+
+    Parameters
+    ----------
+    session : Session
+
+    Attributes
+    ----------
+    search : str
+        What names or animals must have in them to be listed.
+    only : bool
+        Whether only slices of the working set are listed.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.search, self.only = "", False
+        self._rows: tuple[markup.Row, ...] = ()
+        self._pictured: tuple[Any, ...] = ()
+        self._live = _List()
+        verbs: dict[str, Callable[..., Any]] = {
+            "go": self.go, "choose": self._choose, "verdict": self.set_verdict, "search": self.find, "only": self.show_only,
+        }  # fmt: skip
+        for verb, act in verbs.items():
+            self._live.on(verb, self.guard(act))
+        # Pictures are rules of a style sheet: a label given does not send them again.
+        self._sheets = w.VBox()
+        self._sheets.layout.display = "none"
+        self.widget = (self._sheets, self._live)
+        self._counting = self.latest(self._count)
+        self._drawing = self.latest(self._draw)
+        for signal in (
+            session.labels_changed, session.populations_changed, session.categories_changed, session.study_changed,
+            session.access_changed,
+        ):  # fmt: skip
+            self.listen(signal, self._counting.request)
+        self.listen(session.items_changed, self._everything)
+        self.listen(session.view_changed, self._view_changed)
+        self._everything()
+
+    # ------------------------------------------------------------------ verbs
+
+    def go(self, name: str) -> None:
+        """Look at a slice."""
+        self.session.set_view(image=name)
+
+    def choose(self, name: str, chosen: bool) -> None:
+        """Take a slice into the working set, or out of it."""
+        names = list(self.session.working_set or [row.name for row in self._rows])
+        if chosen and name not in names:
+            names.append(name)
+        elif not chosen and name in names:
+            names.remove(name)
+            if not names:
+                self.say("One slice at least has to be worked on. Choose another one first.", "warning")
+                self._show()
+                return
+        whole = set(names) == {row.name for row in self._rows}
+        self.session.set_working_set(None if whole else names)
+
+    def _choose(self, name: str, chosen: Any) -> None:
+        self.choose(name, bool(chosen))
+
+    def set_verdict(self, name: str, verdict: str) -> None:
+        """Say what the predictions on a slice look like."""
+        self.session.set_verdict(name, verdict)
+
+    def find(self, _what: str, text: Any) -> None:
+        """List only slices whose name or animal has this text in it."""
+        self.search = str(text or "")
+        self._show()
+
+    def show_only(self, _what: str, only: Any) -> None:
+        """List only the working set, or all slices."""
+        self.only = bool(only)
+        self._show()
+
+    # ------------------------------------------------------------------ what is heard
+
+    def _everything(self) -> None:
+        self._counting.request()
+        self._drawing.request()
+
+    def _view_changed(self, event: ViewChanged) -> None:
+        if "image" in event.fields:
+            self._show()
+        if "blind" in event.fields:
+            self._counting.request()
+        if "channels" in event.fields:
+            self._drawing.request()
+
+    def _count(self) -> None:
+        import pandas as pd
+
+        session = self.session
+        table = study_table(session, session.level)
+        colors = {c.name: c.color for c in session.categories if c.name != UNKNOWN}
+        blind = session.view.blind
+        rows = []
+        for number, (name, row) in enumerate(zip(table.index, table.to_dict("records"), strict=True)):
+            predicted = row["predicted"]
+            rows.append(
+                markup.Row(
+                    number, str(name), str(row["group"] or ""), int(row["cells"]),
+                    tuple((c, colors[c], int(row[c])) for c in colors), int(row["audited"]),
+                    None if blind or pd.isna(predicted) else int(predicted),
+                    str(row["verdict"]), bool(row["in_set"]),
+                )
+            )  # fmt: skip
+        self._rows = tuple(rows)
+        self._show()
+
+    def _show(self) -> None:
+        session = self.session
+        with self.showing:
+            try:
+                positive = positive_of(session, session.level).name
+            except CellTuneError:
+                positive = ""
+            self._live.html = markup.page(
+                markup.State(
+                    self._rows, session.view.image, positive, self.search, self.only, not session.working_set,
+                    session.access.reason if session.read_only else "",
+                )
+            )  # fmt: skip
+
+    def _draw(self) -> None:
+        """Make the pictures that differ from those shown; some at a time, so that the first are soon there."""
+        session = self.session
+        names = list(dict.fromkeys([*session.table.names, *session.images]))
+        wanted = (tuple(names), look(session))
+        if wanted == self._pictured:
+            return
+        sheets: list[w.HTML] = []
+        for start in range(0, len(names), TOGETHER):
+            if self.closed:
+                return
+            rules = [self._rule(start + i, name) for i, name in enumerate(names[start : start + TOGETHER])]
+            text = f"<style>{''.join(rules)}</style>"
+            old = self._sheets.children
+            if start // TOGETHER < len(old):
+                sheet = old[start // TOGETHER]
+                sheet.value = text
+            else:
+                sheet = w.HTML(text)
+                self._sheets.children = (*old, sheet)
+            sheets.append(sheet)
+        for sheet in self._sheets.children[len(sheets) :]:
+            sheet.value = ""
+        self._pictured = wanted
+
+    def _rule(self, number: int, name: str) -> str:
+        if name not in self.session.images:
+            return ""
+        try:
+            picture = b64encode(jpeg(self.session.thumbnail(name, SIZE), 80, halved_color=True)).decode()
+        except CellTuneError:
+            return ""  # its file is gone; the image panel says so when it is looked at
+        return f".ct .ct-thumb-{number}{{background-image:url(data:image/jpeg;base64,{picture})}}"

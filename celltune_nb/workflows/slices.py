@@ -1,0 +1,84 @@
+"""The slices workflow: which cells express a marker, over many sections of several animals."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import ipywidgets as w
+
+from ..panels.guide import GuidePanel, RuleBar
+from ..panels.slices import SlicesPanel
+from .page import Page
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+__all__ = ["SlicesWorkflow", "slices"]
+
+
+def slices(session: Session, *, look_at: str | Path | None = None) -> SlicesWorkflow:
+    """Tell cells that express a marker from those that do not: sample by rectangles, correct, check blind, count.
+
+    Parameters
+    ----------
+    session : Session
+        A project with one or more slices; each marker is a level of two categories, ON and OFF.
+    look_at : path, optional
+        A folder of images that the page shows first, to be imported.
+
+    Returns
+    -------
+    SlicesWorkflow
+        What to display; opening it again for the same session closes the one before.
+    """
+    return SlicesWorkflow(session, look_at)
+
+
+class SlicesWorkflow(Page):
+    """The list of slices, the rule above the image, and the steps of the loop as tabs.
+
+    Attributes
+    ----------
+    slices : SlicesPanel
+    rule : RuleBar
+    guide : GuidePanel
+    """
+
+    PAGES: ClassVar[dict[str, str]] = {
+        "Data": "importing",
+        "Guide": "guide",
+        "Label": "labelling",
+        "Train": "training",
+        "Review": "review",
+        "Evaluate": "evaluation",
+        "Export": "exporting",
+    }
+    FIRST: ClassVar[str] = "Guide"
+
+    def left(self) -> list[w.Widget]:
+        """The slices, then the channels and the populations."""
+        self.slices = SlicesPanel(self.session)
+        self.part(self.slices)
+        return [self.slices.widget, *super().left()]
+
+    def middle(self) -> w.Widget:
+        """The rule above the image."""
+        self.rule = RuleBar(self.session)
+        self.part(self.rule)
+        self.rule.edit = lambda: self.open_tab("Guide")
+        middle = w.VBox([self.rule.widget, self.image.widget])
+        middle.add_class("ct-slices-middle")
+        return middle
+
+    @cached_property
+    def guide(self) -> GuidePanel:
+        """The steps; see :class:`~celltune_nb.panels.guide.GuidePanel`."""
+        panel = self._late(GuidePanel(self.session, tuple(self.PAGES)))
+        panel.open_tab = self.open_tab
+        return panel
+
+    def open_tab(self, title: str) -> None:
+        """Show one of the tabs."""
+        self._tabs.selected_index = list(self.PAGES).index(title)

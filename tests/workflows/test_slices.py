@@ -1,0 +1,113 @@
+"""The page of the slices workflow: the list of slices, the rule, the guide."""
+
+from __future__ import annotations
+
+import pytest
+
+import celltune_nb as ct
+from celltune_nb.session import Session
+from celltune_nb.session.jobs import Jobs
+from tests.panels import small
+
+
+@pytest.fixture
+def session(tmp_path):
+    small.make(tmp_path / "brain")
+    with Session.open(tmp_path / "brain", jobs=Jobs(inline=True)) as session:
+        session.categories.add("ON", key="1")
+        session.categories.add("OFF", key="2")
+        session.seal()
+        yield session
+
+
+@pytest.fixture
+def page(session):
+    page = ct.workflows.slices(session)
+    yield page
+    page.close()
+    assert session.problems == []
+
+
+def test_each_slice_shows_its_animal_labels_and_picture(page, session):
+    session.label(small.cells(session, "left", "A")[:7], "ON")
+    shown = page.slices._live.html
+    for words in ("left", "right", "100 cells", "7 labelled ON", "Labels per animal"):
+        assert words in shown
+    pictures = "".join(sheet.value for sheet in page.slices._sheets.children)
+    assert pictures.count("data:image/jpeg;base64,") == 2
+
+
+def test_pictures_are_made_again_only_when_the_channels_look_otherwise(page, session):
+    before = page.slices._sheets.children[0].value
+    session.label(small.cells(session, "left", "A")[:7], "ON")
+    assert page.slices._sheets.children[0].value is before
+    session.set_channel("A", high=8.0)
+    assert page.slices._sheets.children[0].value != before
+
+
+def test_a_click_opens_a_slice_and_the_box_takes_it_out_of_the_set(page, session):
+    page.slices._live.do("go", "right")
+    assert session.view.image == "right"
+    page.slices._live.do("choose", "right", False)
+    assert session.working_set == ("left",)
+    assert "1 of 2 to work on" in page.slices._live.html
+    page.slices._live.do("choose", "left", False)
+    assert session.working_set == ("left",)
+    assert "One slice at least" in page.slices.message
+    page.slices._live.do("choose", "right", True)
+    assert session.working_set == ()
+
+
+def test_a_verdict_is_kept_and_counts_for_the_step(page, session):
+    for name in ("left", "right"):
+        page.slices._live.do("verdict", name, "acceptable")
+    assert set(session.verdicts()["verdict"]) == {"acceptable"}
+    assert next(task for task in session.checklist() if task.key == "verdict").done
+    assert "2 of 2 slices" in page.guide._live.html
+
+
+def test_the_rule_stands_above_the_image(page, session):
+    assert "Write the rule down" in page.rule._live.html
+    page.guide._live.do("rule", "", "ON: <brighter> & sharp")
+    assert session.rule == "ON: <brighter> & sharp"
+    assert "ON: &lt;brighter&gt; &amp; sharp" in page.rule._live.html
+    page.open_tab("Label")
+    page.rule._live.do("edit")
+    assert page._tabs.selected_index == list(page.PAGES).index("Guide")
+
+
+def test_steps_open_their_tabs(page):
+    page.guide._live.do("open", "Train")
+    assert page._tabs.selected_index == list(page.PAGES).index("Train")
+
+
+def test_a_suggestion_is_looked_at_before_it_counts(page, session):
+    page.guide._live.do("count", "", "2")
+    page.guide._live.do("suggest")
+    assert session.working_set == ()
+    assert "2 of 2 slices" in page.guide._live.html
+    page.guide._live.do("use")
+    assert session.working_set == ("left", "right")
+    page.guide._live.do("all")
+    assert session.working_set == ()
+
+
+def test_a_further_marker_has_on_and_off_of_its_own(page, session):
+    page.guide._live.do("marker", "", "PV")
+    assert session.level == "PV"
+    assert [(c.name, c.key) for c in session.categories][1:] == [("ON", "1"), ("OFF", "2")]
+    page.rule._live.do("level", "", "main")
+    assert session.level == "main"
+    page.guide._live.do("marker", "", "PV")
+    assert "PV" in page.guide.message
+    assert session.level == "main"
+
+
+def test_who_may_only_look_changes_nothing(session):
+    session.close()
+    with Session.open(session.folder, read_only=True, jobs=Jobs(inline=True)) as reader:
+        page = ct.workflows.slices(reader)
+        page.slices._live.do("choose", "right", False)
+        assert "may only look" in page.slices.message or "read-only" in page.slices.message
+        assert reader.working_set == ()
+        page.close()
