@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 from html import unescape
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import celltune_nb as ct
+from celltune_nb.errors import CellTuneError
 from celltune_nb.panels.gating import GatingPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
@@ -135,6 +137,43 @@ def test_a_map_of_all_markers_is_plotted(panel, session):
     (name,) = session.gates
     assert len(session.gated(name)) == len(session.items)
     assert session.features.names == learned
+
+
+def test_how_far_a_map_is_stands_beneath_the_plot(panel, session, monkeypatch):
+    from celltune_nb.learn import mapping
+
+    go, begun = threading.Event(), threading.Event()
+
+    def umap(Z, _seed, told):
+        told(0.5, 12.4)
+        begun.set()
+        assert go.wait(5)
+        told(0.6, 1.0)
+        return Z[:, :2]
+
+    monkeypatch.setattr(mapping, "umap_places", umap)
+    monkeypatch.setattr(session.jobs, "inline", False)
+    part = panel.mapping
+    assert part.widget.layout.display == "none"
+    panel.set_mode("area")
+    assert part.widget.layout.display is None
+    part._live.do("map", "umap")
+    assert begun.wait(5)
+    part._progressed(part.job)  # as the job does at its next report
+    assert "about 12 s left" in part._live.html
+    assert 'data-do="stop"' in part._live.html
+    part._live.do("map", "pca")
+    assert part.message == "A map is being made. Stop it first."
+    part._live.do("stop")
+    go.set()
+    with pytest.raises(CellTuneError):
+        part.job.wait_with_bar()
+    assert part.message == "Stopped; the map of before stays."
+    assert session.features_by_name.keys() == {"cells"}
+    monkeypatch.setattr(session.jobs, "inline", True)
+    part._live.do("map", "umap")
+    assert panel.drawn.features == ["embedding/UMAP1", "embedding/UMAP2"]
+    assert 'data-do="stop"' not in part._live.html
 
 
 def test_an_expression_is_counted_while_it_is_typed(panel, session):

@@ -154,8 +154,6 @@ def finishing(state: State, key: str) -> Markup:
         ]
         lines.append(
             tag("div", tag("div", tools, cls="ct-segments", role="group", aria_label="Draw"),
-                tag("button", "Map", do="map", cls="ct-button ct-small-button",
-                    title="Lay the cells out by all their markers and plot that: two principal axes"),
                 tag("label", tag("input", type="checkbox", do="colored", checked=state.colored), "colours",
                     title="Colour the cells as on the image"),
                 tag("span", state.found, cls="ct-num ct-push", role="status"), cls="ct-line")

@@ -14,7 +14,6 @@ from celltune_nb.panels.panel import Panel
 from celltune_nb.panels.theme import Live
 from celltune_nb.session import Session, gating
 from celltune_nb.session.conditions import condition
-from celltune_nb.session.embedding import EMBEDDING
 from celltune_nb.session.events import PopulationsChanged, ViewChanged
 from celltune_nb.session.markers import marker_features
 
@@ -22,6 +21,7 @@ from . import markup
 from .drawn import Drawn, full_name
 from .groups import GroupsPanel
 from .kept import KeptGates
+from .mapping import MapPart
 from .plot import MARKED, Axis, GatePlot, picture_of, usual_cofactor
 
 __all__ = ["GatingPanel"]
@@ -63,19 +63,19 @@ class GatingPanel(Panel):
             "limit": self._set_limit, "tool": self.set_tool, "colored": self._set_colored,
             "expression": lambda _, text: self.set_expression(str(text)),
             "name": self._set_name, "keep": self.keep, "clear": self.clear,
-            "map": self.lay_out,
         }  # fmt: skip
         for live, verbs in ((self._top, top), (self._bottom, bottom)):
             for verb, act in verbs.items():
                 live.on(verb, self.guard(act))
         self.kept = KeptGates(session, self.guard(self.redraw))
         self.groups = GroupsPanel(session)
-        for part in (self.kept, self.groups):
+        self.mapping = MapPart(session, self._plot_map)
+        for part in (self.kept, self.groups, self.mapping):
             self.part(part)
             self.own(part.widget)
-        self.widget = [self._lists, self._top, self.plot, self._bottom, self.kept.widget, self.groups.widget]
+        parts = (self.mapping.widget, self._bottom, self.kept.widget, self.groups.widget)
+        self.widget = [self._lists, self._top, self.plot, *parts]
         self._plotting = self.latest(self._draw)
-        self._laying = self.latest(self._lay_out)
         self._trying = self.latest(self._try_draft)
         self.listen(session.items_changed, self._renew)
         self.listen(session.populations_changed, self._populations_changed)
@@ -108,16 +108,13 @@ class GatingPanel(Panel):
         self.clear()
         self._plotting.request()
 
-    def lay_out(self) -> None:
-        """Plot a map of the cells by all their markers, made in the background."""
-        self.say("Laying the cells out by all their markers …")
-        self._laying.request()
+    def lay_out(self, method: str = "pca") -> None:
+        """Plot a map of the cells by all their markers, ``pca`` or ``umap``, made in the background."""
+        self.mapping.lay_out(method)
 
-    def _lay_out(self) -> None:
-        self.session.embed()
-        for axis, name in enumerate(self.session.features_by_name[EMBEDDING].names):
-            self.set_feature(f"{EMBEDDING}/{name}", axis)
-        self.say("")
+    def _plot_map(self, features: list[str]) -> None:
+        for axis, name in enumerate(features):
+            self.set_feature(name, axis)
 
     def set_cofactor(self, cofactor: float | None, axis: int = 0) -> None:
         """Show a feature on the scale arcsinh(value / cofactor), or plain (None); what is drawn keeps its values."""
@@ -382,6 +379,7 @@ class GatingPanel(Panel):
         self._show_bottom()
 
     def _show_bottom(self) -> None:
+        self.mapping.show(self.drawn.mode == "area")
         with self.showing:
             self._bottom.html = markup.finishing(self._state(), self.plot.model_id)
 
