@@ -92,14 +92,23 @@ def _parser() -> argparse.ArgumentParser:
 
     opened = commands.add_parser(
         "open",
-        help="open a project, or a folder of images, in the browser",
-        description="Open a project folder in the browser. A folder of images gets a project of its own, beside it in "
+        help="open a project, a bundle of one, or a folder of images, in the browser",
+        description="Open a project folder in the browser. A bundle (.zip, from the Export tab) is unpacked first, beside itself or "
+        "where --project says. A folder of images gets a project of its own, beside it in "
         "FOLDER-celltune or where --project says; the page then begins with what was found in the folder. The images are "
         "never changed.",
     )
-    opened.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of a project, or of images")
     opened.add_argument(
-        "--project", type=Path, metavar="FOLDER", help="where the project of a folder of images is kept"
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="the folder of a project, a bundle (.zip), or a folder of images",
+    )
+    opened.add_argument(
+        "--project",
+        type=Path,
+        metavar="FOLDER",
+        help="where the project of a bundle or of a folder of images is kept",
     )
     opened.add_argument("--workflow", choices=workflows(), default="cells", help="default: cells")
     _add_serving(opened)
@@ -153,12 +162,27 @@ def _open(options: argparse.Namespace) -> None:
     port = choose_port(options.port)
     images = options.folder.expanduser().absolute()
     look_at = None
-    if options.project is not None or (images.is_dir() and not (images / "project.json").exists()):
+    if images.is_file() and images.suffix.lower() == ".zip":
+        images = _unpack(images, options.project)
+    elif options.project is not None or (images.is_dir() and not (images / "project.json").exists()):
         images, look_at = _begin(images, options.project), images
     # what is wrong with a folder is said here rather than on a page
     with ct.Session.open(images, read_only=True) as session:
         folder = Path(session.folder)
     _serve(options.workflow, folder, port, options, look_at)
+
+
+def _unpack(bundle: Path, project: Path | None) -> Path:
+    """The project of a bundle: unpacked unless that was done before."""
+    import celltune_nb as ct
+
+    place = (project or bundle.with_suffix("")).expanduser().absolute()
+    if (place / "project.json").exists():
+        print(f"{bundle.name} was unpacked before; its project is {place}.", flush=True)
+        return place
+    ct.Session.open(bundle, folder=place).close()
+    print(f"{bundle.name} is unpacked in {place}.", flush=True)
+    return place
 
 
 def _begin(images: Path, project: Path | None) -> Path:

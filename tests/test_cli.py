@@ -115,6 +115,32 @@ def test_a_folder_of_images_gets_a_project_beside_it(
     )
 
 
+def test_a_bundle_is_unpacked_beside_itself_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ct.Session.create(tmp_path / "mine") as session:
+        session.categories.add("B cell")
+        session.save_bundle(tmp_path / "gift.zip")
+    served = []
+    monkeypatch.setattr(
+        "celltune_nb.apps.server.serve", lambda notebook, **how: served.append(how["environment"])
+    )
+    place = tmp_path / "gift"
+    assert cli.main(["open", str(tmp_path / "gift.zip"), "--no-browser"]) == 0
+    assert f"unpacked in {place}" in capsys.readouterr().out
+    with ct.Session.open(place) as session:
+        session.categories.add("T cell")
+    assert cli.main(["open", str(tmp_path / "gift.zip"), "--no-browser"]) == 0
+    assert f"unpacked before; its project is {place}" in capsys.readouterr().out
+    with ct.Session.open(place) as session:  # what was done since is still there
+        assert {"B cell", "T cell"} <= {c.name for c in session.categories}
+    assert (
+        cli.main(["open", str(tmp_path / "gift.zip"), "--no-browser", "--project", str(tmp_path / "other")])
+        == 0
+    )
+    assert [how[page.FOLDER] for how in served] == [str(place), str(place), str(tmp_path / "other")]
+
+
 def test_no_command_shows_the_usage() -> None:
     run = subprocess.run(PROGRAM, capture_output=True, text=True, check=False)
     assert run.returncode == 2

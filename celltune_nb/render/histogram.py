@@ -11,6 +11,8 @@ from celltune_nb.data.chunks import Chunked
 
 __all__ = ["auto_contrast", "histogram"]
 
+#: Steps of intensity above black that single photons and rounding reach.
+COUNTS = 4
 #: Pixels looked at: enough for stable percentiles, few enough to be instant.
 SAMPLE = 1 << 20
 #: Planes with more pixels are not decoded whole for it: a few parts spread over them speak for the rest.
@@ -60,7 +62,8 @@ def auto_contrast(plane: Any, low: float = 1.0, high: float = 99.8) -> tuple[flo
     """Contrast limits (black, full colour) of a channel.
 
     The 1st and the 99.8th percentile of the finite pixels.  A channel with fewer bright pixels than
-    that (a sparse marker) takes the percentile of its pixels above black instead, so that they show.
+    that (a sparse marker) takes the percentile of its pixels above black instead, so that they show; so does one of whole
+    numbers that gets no further than :data:`COUNTS` above black, whose noise would shine like signal.
 
     Parameters
     ----------
@@ -78,7 +81,8 @@ def auto_contrast(plane: Any, low: float = 1.0, high: float = 99.8) -> tuple[flo
     if not values.size:
         return (0.0, 1.0)
     bottom, top = (float(v) for v in np.percentile(values, [low, high]))
-    if top <= bottom:
+    counted = np.issubdtype(getattr(plane, "dtype", np.float32), np.integer)
+    if top <= bottom or (counted and top - bottom < COUNTS):
         bright = values[values > bottom]
         top = float(np.percentile(bright, high)) if bright.size else bottom + 1.0
     return (bottom, top)

@@ -51,3 +51,12 @@ def test_jpeg_keeps_the_colour_of_thin_lines():
 
 def test_warm_up_runs():
     warm_up()
+
+
+def test_auto_contrast_does_not_make_noise_shine():
+    plane = np.random.default_rng(0).poisson(0.3, (300, 300)).astype(np.uint8)
+    plane[100:102, 100:130] = 120  # a few cells of a rare type
+    assert auto_contrast(plane)[1] > 60
+    assert (
+        auto_contrast(plane.astype(np.float32) / 255)[1] < 0.1
+    )  # what a step is cannot be told of fractions

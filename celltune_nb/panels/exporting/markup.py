@@ -23,7 +23,7 @@ HELP = {
     "labels": "image, cellID, class: what Import labels reads.",
     "population": "Each pixel has the number of its cell's category; a legend lies beside.",
     "figure": "Drawn for print, or its numbers as CSV.",
-    "bundle": 'One zip that opens elsewhere: Session.open("x.zip", folder=…).',
+    "bundle": "One zip that opens elsewhere: celltune-nb open x.zip",
 }  # fmt: skip
 FORMATS = {
     "cells": {".csv": "CSV", ".parquet": "Parquet", ".h5ad": "AnnData (.h5ad), with features"},
