@@ -278,9 +278,9 @@ def label(session: Session, level: str, name: str, overwrite: bool) -> BatchRepo
 def forget(session: Session, level: str, name: str) -> None:
     """Remove clusters and their names."""
     _about(session, level, name)
-    keep_sets(session, [], drop=[(level, name), (level, name + _NAMED)])
-    with committing(session) as project:
-        stored = dict(project.settings.get(_SETTING, {}))
-        stored.pop(f"{level}/{name}", None)
-        project.settings[_SETTING] = stored
-        project.save()
+    keep_sets(
+        session,
+        [],
+        drop=[(level, name), (level, name + _NAMED)],
+        settings=(_SETTING, f"{level}/{name}", None),
+    )

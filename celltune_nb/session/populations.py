@@ -259,7 +259,7 @@ def keep_sets(
     drop : sequence of (str, str)
         Level and name of sets that are removed.
     settings : (str, str, object), optional
-        A dictionary in ``project.json``, a key of it, and what is kept there beside the sets.
+        A dictionary in ``project.json``, a key of it, and what is kept there beside the sets; None removes the key.
     """
     with session.writing():
         pass  # refuse before anything is written
@@ -270,13 +270,14 @@ def keep_sets(
             gone = [item for key in drop if (item := populations.stored(*key)) is not None]
             for prepared, path in ready:
                 prepared.replace(path)
-            for item in gone:
-                remove_population(project, item)
             if settings is not None:
                 kept, key, value = settings
                 before = project.settings.get(kept)
-                project.settings[kept] = {**(before if isinstance(before, dict) else {}), key: value}
+                others = {k: v for k, v in (before if isinstance(before, dict) else {}).items() if k != key}
+                project.settings[kept] = others if value is None else {**others, key: value}
                 project.save()
+            for item in gone:
+                remove_population(project, item)
             populations.replace(sets, gone)
     finally:
         for prepared, _ in ready:

@@ -212,6 +212,26 @@ def test_a_map_is_a_source_to_gate_by_that_no_model_learns_from(project):
             session.embed("tsne")
 
 
+def test_clusters_are_removed_in_one_step_or_not_at_all(session, project, monkeypatch):
+    session.cluster("kmeans", n=3)
+    session.cluster("kmeans", n=2, name="others")
+    session.name_clusters({1: "T"})
+    files = {path.name for path in (project / "populations").iterdir()}
+
+    def full(project):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(session.project), "save", full)
+        with pytest.raises(OSError, match="No space"):
+            session.remove_clusters()
+    assert len(session.clusters()) == 3
+    assert {path.name for path in (project / "populations").iterdir()} == files
+    session.remove_clusters()
+    assert session.project.settings["clusters"].keys() == {"main/others"}
+    assert len(session.clusters("others")) == 2
+
+
 def test_clusters_are_removed_with_their_names(session):
     session.cluster("kmeans", n=3)
     session.name_clusters({1: "T"})

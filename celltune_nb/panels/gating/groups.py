@@ -35,6 +35,9 @@ class GroupsPanel(Panel):
         self.n = 20
         self.resolution = 1.0
         self.job: Job | None = None
+        #: The level that landmarks were found for, and clusters are being found for.
+        self._level = session.level
+        self._clustered = session.level
         self._report: LandmarkReport | None = None
         self._refused: set[str] = set()
         self._fields = 0
@@ -66,8 +69,13 @@ class GroupsPanel(Panel):
         self._finding.request()
 
     def _find(self) -> None:
-        report = self.session.landmarks(self.per_type)
-        self._report = report
+        level = self.session.level
+        report = self.session.landmarks(self.per_type, level=level)
+        if self.session.level != level:  # changed meanwhile: they wait there
+            self._show()
+            self.say(f"Landmarks were found for the level {level!r}. Choose that level to look at them.")
+            return
+        self._level, self._report = level, report
         self._refused.clear()
         self.session.set_view(color_by=LANDMARKS, hidden=frozenset())
         self._show()
@@ -109,7 +117,10 @@ class GroupsPanel(Panel):
         if self.job is not None and not self.job.finished:
             raise InputError("Clusters are being found already. Wait, or stop it.")
         session = self.session
-        self.job = session.cluster(self.method, n=self.n, resolution=self.resolution, wait=False)  # type: ignore[assignment]
+        self._clustered = session.level
+        self.job = session.cluster(  # type: ignore[assignment]
+            self.method, n=self.n, resolution=self.resolution, wait=False, level=self._clustered
+        )
         assert self.job is not None
         self.job._changed = self._progressed
         self._progressed(self.job)
@@ -125,6 +136,10 @@ class GroupsPanel(Panel):
         self._showing.request()
         if job.state == "failed":
             self.say(str(job.error), "error")
+        elif job.state == "done" and self.session.level != self._clustered:
+            self.say(
+                f"Clusters were found for the level {self._clustered!r}. Choose that level to look at them."
+            )
         elif job.state == "done":
             with self.setting():
                 self.session.set_view(color_by=CLUSTERS, hidden=frozenset())
@@ -177,6 +192,9 @@ class GroupsPanel(Panel):
     # ------------------------------------------------------------------ what is shown
 
     def _show(self) -> None:
+        if self._level != self.session.level:  # what was said of another level's landmarks
+            self._level, self._report = self.session.level, None
+            self._refused.clear()
         with self.showing:
             self._landmarks.html = self._landmark_section()
             self._clusters.html = self._cluster_section()
