@@ -31,8 +31,8 @@ PIXEL_SIZE = 0.65
 LEVELS: tuple[str, ...] = tuple(m.name for m in MARKERS)
 """The markers, each with its own ON and OFF cells; PV is ON in about one of a hundred."""
 
-CATEGORIES: tuple[tuple[str, str, str], ...] = (("ON", "#FF2D95", "1"), ("OFF", "#5B8DB8", "2"))
-"""Name, colour and key of the two categories of each level."""
+CATEGORIES: tuple[tuple[str, str, str], ...] = (("ON", "#FFD60A", "1"), ("OFF", "#3FA7B5", "2"))
+"""Name, colour and key of the two categories of each level; colours that no channel is shown in."""
 
 _FEWEST = 50
 _SPECKS = 0.012  # debris that is outlined by nobody, as a share of the cells
