@@ -15,7 +15,6 @@ from ..data.populations import PopulationSet
 from ..errors import InputError, NotReadyError
 from .batch import BatchReport, label_many
 from .checks import number, one_of, texts, whole_number
-from .committing import committing
 from .drafting import check_name
 from .markers import marker_features
 from .populations import keep_sets
