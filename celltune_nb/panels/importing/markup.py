@@ -80,7 +80,9 @@ def _common(plan: FolderPlan, edits: int, locked: bool) -> Markup:
             ),
             tag("span", "µm, all images", cls="ct-muted"),
             cls="ct-line",
-        ),
+        )
+        if plan.chosen
+        else None,  # those of the project have theirs already
     )  # fmt: skip
 
 

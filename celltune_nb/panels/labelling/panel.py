@@ -87,7 +87,10 @@ class LabellingPanel(Panel):
             self._reason = f"{len(ids)} cells here about which the models are least sure."
         else:
             ids = actions.suggest_first(self.session, self.count)
-            self._reason = f"{len(ids)} cells here, spread over the different kinds. Click them one by one."
+            self._reason = (
+                f"{len(ids)} cells here, spread over the different kinds. Click and name each; Review goes through "
+                "such cells with pictures (Spread over the kinds)."
+            )
         self._show()
 
     def next_rectangle(self) -> None:
