@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..learn.models import ModelHandle
     from ..learn.verdict import Evaluation
+    from .judging import Judging
 
 __all__ = [
     "Run",
@@ -82,6 +83,8 @@ class Run:
     _evaluation: Evaluation | None = None
     #: Its labels out of fold, where they were asked for beside an evaluation; not written.
     out_of_fold: Evaluation | None = None
+    #: What :meth:`celltune_nb.Session.judge` found last, here or before a restart.
+    judging: Judging | None = None
     _curve: pd.DataFrame | None = None
 
     def __repr__(self) -> str:

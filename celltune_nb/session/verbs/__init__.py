@@ -10,7 +10,9 @@ from .folders import Folders
 from .gating import Gating
 from .grouping import Grouping
 from .insight import Insight
+from .judging import Judging
 from .learning import Learning
+from .mining import Mining
 from .reviewing import Reviewing
 from .studying import Studying
 from .taking import Taking
@@ -26,7 +28,9 @@ __all__ = [
     "Gating",
     "Grouping",
     "Insight",
+    "Judging",
     "Learning",
+    "Mining",
     "Reviewing",
     "Studying",
     "Taking",

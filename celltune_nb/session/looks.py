@@ -1,0 +1,310 @@
+"""How each image looks to the models of a training: how unlike those that were labelled, and which cells they doubt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.predictions import called_now
+from ..errors import Cancelled, FormatError, NotReadyError
+from .files import read_json, write_json
+from .markers import feature_of_marker
+from .onoff import negative_of, positive_of
+from .runs import Run, load_models
+from .study import stored
+
+if TYPE_CHECKING:
+    from ..data.categories import Category
+    from ..learn.strength import Brightness, Limits
+    from ..learn.verdict import Evaluation
+    from .session import Session
+
+__all__ = ["FILE", "Look", "Scales", "load_looks", "look_at", "marker_column", "scales", "write_looks"]
+
+FILE = "looks.json"
+#: Rows for which the models' contributions are asked; their mean settles early.
+_EXPLAINED = 200
+#: Probability of being wrong below which a prediction is in no doubt.
+_SURE = 0.1
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One image.
+
+    Attributes
+    ----------
+    shift : float
+        Spreads between its cells and those of the other labelled images, by the features that the models rest on.
+    expected_f1 : float
+        Of the positive category, by the models' probabilities alone; NaN where none is found or there are more than two.
+    doubt : dict
+        Kind of cell → wrong predictions to expect of its unlabelled cells, by the probabilities alone.
+    missed : dict
+        Kind of cell → labels that models without its group got wrong.
+    """
+
+    shift: float
+    expected_f1: float
+    doubt: dict[str, float] = field(default_factory=dict)
+    missed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def trouble(self) -> str:
+        """The kind of cell that most mistakes are of, those that were made before those to be expected; "" if none."""
+        kinds = {**dict.fromkeys(self.doubt, 0), **self.missed}
+        if not kinds:
+            return ""
+        return max(kinds, key=lambda kind: (kinds[kind], self.doubt.get(kind, 0.0)))
+
+
+@dataclass(frozen=True, eq=False)
+class Scales:
+    """What makes brightnesses of different images comparable.
+
+    Attributes
+    ----------
+    column : int or None
+        Of the marker, among the used features; None where none is known.
+    images : dict of int to Brightness
+        By number of the image.
+    limits : Limits or None
+    positive : Category
+    negative : Category or None
+        None where the level has not two categories.
+    """
+
+    column: int | None
+    images: dict[int, Brightness]
+    limits: Limits | None
+    positive: Category
+    negative: Category | None
+
+    def kinds(
+        self, on: NDArray[np.bool_], rows: NDArray[np.floating], image: NDArray[np.integer]
+    ) -> NDArray[np.object_]:
+        """What each cell is called: "weak ON", or "ON" where brightness cannot tell.
+
+        Parameters
+        ----------
+        on : bool array, shape (n,)
+        rows : float array, shape (n, f)
+            The used features.
+        image : int array, shape (n,)
+        """
+        from ..learn.strength import kinds, named
+
+        negative = self.negative.name if self.negative is not None else f"not {self.positive.name}"
+        if self.column is None or self.limits is None:
+            return np.where(on, self.positive.name, negative).astype(object)
+        signal = np.full(len(on), np.nan)
+        for number in np.unique(image):
+            if (scale := self.images.get(int(number))) is not None:
+                here = image == number
+                signal[here] = scale(rows[here, self.column])
+        names = np.array([named(k, self.positive.name, negative) for k in range(4)], object)
+        return np.asarray(names[kinds(on, signal, self.limits)])
+
+
+def marker_column(session: Session, level: str) -> int | None:
+    """Where the mean of a level's marker stands among the used features; None where none is called like it."""
+    source = session.active_features()
+    chosen = stored(session, "channels").get(level)
+    chosen = chosen.get("channel") if isinstance(chosen, dict) else chosen
+    feature = feature_of_marker(source, str(chosen or level))
+    used = source.used or source.names
+    return used.index(feature) if feature in used else None
+
+
+def scales(session: Session, level: str, found: Evaluation | None = None) -> Scales:
+    """The brightness of each labelled image, and where weak and bright lie by the labels that were judged.
+
+    Parameters
+    ----------
+    found : Evaluation, optional
+        Its labels; by default every label of the level is looked at.
+    """
+    from ..learn.shift import ROWS
+    from ..learn.strength import Brightness, limits
+
+    source, table = session.active_features(), session.table
+    positive, negative = positive_of(session, level), negative_of(session, level)
+    column = marker_column(session, level)
+    if column is None or negative is None:
+        return Scales(None, {}, None, positive, negative)
+    with session.lock:
+        codes = session.book.level(level).codes_in_order(table.ids)[: len(source)]
+    on = np.flatnonzero(codes == positive.code)
+    if found is not None:
+        on = on[np.isin(table.ids[on], found.ids)]
+    images, values = {}, []
+    for number in range(len(table.names)):
+        rows = _some(table.of_image(number), len(source), ROWS)
+        if len(rows):
+            images[number] = Brightness.of(source.rows(rows)[:, column])
+            here = on[table.images[on] == number]
+            if len(here):
+                values.append(images[number](source.rows(here)[:, column]))
+    return Scales(column, images, limits(np.concatenate(values)) if values else None, positive, negative)
+
+
+def look_at(
+    session: Session, run: Run, found: Evaluation, progress: Progress | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> dict[str, Look]:  # fmt: skip
+    """Look at up to 2,000 cells of each image.
+
+    Parameters
+    ----------
+    found : Evaluation
+        The labels as models without their group see them.
+
+    Raises
+    ------
+    NotReadyError
+        The features have changed since the training.
+    Cancelled
+    """
+    from ..learn.calibration import apply_temperature
+    from ..learn.shift import ROWS, expected_f1, shift
+
+    source, table, level = session.active_features(), session.table, run.level
+    handles = load_models(run)
+    if not handles or handles[0].schema_hash != source.schema_hash:
+        raise NotReadyError("The features have changed since that training. Train again: session.train().")
+    scale = scales(session, level, found)
+    with session.lock:
+        state = session.book.level(level)
+        names = called_now(run.about["codes"], state.categories.by_code)
+        labelled = state.codes_in_order(table.ids)[: len(source)] != 0
+    place = names.index(scale.positive.name) if scale.positive.name in names else None
+    taught = table.positions(found.ids[np.isin(found.ids, table.ids)])
+    taught_in = np.unique(table.images[taught])
+    samples = {int(i): _some(table.of_image(int(i)), len(source), ROWS) for i in range(len(table.names))}
+    weights = _weights(handles, source.rows(np.sort(taught)[:: max(1, len(taught) // _EXPLAINED)]))
+    looks: dict[str, Look] = {}
+    t = run.temperature
+    for done, (number, rows) in enumerate(samples.items()):
+        if stop is not None and stop():
+            raise Cancelled
+        if progress is not None:
+            progress(done / len(samples), f"looking at {table.names[number]}")
+        if not len(rows):
+            continue
+        X = source.rows(rows)
+        others = [samples[int(i)] for i in taught_in if i != number and len(samples[int(i)])]
+        far = math.nan
+        if others:
+            part = np.concatenate([o[:: max(1, len(others))] for o in others])
+            far = shift(source.rows(np.sort(part)), X, weights)
+        expected, doubt = math.nan, {}
+        if place is not None and scale.negative is not None:
+            p = np.mean([handle.predict_proba(X) for handle in handles], axis=0)
+            p = apply_temperature(p, t) if t is not None else p
+            on = np.nan_to_num(p[:, place])
+            expected = expected_f1(on)
+            doubt = _doubt(scale, on, X, number, ~labelled[rows], _cells(table.of_image(number), len(source)))
+        looks[table.names[number]] = Look(far, expected, doubt)
+    return _with_mistakes(session, looks, found, scale)
+
+
+def _cells(part: slice, measured: int) -> int:
+    return max(0, min(part.stop, measured) - part.start)
+
+
+def _some(part: slice, measured: int, most: int) -> NDArray[np.int64]:
+    """Up to so many rows of an image, spread over it."""
+    stop = min(part.stop, measured)
+    return np.arange(part.start, stop, max(1, -(-(stop - part.start) // most)), dtype=np.int64)
+
+
+def _weights(handles: list[Any], rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How much the models rest on each feature: the mean size of its contributions."""
+    sizes = []
+    for handle in handles:
+        size = np.abs(handle.contributions(rows)).mean(axis=(0, 1), dtype=np.float64)
+        sizes.append(size / size.sum() if size.sum() > 0 else np.full(len(size), 1 / len(size)))
+    return np.asarray(np.mean(sizes, axis=0))
+
+
+def _doubt(
+    scale: Scales, on: NDArray[np.floating], X: NDArray[np.float32], number: int, free: NDArray[np.bool_], cells: int,
+) -> dict[str, float]:  # fmt: skip
+    """Wrong predictions to be expected among an image's unlabelled cells, by the kind that each would turn out to be."""
+    if not free.any():
+        return {}
+    wrong = np.where(on < 0.5, on, 1 - on)[free]
+    # Thousands of cells that are clearly OFF would outweigh the few that are in doubt.
+    wrong = np.where(wrong < _SURE, 0.0, wrong)
+    # A cell called OFF is wrong when it is ON, and the other way round.
+    names = scale.kinds(on[free] < 0.5, X[free], np.full(int(free.sum()), number))
+    factor = cells / max(1, len(on))
+    return {str(name): round(float(wrong[names == name].sum() * factor), 2) for name in np.unique(names)}
+
+
+def _with_mistakes(
+    session: Session, looks: dict[str, Look], found: Evaluation, scale: Scales
+) -> dict[str, Look]:
+    if scale.positive.name not in found.categories:
+        return looks
+    table, source = session.table, session.active_features()
+    there = np.isin(found.ids, table.ids) & (found.truth != found.predicted)
+    rows = table.positions(found.ids[there])
+    on = (found.truth == found.categories.index(scale.positive.name))[there]
+    names = scale.kinds(on, source.rows(rows), table.images[rows])
+    for number in np.unique(table.images[rows]):
+        name, here = table.names[int(number)], names[table.images[rows] == number]
+        if name in looks:
+            missed = {str(kind): int((here == kind).sum()) for kind in np.unique(here)}
+            looks[name] = Look(looks[name].shift, looks[name].expected_f1, looks[name].doubt, missed)
+    return looks
+
+
+# ---------------------------------------------------------------------- kept with the run
+
+
+def write_looks(looks: dict[str, Look], folder: Path) -> None:
+    """Write them as JSON; raises OSError."""
+    plain = {name: asdict(look) for name, look in looks.items()}
+    for look in plain.values():
+        for key in ("shift", "expected_f1"):
+            look[key] = look[key] if math.isfinite(look[key]) else None
+    write_json(folder / FILE, {"images": plain})
+
+
+def load_looks(folder: Path) -> dict[str, Look] | None:
+    """What was written; None where there is nothing.
+
+    Raises
+    ------
+    FormatError
+        It is damaged.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        images = read_json(path)["images"]
+        return {
+            str(name): Look(
+                _number(of["shift"]), _number(of["expected_f1"]),
+                {str(k): float(v) for k, v in of["doubt"].items()}, {str(k): int(v) for k, v in of["missed"].items()},
+            )
+            for name, of in images.items()
+        }  # fmt: skip
+    except (FormatError, OSError, KeyError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        raise FormatError(
+            f"{path} is damaged ({type(error).__name__}). Judge the models again: session.judge()."
+        ) from error
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
