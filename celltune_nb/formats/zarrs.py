@@ -48,6 +48,8 @@ FILES = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
 #: Chunks are read together until they are about this large along rows and columns, pixels.
 LEAST_CHUNK = 256
 MOST_LEVELS = 32
+#: Bytes of a file of metadata; those of an OME-XML's length stay far below.
+MOST_METADATA = 32 << 20
 #: Of one chunk: what a look at a single pixel may cost.
 MOST_BYTES = 1 << 30
 _UNITS = {**MICROMETRES, "micrometer": 1.0, "nanometer": 1e-3, "millimeter": 1e3, "centimeter": 1e4}
@@ -118,19 +120,34 @@ def _maybe(folder: Path) -> dict[str, Any]:
 def _metadata(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """The description of an array or group, and its attributes."""
     if (folder / "zarr.json").is_file():
-        about = json.loads((folder / "zarr.json").read_text("utf-8"))
+        about = _json(folder / "zarr.json", 3)
         return about, about.get("attributes") or {}
     name = ".zarray" if (folder / ".zarray").is_file() else ".zgroup"
     if not (folder / name).is_file():
         raise FormatError(f"{folder} holds no Zarr array. It may have been copied in part: copy it again.")
-    about = json.loads((folder / name).read_text("utf-8"))
     attributes = folder / ".zattrs"
-    return about, json.loads(attributes.read_text("utf-8")) if attributes.is_file() else {}
+    return _json(folder / name, 2), _json(attributes) if attributes.is_file() else {}
+
+
+def _json(path: Path, version: int | None = None) -> dict[str, Any]:
+    """A file of metadata; one that says which version of Zarr it is of has to be of the version of its name."""
+    size = path.stat().st_size
+    if size > MOST_METADATA:
+        raise FormatError(
+            f"{path.name} in {path.parent.name} has {size / 1e6:,.0f} MB; it should describe an image. Export it again."
+        )
+    about = json.loads(path.read_text("utf-8"))
+    if not isinstance(about, dict) or (version is not None and about.get("zarr_format", version) != version):
+        raise FormatError(
+            f"{path.name} in {path.parent.name} does not describe an image of its version of Zarr. Export it again."
+        )
+    return about
 
 
 def _checked(path: Path, about: dict[str, Any]) -> None:
     """Refuse types and codecs that are not plain numbers."""
-    if about.get("zarr_format") == 3:
+    version = about.get("zarr_format")
+    if version == 3:
         kind = about["data_type"]
         codecs = [about["codecs"]]
         if kind not in NUMBERS:
@@ -148,7 +165,8 @@ def _checked(path: Path, about: dict[str, Any]) -> None:
         for codec in codecs.pop():
             if codec is None:
                 continue
-            name = str(codec.get("name", codec.get("id"))).removeprefix("numcodecs.")
+            # Zarr takes a codec by this word alone, whatever else is written beside it.
+            name = str(codec.get("name" if version == 3 else "id")).removeprefix("numcodecs.")
             if name not in CODECS:
                 raise FormatError(
                     f"{path.name} uses the codec {_short(name)}, which is not read here. Save it again with zstd, blosc or gzip."

@@ -480,3 +480,31 @@ def test_a_fingerprint_knows_a_copy_from_a_change(tmp_path: Path) -> None:
     assert fingerprint(folder) == fingerprint(open_image(folder))
     with pytest.raises(FormatError, match="cannot be read"):
         fingerprint(tmp_path / "gone.tif")
+
+
+@pytest.mark.parametrize("place", ["compressor", "filters"])
+def test_a_codec_is_judged_by_the_word_that_zarr_takes_it_by(tmp_path: Path, place: str) -> None:
+    folder = tmp_path / "a.zarr"
+    zarr.create_array(folder, data=np.ones((8, 8), np.uint8), zarr_format=2, compressors=None)
+    about = json.loads((folder / ".zarray").read_text())
+    codec = {"id": "pickle", "name": "zlib"}
+    about[place] = codec if place == "compressor" else [codec]
+    (folder / ".zarray").write_text(json.dumps(about))
+    with pytest.raises(FormatError, match="uses the codec 'pickle'"):
+        open_image(folder)
+
+
+def test_metadata_of_another_version_or_without_end_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "a.zarr"
+    zarr.create_array(folder, data=np.ones((8, 8), np.uint8), zarr_format=3)
+    about = json.loads((folder / "zarr.json").read_text())
+    (folder / "zarr.json").write_text(json.dumps({**about, "zarr_format": 2}))
+    with pytest.raises(FormatError, match="of its version of Zarr"):
+        open_image(folder)
+    (folder / "zarr.json").write_text("[]")
+    with pytest.raises(FormatError, match="of its version of Zarr"):
+        open_image(folder)
+    with (folder / "zarr.json").open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(FormatError, match=r"1,099,512 MB; it should describe an image"):
+        open_image(folder)

@@ -97,3 +97,14 @@ def test_a_list_of_paths_is_a_stack() -> None:
     assert not is_stack([[1, 2], [3, 4]])
     assert not is_stack("a.tif")
     assert not is_stack([])
+
+
+def test_paths_from_here_on_and_whole_ones_make_one_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.ones((20, 30), np.uint8))
+    monkeypatch.chdir(tmp_path)
+    found = open_stack(["a.tif", tmp_path / "b.tif"])
+    assert found.array.shape == (2, 20, 30)
+    assert found.path == tmp_path
