@@ -108,6 +108,7 @@ def _lettered(figure: Figure) -> None:
             label.set_fontsize(POINTS)
     for text in figure.findobj(Text):
         text.set_fontfamily(FONT)
+        text.set_parse_math(False)  # a dollar sign in a name is one
 
 
 def _found(session: Session, what: Any, level: str) -> tuple[str, Any]:
@@ -122,7 +123,7 @@ def _found(session: Session, what: Any, level: str) -> tuple[str, Any]:
     ):
         if isinstance(what, cls):
             return kind, what
-    if what not in FIGURES:
+    if not isinstance(what, str) or what not in FIGURES:
         raise InputError(f"There is no figure {what!r}. Choose from: {', '.join(FIGURES)}.")
     if what == "agreement":
         return what, agreement(session, level)

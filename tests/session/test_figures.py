@@ -121,3 +121,18 @@ def test_what_is_not_there_yet_says_how_to_get_it(session: Session, tmp_path: Pa
         with pytest.raises(InputError):
             session.export_figure(what, path)
     assert list(tmp_path.glob("x*")) == []
+
+
+def test_a_dollar_sign_in_a_name_is_one(judged: Session, tmp_path: Path) -> None:
+    judged.categories.rename("A", r"$\notatex{$ A")
+    judged.train(rounds=4, wait=True)
+    judged.evaluate()
+    for name in ("confusion", "categories", "agreement"):
+        svg = judged.export_figure(name, tmp_path / f"{name}.svg").read_text()
+        assert r"$\notatex{$ A" in svg
+
+
+@pytest.mark.parametrize("what", [["confusion"], {}, None, pd.DataFrame({"a": [1]}), "Confusion matrix"])
+def test_what_is_no_figure_is_said(session: Session, tmp_path: Path, what: object) -> None:
+    with pytest.raises(InputError, match="There is no figure"):
+        session.export_figure(what, tmp_path / "x.png")
