@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..learn.advice import Advice
-    from ..learn.settling import Round
+    from ..learn.settling import Round, Settling
     from .session import Session
 
-__all__ = ["RoundDiff", "advice", "labels_since", "observed", "round_diff"]
+__all__ = ["RoundDiff", "advice", "labels_since", "observed", "round_diff", "so_far"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,8 +195,21 @@ def _compared(
     )  # fmt: skip
 
 
-def observed(sets: Sequence[PopulationSet], former: PopulationSet | None) -> dict[str, Any]:
-    """What is kept with a training for advice: how many predictions changed, and how far the models agree."""
+#: Unlabelled items below which kappa looks at the labelled ones too.
+FEWEST = 50
+
+
+def observed(
+    sets: Sequence[PopulationSet], former: PopulationSet | None, free: NDArray[np.bool_] | None = None
+) -> dict[str, Any]:
+    """What is kept with a training for advice: how many predictions changed, and how far the models agree.
+
+    Parameters
+    ----------
+    free : bool array, shape (n,), optional
+        Items without a label: models were told the others' categories, so that these alone say whether predictions have
+        settled.  All of them are looked at: of a rare category a sample of some thousands holds a handful.
+    """
     from ..learn.comparing import churn
 
     by_name = {item.name: item for item in sets}
@@ -213,6 +226,10 @@ def observed(sets: Sequence[PopulationSet], former: PopulationSet | None) -> dic
             found = churn(former.codes[:n], after.codes[:n], missing=0)
             if found.n:
                 about |= {"changed": found.fraction, "kappa": found.kappa, "compared": found.n}
+            if free is not None and np.count_nonzero(free[:n]) >= FEWEST:
+                apart = churn(former.codes[:n][free[:n]], after.codes[:n][free[:n]], missing=0)
+                if apart.n >= FEWEST:
+                    about["kappa"] = apart.kappa
     return about
 
 
@@ -242,17 +259,30 @@ def _rounds(runs: Sequence[Run]) -> list[Round]:
     return rounds
 
 
-def advice(session: Session, level: str, target: float) -> Advice:
-    """See :meth:`celltune_nb.Session.advice`."""
-    from ..learn.advice import Findings, advise
+def so_far(session: Session, level: str) -> tuple[list[Run], list[Round], Settling]:
+    """The finished trainings of a level, what each keeps of itself, and whether predictions have settled.
+
+    Raises
+    ------
+    NotReadyError
+        There is none.
+    """
     from ..learn.settling import settling
-    from .agreeing import agreement
 
     runs = _finished(session, level)
     if not runs:
         raise NotReadyError("There is no trained model yet. Train first: session.train().")
-    run, seen, rounds = runs[-1], runs[-1].about.get("round", {}), _rounds(runs)
-    so_far = settling(rounds)
+    rounds = _rounds(runs)
+    return runs, rounds, settling(rounds)
+
+
+def advice(session: Session, level: str, target: float) -> Advice:
+    """See :meth:`celltune_nb.Session.advice`."""
+    from ..learn.advice import Findings, advise
+    from .agreeing import agreement
+
+    runs, rounds, settled = so_far(session, level)
+    run, seen = runs[-1], runs[-1].about.get("round", {})
     try:
         by_category = agreement(session, level).by_category
     except NotReadyError:
@@ -271,11 +301,11 @@ def advice(session: Session, level: str, target: float) -> Advice:
             changed=seen.get("changed"),
             compared=int(seen.get("compared", 0)),
             trainings=len(runs),
-            kappas=so_far.kappas,
-            agreements=so_far.agreements,
-            since=so_far.since,
-            needed=so_far.needed,
-            idle=so_far.idle,
+            kappas=settled.kappas,
+            agreements=settled.agreements,
+            since=settled.since,
+            needed=settled.needed,
+            idle=settled.idle,
             agreement=seen.get("agreement"),
             by_category=by_category,
             per_category=run.about.get("counts", {}),

@@ -162,7 +162,16 @@ def problems(session: Session, level: str) -> list[Problem]:
         # By number, unless there is one whose name is to be said.
         units = session.table.units()[0][now.positions]
         groups = units if len(units) and units.min() != units.max() else now.groups
+    with session.lock:
+        codes = session.book.level(level).codes_in_order(session.table.ids[len(now.features) :])
+    waiting = int(np.isin(codes, list(number)).sum())
+    many = f"{waiting:,} label{'s lie on cells' if waiting > 1 else ' lies on a cell'} not measured yet"
+    said = f"{many}. Measure again (session.measure()), or nothing is learned from them."
+    if waiting and not len(y):
+        return [Problem("error", said)]
     found = problems(y, [c.name for c in categories], groups, unit=now.unit)
+    if waiting:
+        found.append(Problem("warning", said))
     outside = outside_sentence(session, level)
     return [*found, Problem("warning", outside)] if outside else found
 
@@ -299,7 +308,9 @@ def _commit(
     held = session.regions.mask(run.level)
     # What is kept answers for all cells, so that the level may be held to others later; figures speak of its own.
     seen = sets if held is None else [covered(item, held) for item in sets]
-    run.about["round"] = observed(seen, former)
+    with session.lock:
+        free = session.book.level(run.level).codes_in_order(table.ids[: len(now.features)]) == 0
+    run.about["round"] = observed(seen, former, free)
     if earlier and (new := labels_since(earlier[-1], ids, codes)) is not None:
         run.about["round"]["new_labels"] = new
     if former is not None:
