@@ -294,22 +294,18 @@ def _commit(
     from .deciding import remade  # it judges, and what judges takes its labels from here
 
     with session.lock:
-        unknown = session.book.level(run.level).categories[UNKNOWN]
-        table = session.table
+        state, table = session.book.level(run.level), session.table
+        unknown, free = state.categories[UNKNOWN], state.codes_in_order(table.ids[: len(now.features)]) == 0
     classes = _today(session, now, run.level)
     sets = predicted(probabilities, classes, table.ids[: len(now.features)], run.level, unknown)
     key = f"{run.level}/Pred_AVG"
-    former = None
-    if key in session.populations:
-        former = session.populations[key]
+    former = session.populations[key] if key in session.populations else None
     ids = session.table.ids[now.positions]
     codes = np.array([c.code for c in now.classes], np.int16)[now.y]
     earlier = [r for r in session.runs if r.level == run.level and r.state in ("done", "stopped")]
     held = session.regions.mask(run.level)
     # What is kept answers for all cells, so that the level may be held to others later; figures speak of its own.
     seen = sets if held is None else [covered(item, held) for item in sets]
-    with session.lock:
-        free = session.book.level(run.level).codes_in_order(table.ids[: len(now.features)]) == 0
     run.about["round"] = observed(seen, former, free)
     if earlier and (new := labels_since(earlier[-1], ids, codes)) is not None:
         run.about["round"]["new_labels"] = new
