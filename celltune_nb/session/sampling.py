@@ -217,7 +217,7 @@ def sample(
         rectangle = as_rectangle(rectangle)
     seed = secrets.randbits(31) if seed is None else int(seed)
     only = None if within is None else inside(session, within, condition)
-    pool = make_pool(session, level, image, rectangle, only=only)
+    pool = make_pool(session, level, image, rectangle, only=only, measured=by != "random")
     if not len(pool.ids):
         return np.empty(0, np.int64)
     found = SAMPLERS[by](pool, min(int(n), len(pool.ids)), np.random.default_rng(seed))
@@ -289,10 +289,12 @@ def make_pool(
     *,
     audited: bool = False,
     only: NDArray[np.bool_] | None = None,
+    measured: bool = True,
 ) -> Pool:
     """The unlabelled items with what the samplers look at; audit items only when *audited*, labelled or not.
 
     *only* leaves out whichever items it is False for, in row order; items outside of the level's region are left out.
+    Without *measured*, items that are not measured yet are in too; a sampler must not look at features or predictions then.
     """
     from ..learn.pool import Pool, RowsOf
 
@@ -322,7 +324,8 @@ def make_pool(
     source: Any = session.active_features() if session.features_by_name else None
     # Items added after the last measuring or training can be neither measured nor predicted.
     known = min([len(table), *map(len, sets), *([len(source)] if source else [])])
-    positions = positions[: int(np.searchsorted(positions, known))]
+    if measured:
+        positions = positions[: int(np.searchsorted(positions, known))]
     held = session.regions.mask(level)
     # An image named by hand counts in the set or not; the audit speaks for all images.
     working = working_rows(session) if image is None and not audited else None

@@ -299,7 +299,7 @@ def _commit(
     classes = _today(session, now, run.level)
     sets = predicted(probabilities, classes, table.ids[: len(now.features)], run.level, unknown)
     key = f"{run.level}/Pred_AVG"
-    former = session.populations[key] if key in session.populations else None
+    former = session.populations.get(key)
     ids = session.table.ids[now.positions]
     codes = np.array([c.code for c in now.classes], np.int16)[now.y]
     earlier = [r for r in session.runs if r.level == run.level and r.state in ("done", "stopped")]

@@ -188,6 +188,10 @@ def test_going_back_is_replacing_again_and_nothing_of_before_is_deleted(session:
     old = np.asarray(field(1)[1])
     session.replace_mask("field 1", moved(1))
     assert (np.asarray(session.former_mask("field 1")) == old).all()
+    # Cells that are not measured yet can be looked at and labelled, and that they teach nothing is said.
+    new = session.items_in("field 1", (0, 0, 100, 100))
+    assert np.isin(session.sample(5, image="field 1", rectangle=(0, 0, 100, 100)), new).all()
+    assert any("not measured yet" in problem.text for problem in session.training_problems())
     report = session.replace_mask("field 1", session.former_mask("field 1"))
     assert report.cells["carried"] == 97
     assert report.cells["split"] == 1

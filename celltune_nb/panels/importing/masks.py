@@ -199,7 +199,7 @@ class MaskPanel(Panel):
                     title="TIFF, Zarr or .npy: 0 is background, one number a cell; Enter shows what it would change",
                 ),
                 [tag("span", ""), tag(
-                    "button", "The mask it had before", do="former", cls="ct-link ct-left", disabled=self.busy,
+                    "button", "The mask it had before", do="former", cls="ct-button ct-small-button ct-left", disabled=self.busy,
                     title="Shows what going back would change",
                 )] if self._replaced(chosen) else None,
                 cls="ct-fields",
