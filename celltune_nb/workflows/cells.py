@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from ..panels.levels import LevelsPanel
 from .page import Page
 
 if TYPE_CHECKING:
@@ -43,6 +44,19 @@ def cells(session: Session, *, look_at: str | Path | None = None) -> CellsWorkfl
 
 
 class CellsWorkflow(Page):
-    """Channels and populations, the image, and the steps of the loop as tabs."""
+    """Channels and populations, the image, and the steps of the loop as tabs.
+
+    Attributes
+    ----------
+    levels : LevelsPanel
+        Above the categories in the Label tab.
+    """
 
     PAGES: ClassVar[dict[str, str]] = PAGES
+
+    def __init__(self, session: Session, look_at: str | Path | None = None) -> None:
+        super().__init__(session, look_at)
+        self.levels = LevelsPanel(session)
+        self.part(self.levels)
+        label = self.labelling.widget
+        label.children = (self.levels.widget, *label.children)
