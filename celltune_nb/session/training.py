@@ -298,8 +298,8 @@ def _commit(
         unknown, free = state.categories[UNKNOWN], state.codes_in_order(table.ids[: len(now.features)]) == 0
     classes = _today(session, now, run.level)
     sets = predicted(probabilities, classes, table.ids[: len(now.features)], run.level, unknown)
-    key = f"{run.level}/Pred_AVG"
-    former = session.populations.get(key)
+    there = session.populations.stored(run.level, "Pred_AVG") is not None
+    former = session.populations.of(run.level, "Pred_AVG") if there else None
     ids = session.table.ids[now.positions]
     codes = np.array([c.code for c in now.classes], np.int16)[now.y]
     earlier = [r for r in session.runs if r.level == run.level and r.state in ("done", "stopped")]
