@@ -22,7 +22,7 @@ STOP_RULE = (
 WELL_DEFINED, FUZZY = 0.85, 0.65
 LABELS_A_TYPE = 100
 #: Categories that a sentence names.
-NAMED = 5
+NAMED = 3
 
 #: Agreement of predictions between two rounds from which on they count as settled, and for how many rounds.
 SETTLED, ROUNDS = 0.975, 3

@@ -158,7 +158,7 @@ class PopulationsPanel(Panel):
         return tag(
             "div",
             tag("span", "Colour by"),
-            tag("select", options, do="color_by", aria_label="Colour cells by"),
+            tag("select", options, do="color_by", aria_label="Colour cells by", title=_WORDS.get(chosen or "", chosen)),
             tag("span", "Draw"),
             tag(
                 "div",

@@ -88,12 +88,16 @@ def tag(name: str, *content: Any, **attributes: Any) -> Markup:
     **attributes
         ``cls`` is the class; ``do``, ``what``, ``on``, ``then``, ``reset``, ``row``, ``focus`` and ``unit`` become ``data-…``
         (see :class:`Live`); underscores become hyphens; None and False leave an attribute out, True gives it bare.
+        What may be cut (class ``ct-cut``) has its whole text as ``title`` unless another is given.
 
     Examples
     --------
     >>> tag("button", "A & B", cls="ct-button", do="assign", what="A & B")
     '<button type="button" class="ct-button" data-do="assign" data-what="A &amp; B">A &amp; B</button>'
     """
+    if "ct-cut" in str(attributes.get("cls", "")).split() and attributes.get("title") is None:
+        words = [part for part in content if isinstance(part, str) and not isinstance(part, Markup)]
+        attributes["title"] = " ".join(words).strip() or None
     parts = [name] if name != "button" else [name, 'type="button"']
     for key, value in attributes.items():
         if value is None or value is False:

@@ -262,3 +262,12 @@ def test_next_rectangle_moves_the_view_there(session):
     assert view.center == ((y0 + y1) / 2 - 0.5, (x0 + x1) / 2 - 0.5)
     assert 600 / 200 <= view.zoom <= 16
     assert len(session.items_in(view.image, view.rectangle))
+
+
+def test_what_may_be_cut_has_its_whole_text_on_hover() -> None:
+    name = "CD4+ FOXP3+ regulatory T cell, proliferating"
+    assert f'title="{name}"' in theme.tag("span", name, cls="ct-cut ct-grow")
+    assert f'title="{name}"' in theme.tag("td", theme.swatch("#000000"), name, cls="ct-cut")
+    assert 'title="why"' in theme.tag("span", name, cls="ct-cut", title="why")
+    assert "title" not in theme.tag("span", theme.tag("b", name), cls="ct-cut")
+    assert "title" not in theme.tag("span", name)

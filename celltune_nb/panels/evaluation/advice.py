@@ -89,7 +89,8 @@ class AdvicePanel(Panel):
             tag("h3", _TITLES[advice.verdict]),
             tag("p", advice.sentence, cls="ct-ev-words"),
             theme.note(advice.next_step, "good" if advice.verdict == "enough" else "info"),
-            tag("p", advice.stop_rule, " ", tag("b", advice.hint), cls="ct-small ct-muted ct-hint"),
+            tag("p", advice.hint, cls="ct-small"),
+            tag("p", advice.stop_rule, cls="ct-small ct-muted"),
             tag(
                 "details",
                 tag("summary", "What it rests on"),

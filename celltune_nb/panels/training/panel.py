@@ -281,7 +281,8 @@ class TrainingPanel(Panel):
         return tag(
             "div",
             tag("p", said.sentence, " ", said.next_step, cls="ct-small ct-advice", role="status"),
-            tag("p", said.stop_rule, " ", said.hint, cls="ct-small ct-muted"),
+            tag("p", said.hint, cls="ct-small"),
+            tag("p", said.stop_rule, cls="ct-small ct-muted"),
         )  # fmt: skip
 
     def _draw(self) -> None:
