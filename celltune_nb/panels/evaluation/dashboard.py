@@ -226,11 +226,8 @@ class EvaluationPanel(Panel):
         self.say("These cells go into the review …")
         queue = self.session.review(ids=self.walk.ids, reason=self.walk.title, replace=replace)
         if self.message:  # else a page has opened the review already
-            n = len(queue)
-            many = "1 cell is" if n == 1 else f"{n:,} cells are"
-            self.say(
-                f"{many} in the review now. Open Review to go through {'it' if n == 1 else 'them'}.", "good"
-            )
+            many = "1 cell is" if len(queue) == 1 else f"{len(queue):,} cells are"
+            self.say(f"{many} in the review now. Open Review to go on.", "good")
 
     def _keep(self) -> None:
         self.walk.asking = ""
