@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.amounts import percent
 from ..errors import InputError
 from .metrics import confusion_counts, kappa
 
@@ -133,9 +134,5 @@ def churn(
         codes = (np.cumsum(np.bincount(codes) > 0) - 1)[codes]
     agreed = kappa(codes[:n], codes[n:])
     who = "The last round" if new_labels is None else f"The last {new_labels} labels"
-    sentence = (
-        f"{who} changed {100 * fraction:.{0 if fraction >= 0.0995 else 1}f} % of {n:,} predictions."
-        if n
-        else "Nothing to compare yet."
-    )
+    sentence = f"{who} changed {percent(fraction)} of {n:,} predictions." if n else "Nothing to compare yet."
     return Churn(n, rows, fraction, agreed, sentence)

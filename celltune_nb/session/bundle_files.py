@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
+from ..data.amounts import bytes_in_words
 from ..errors import CellTuneError, InputError, ProjectError
 from .committing import replaced
 from .measured import PARTS_FOLDER
@@ -52,17 +53,12 @@ class BundleSize:
     outside: int
 
     def __str__(self) -> str:
-        text = f"{self.files:,} files, {nbytes_text(self.nbytes)}"
+        text = f"{self.files:,} files, {bytes_in_words(self.nbytes)}"
         return text + (
-            f", of which {nbytes_text(self.outside)} are images outside of the project"
+            f", of which {bytes_in_words(self.outside)} are images outside of the project"
             if self.outside
             else ""
         )
-
-
-def nbytes_text(nbytes: int) -> str:
-    """Bytes in words."""
-    return f"{nbytes / 1e9:,.1f} GB" if nbytes >= 1e9 else f"{max(nbytes, 1) / 1e6:,.1f} MB"
 
 
 class BundleFile(NamedTuple):

@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..data.amounts import bytes_in_words
 from ..errors import FormatError, ProjectError
 from .bundle_files import (
     BundleFile,
@@ -26,7 +27,6 @@ from .bundle_files import (
     Contents,
     as_it_is,
     between_changes,
-    nbytes_text,
     stamp,
     with_second_names,
 )
@@ -71,7 +71,7 @@ def _save(session: Session, target: Path, images: str, job: Job) -> Path:
         free = shutil.disk_usage(target.parent).free
         if size.nbytes > 2 * free:
             raise ProjectError(
-                f"The bundle holds {nbytes_text(size.nbytes)}; {nbytes_text(free)} are free in {target.parent}. Choose another disk, or "
+                f"The bundle holds {bytes_in_words(size.nbytes)}; {bytes_in_words(free)} are free in {target.parent}. Choose another disk, or "
                 "leave images where they are: images='own'."
             )
         written = 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from celltune_nb.data.amounts import percent
 from celltune_nb.data.categories import UNKNOWN_COLOR
 from celltune_nb.panels.theme import Markup, tag
 
@@ -63,7 +64,7 @@ def _row(name: str, row: pd.Series[Any], colors: Mapping[str, str], lowest: bool
     return tag(
         "tr", tag("th", dot, name, scope="row", title=name), [_bar(row, key) for key in ("f1", "precision", "recall")],
         tag("td", f"{row['support']:,.0f}"),
-        tag("td", "–" if not np.isfinite(share) else f"{share:.0%}" if share >= 0.0995 else f"{share:.1%}"),
+        tag("td", "–" if not np.isfinite(share) else percent(share)),
         cls="ct-ev-lowest" if lowest else None,
     )  # fmt: skip
 

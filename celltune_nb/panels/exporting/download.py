@@ -9,9 +9,10 @@ from typing import Any
 import anywidget
 from traitlets import Dict, List
 
+from ...data.amounts import bytes_in_words
 from ...errors import FormatError
 
-__all__ = ["LARGEST", "Download", "size"]
+__all__ = ["LARGEST", "Download"]
 
 #: Bytes up to which a file is offered: a browser puts it together in memory.
 LARGEST = 512 << 20
@@ -44,7 +45,7 @@ class Download(anywidget.AnyWidget):
         """Show buttons for these files instead of those before; those that are too large are given back."""
         found = [(path, path.stat().st_size) for path in paths]
         self._paths = [(path, nbytes) for path, nbytes in found if nbytes <= LARGEST]
-        self.files = [{"name": path.name, "size": size(nbytes)} for path, nbytes in self._paths]
+        self.files = [{"name": path.name, "size": bytes_in_words(nbytes)} for path, nbytes in self._paths]
         return [path for path, nbytes in found if nbytes > LARGEST]
 
     def _hear(self, _widget: Any, content: Mapping[str, Any], _buffers: Any) -> None:
@@ -77,14 +78,3 @@ class Download(anywidget.AnyWidget):
             "share": after / max(nbytes, 1),
         }
         self.send(message, [part])
-
-
-def size(nbytes: float) -> str:
-    """Bytes in words."""
-    if 0 < nbytes < 500:
-        return f"{nbytes:.0f} bytes"
-    for unit, bound in (("kB", 1e6), ("MB", 1e9), ("GB", 1e15)):
-        if nbytes < bound:
-            shown = nbytes / bound * 1000
-            return f"{shown:,.0f} {unit}" if shown >= 10 or unit == "kB" else f"{shown:.1f} {unit}"
-    return "more than a petabyte"

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...data.amounts import bytes_in_words
 from ...errors import CellTuneError, InputError
 from ...session import Session
 from ...session.files import file_stem
 from ...session.jobs import Job
 from ..panel import Panel
 from ..theme import Live
-from .download import LARGEST, Download, size
+from .download import LARGEST, Download
 from .markup import FORMATS, KINDS, form
 from .places import check_place
 
@@ -253,9 +254,9 @@ class ExportingPanel(Panel):
             too_large = self._download.offer(files)
             inside = path.is_relative_to(self.session.folder)
             name = path.relative_to(self.session.folder) if inside else path
-            shown = f"{name}" if path.is_dir() else f"{name} ({size(path.stat().st_size)})"
+            shown = f"{name}" if path.is_dir() else f"{name} ({bytes_in_words(path.stat().st_size)})"
             shown += f" in {self.session.folder}" if inside else ""
-            after = f" It is larger than {size(LARGEST)}: fetch it there." if too_large else ""
+            after = f" It is larger than {bytes_in_words(LARGEST)}: fetch it there." if too_large else ""
             if len(every) > len(files):
                 after += f" The first {len(files)} of {len(every):,} files are offered here; fetch the others there."
             self.say(f"Written: {shown}.{after}", "good")
@@ -277,7 +278,7 @@ class ExportingPanel(Panel):
             ),
             "figure": lambda: "",
         }
-        usual = lambda: f"About {size(self.session.export_size(self.target, **self._sized()))}."  # noqa: E731
+        usual = lambda: f"About {bytes_in_words(self.session.export_size(self.target, **self._sized()))}."  # noqa: E731
         try:
             self.estimate = estimates.get(self.kind, usual)()
         except CellTuneError as error:

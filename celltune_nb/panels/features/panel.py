@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ...data.amounts import duration
 from ...errors import CellTuneError, InputError
 from ...learn.leaks import leak_alarm
 from ...measure.names import GROUPS, describe, parse_name
@@ -240,7 +241,7 @@ class FeaturesPanel(Panel):
         found = [name for name in names if all(word in name.lower() for word in words)]
         progress = job.progress if job is not None and self.busy else None
         left = (
-            f", about {_duration(progress.remaining)} left"
+            f", about {duration(progress.remaining)} left"
             if progress is not None and progress.remaining
             else ""
         )
@@ -287,13 +288,3 @@ class FeaturesPanel(Panel):
         if self._warned[0] != of:  # rows are read for it: not at each key of a search
             self._warned = of, self.session.feature_warnings()
         return self._warned[1]
-
-
-def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets as w
 
+from ...data.amounts import duration
 from ...errors import CellTuneError, InputError
 from ...formats.folders import FolderPlan, PlannedImage
 from ...session import Session
@@ -346,7 +347,7 @@ class ImportingPanel(Panel):
     def _progress(self) -> Markup:
         if self.busy and self.job is not None:
             step = self.job.progress
-            left = "" if step.remaining is None else f", {_duration(step.remaining)} left"
+            left = "" if step.remaining is None else f", {duration(step.remaining)} left"
             return markup.progress(step.fraction, f"{step.fraction:.0%} · {step.text}{left}", True)
         return markup.progress(0.0, self._done, False)
 
@@ -358,7 +359,3 @@ class ImportingPanel(Panel):
         where = "below" if self.below.children else "with session.measure()"
         words = f"Next: measure the features of {len(session.table):,} cells {where}, then label. Models learn from features."
         return theme.note(words, "info")
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
