@@ -13,6 +13,7 @@ from ..panels.slices import SlicesPanel
 from .page import Page
 
 if TYPE_CHECKING:
+    from ..panels.mistakes import MistakesPanel
     from ..session import Session
 
 __all__ = ["SlicesWorkflow", "slices"]
@@ -44,6 +45,7 @@ class SlicesWorkflow(Page):
     slices : SlicesPanel
     rule : RuleBar
     guide : GuidePanel
+    mistakes : MistakesPanel
     """
 
     PAGES: ClassVar[dict[str, str]] = {
@@ -51,6 +53,7 @@ class SlicesWorkflow(Page):
         "Guide": "guide",
         "Label": "labelling",
         "Train": "training",
+        "Mistakes": "mistakes",
         "Review": "review",
         "Evaluate": "evaluation",
         "Export": "exporting",
@@ -78,6 +81,21 @@ class SlicesWorkflow(Page):
         panel = self._late(GuidePanel(self.session, tuple(self.PAGES)))
         panel.open_tab = self.open_tab
         return panel
+
+    @cached_property
+    def mistakes(self) -> MistakesPanel:
+        """Where the models are probably wrong; see :class:`~celltune_nb.panels.mistakes.MistakesPanel`."""
+        from ..panels.mistakes import MistakesPanel
+
+        return self._late(MistakesPanel(self.session))
+
+    def _label(self, key: str, held: list[str]) -> str | None:
+        # In this tab a label given on the image is a correction, and what was looked at is noted.
+        if list(self.PAGES)[self._tabs.selected_index or 0] == "Mistakes" and self.mistakes.means(key, held):
+            self.mistakes.say("")
+            self.mistakes.press(key, held)
+            return self.mistakes.message
+        return super()._label(key, held)
 
     def open_tab(self, title: str) -> None:
         """Show one of the tabs."""

@@ -33,16 +33,16 @@ def test_each_slice_shows_its_animal_labels_and_picture(page, session):
     shown = page.slices._live.html
     for words in ("left", "right", "100 cells", "7 labelled ON", "Labels per animal"):
         assert words in shown
-    pictures = "".join(sheet.value for sheet in page.slices._sheets.children)
+    pictures = "".join(sheet.value for sheet in page.slices._pictures.widget.children)
     assert pictures.count("data:image/jpeg;base64,") == 2
 
 
 def test_pictures_are_made_again_only_when_the_channels_look_otherwise(page, session):
-    before = page.slices._sheets.children[0].value
+    before = page.slices._pictures.widget.children[0].value
     session.label(small.cells(session, "left", "A")[:7], "ON")
-    assert page.slices._sheets.children[0].value is before
+    assert page.slices._pictures.widget.children[0].value is before
     session.set_channel("A", high=8.0)
-    assert page.slices._sheets.children[0].value != before
+    assert page.slices._pictures.widget.children[0].value != before
 
 
 def test_a_click_opens_a_slice_and_the_box_takes_it_out_of_the_set(page, session):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import ipywidgets as w
 
 from ...data.categories import UNKNOWN
 from ...errors import CellTuneError
@@ -18,13 +15,14 @@ from ...session.onoff import positive_of
 from ...session.study import study_table
 from ...session.thumbnails import look
 from ..panel import Panel
+from ..pictures import Pictures
 from ..theme import Live
 from . import markup
 
 __all__ = ["SlicesPanel"]
 
-#: Pixels of a picture's longer side (two to one of the page), and pictures that come to the browser together.
-SIZE, TOGETHER = 112, 16
+#: Pixels of a picture's longer side: two to one of the page.
+SIZE = 112
 
 
 class _List(Live):
@@ -57,10 +55,8 @@ class SlicesPanel(Panel):
         }  # fmt: skip
         for verb, act in verbs.items():
             self._live.on(verb, self.guard(act))
-        # Pictures are rules of a style sheet: a label given does not send them again.
-        self._sheets = w.VBox()
-        self._sheets.layout.display = "none"
-        self.widget = (self._sheets, self._live)
+        self._pictures = Pictures("thumb")
+        self.widget = (self._pictures.widget, self._live)
         self._counting = self.latest(self._count)
         self._drawing = self.latest(self._draw)
         for signal in (
@@ -165,29 +161,13 @@ class SlicesPanel(Panel):
         wanted = (tuple(names), look(session))
         if wanted == self._pictured:
             return
-        sheets: list[w.HTML] = []
-        for start in range(0, len(names), TOGETHER):
-            if self.closed:
-                return
-            rules = [self._rule(start + i, name) for i, name in enumerate(names[start : start + TOGETHER])]
-            text = f"<style>{''.join(rules)}</style>"
-            old = self._sheets.children
-            if start // TOGETHER < len(old):
-                sheet = old[start // TOGETHER]
-                sheet.value = text
-            else:
-                sheet = w.HTML(text)
-                self._sheets.children = (*old, sheet)
-            sheets.append(sheet)
-        for sheet in self._sheets.children[len(sheets) :]:
-            sheet.value = ""
+        self._pictures.fill(map(self._picture, names), lambda: not self.closed)
         self._pictured = wanted
 
-    def _rule(self, number: int, name: str) -> str:
+    def _picture(self, name: str) -> bytes | None:
         if name not in self.session.images:
-            return ""
+            return None
         try:
-            picture = b64encode(jpeg(self.session.thumbnail(name, SIZE), 80, halved_color=True)).decode()
+            return jpeg(self.session.thumbnail(name, SIZE), 80, halved_color=True)
         except CellTuneError:
-            return ""  # its file is gone; the image panel says so when it is looked at
-        return f".ct .ct-thumb-{number}{{background-image:url(data:image/jpeg;base64,{picture})}}"
+            return None  # its file is gone; the image panel says so when it is looked at
