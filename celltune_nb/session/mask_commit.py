@@ -2,7 +2,7 @@
 
 What takes long is written where nobody looks for it yet, without the lock.  Then one transaction of the journal holds the
 row that says which cells are gone and which took their places, and the labels that go over; ``project.json``, written
-inside it, counts from that row on (:meth:`Project.settle`).  Features, population sets, audits and reviews stay on disk as
+inside it, counts from that row on (:mod:`celltune_nb.session.settling`).  Features, population sets, audits and reviews stay on disk as
 they are: whoever reads them asks :class:`~celltune_nb.data.lineage.Lineage`.
 """
 
@@ -22,8 +22,8 @@ from ..errors import CellTuneError, InputError, NotReadyError, ProjectError
 from . import features_file, sources
 from .committing import committing
 from .mask_plan import Given, Labels, Plan, image_of, labels_of
-from .project import REPLACING
 from .recording import note
+from .settling import REPLACING
 
 if TYPE_CHECKING:
     from .session import Session

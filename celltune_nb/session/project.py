@@ -37,13 +37,12 @@ from . import features_file
 from .features_file import PreparedFeatures
 from .files import read_json, write_atomically
 from .items_file import read_items, write_items
+from .settling import REPLACING, settled
 from .sources import Reference
 
-__all__ = ["REPLACING", "SCHEMA_VERSION", "PreparedItems", "Project"]
+__all__ = ["SCHEMA_VERSION", "PreparedItems", "Project"]
 
 SCHEMA_VERSION = 3
-#: What a mask that is being replaced leaves in the settings until it is known whether it was.
-REPLACING = "replacing"
 
 
 def _items_in_files(settings: dict[str, Any]) -> dict[str, Any]:
@@ -189,31 +188,8 @@ class Project:
         self._used = current
 
     def settle(self, marks: Collection[str]) -> None:
-        """Let a mask that was being replaced be replaced, if the journal has the row that says so; else not.
-
-        The journal is the truth: its row and the labels that went over are one transaction, and this file is written
-        inside it.  Where a program was killed in between, the settings of before are in the file too.
-
-        Parameters
-        ----------
-        marks : collection of str
-            Of the replacements that the journal knows.
-        """
-        pending = self.settings.get(REPLACING)
-        if pending is None:
-            return
-        try:
-            settings = {key: value for key, value in self.settings.items() if key != REPLACING}
-            if pending["mark"] not in marks:
-                row = dict(pending["row"])
-                settings["images"] = [row if r["name"] == row["name"] else r for r in settings["images"]]
-                settings["items"] = pending["items"]
-                settings["replaced"] = [r for r in settings["replaced"] if r["mark"] != pending["mark"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(
-                f"project.json describes a change of a mask badly ({error!r}). Restore it from a copy."
-            ) from error
-        self.settings = settings
+        """Let a mask that was being replaced be replaced, if the journal knows its mark; else not."""
+        self.settings = settled(self.settings, marks)
 
     def path(self, *parts: str) -> Path:
         """A path inside the folder; anything that would leave it is refused.

@@ -54,7 +54,8 @@ from .keeping import AT_THE_END, CHECKPOINT, keep_labels
 from .lease import HEARTBEAT, current_user
 from .leftovers import remove_leftovers
 from .levels import Categories, Labels, Levels, level_name
-from .populations import Populations, load_populations, of_newest
+from .population_files import load_populations
+from .populations import Populations, of_newest
 from .project import Project
 from .pyramids import Pyramids, cache_bytes
 from .recording import recording

@@ -20,7 +20,7 @@ from .checks import number, whole_number
 from .exporting import label_table
 from .files import file_stem, write_atomically
 from .jobs import Job
-from .populations import prepare_population, remove_population
+from .population_files import prepare_population, remove_population
 from .predicting import predict_all, shown_first
 from .regions import covered, outside_sentence
 from .rounds import labels_since, observed
