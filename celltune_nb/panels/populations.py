@@ -38,6 +38,7 @@ class PopulationsPanel(Panel):
         super().__init__(session)
         self._counts: list[tuple[str, str, int]] = []
         self._total = 0
+        self._outside = ""
         self._live = Live()
         verbs: dict[str, Callable[..., Any]] = {
             "color_by": self._color_by, "opacity": self._set_opacity, "style": self.set_style, "show": self._set_shown,
@@ -127,11 +128,15 @@ class PopulationsPanel(Panel):
 
     def _count(self) -> None:
         found = self._shown_set()
-        self._counts, self._total = [], 0
+        self._counts, self._total, self._outside = [], 0, ""
         if found is not None:
             colors = {c.name: c.color for c in found.categories}
             rows = [(name, colors[name], n) for name, n in found.tally().items()]
             self._total = sum(n for _, _, n in rows)
+            region = self.session.regions.of(found.level)
+            if region is not None and not found.kind:
+                beyond = int((~self.session.regions.inside(found.level)).sum())
+                self._outside = f"{beyond:,} cells are outside: the level is held {region.sentence}."
             named = [r for r in rows if r[0] != UNKNOWN]
             if found.name in {"Pred_ALL", "Round_diff"}:
                 # pairs: those that occur, the commonest first
@@ -202,6 +207,7 @@ class PopulationsPanel(Panel):
                 tag("b", f"{self._total:,}", cls="ct-num"),
                 cls="ct-line",
             ),
+            tag("p", self._outside, cls="ct-muted ct-small") if self._outside else None,
         )  # fmt: skip
 
     @staticmethod

@@ -134,6 +134,7 @@ def test_groups_of_the_table_of_cell_types_are_on_offer(session, panel):
     assert "<b>odd" not in panel.groups._live.html
     panel.groups._live.do("show", "CD8T")
     assert [c.name for c in session.view.channels if c.visible] == ["CD3", "CD8"]
+    assert panel.chosen == panel._list.histogram["name"] == "CD3"  # DAPI is not shown any more
     panel.groups._live.do("keep_all")
     assert list(session.channel_groups) == ["CD8T", "<b>odd"]
     assert "from cell types" not in panel.groups._live.html

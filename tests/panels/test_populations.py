@@ -123,3 +123,11 @@ def test_many_pairs_are_folded(panel, session):
     for i in range(40):
         session.categories.add(f"type {i}")
     assert "19 more" in words(panel)
+
+
+def test_cells_outside_of_a_levels_region_are_said(panel, session):
+    session.levels.add("fine", "main", within="A", by="labels")
+    session.level = "fine"
+    assert "180 cells are outside: the level is held only inside A of level main (by label)." in words(panel)
+    session.label(small.cells(session, "left", "A")[10:20], "A", level="main")
+    assert "170 cells are outside" in words(panel)

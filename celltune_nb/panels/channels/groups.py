@@ -23,6 +23,8 @@ class ChannelGroupsPanel(Panel):
     Parameters
     ----------
     session : Session
+    shown : callable, optional
+        Called after a group was shown.
 
     Attributes
     ----------
@@ -30,8 +32,9 @@ class ChannelGroupsPanel(Panel):
         The group shown last: the one to update, rename or remove.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, shown: Callable[[], object] | None = None) -> None:
         super().__init__(session)
+        self._shown = shown
         self.active: str | None = None
         self._making = self._editing = False
         self._fields = 0
@@ -61,6 +64,8 @@ class ChannelGroupsPanel(Panel):
         self.session.show_channel_group(name)
         self.active, self._editing = name, False
         self._show()
+        if self._shown is not None:
+            self._shown()
 
     def keep(self, name: str) -> None:
         """Keep the channels that are shown now as a group."""

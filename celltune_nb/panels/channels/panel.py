@@ -67,7 +67,7 @@ class ChannelsPanel(Panel):
         self._list.on_msg(self.guard(self._receive))
         self._measuring = self.latest(self._measure)
         self._adjusting = self.latest(self._adjust)
-        self.groups = ChannelGroupsPanel(session)
+        self.groups = ChannelGroupsPanel(session, self._choose_shown)
         self.part(self.groups)
         self.widget = [self.groups.widget, self._list]
         self.listen(session.view_changed, self._view_changed)
@@ -83,6 +83,12 @@ class ChannelsPanel(Panel):
         """Show the histogram of another channel."""
         self._list.chosen = name
         self._measuring.request(name)
+
+    def _choose_shown(self) -> None:
+        """Whoever shows a group goes on with one of its channels."""
+        visible = [row["name"] for row in self._list.rows if row["visible"]]
+        if visible and self.chosen not in visible:
+            self.choose(visible[0])
 
     def auto_contrast(self, name: str) -> None:
         """Set a channel's contrast from the intensities of the image on the screen; done in the background."""
