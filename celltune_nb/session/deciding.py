@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 __all__ = [
-    "DECIDED", "Threshold", "category_of_level", "judged", "prefixed", "remade", "scores_of", "set_threshold", "threshold",
+    "DECIDED", "Threshold", "average_of", "category_of_level", "decided_now", "judged", "prefixed", "remade", "scores_of", "set_threshold", "threshold",
     "threshold_curve",
 ]  # fmt: skip
 
@@ -259,7 +259,10 @@ def _keep(session: Session, level: str, entry: dict[str, Any] | None, sets: list
         key: value for key, value in {**stored(session, _PART), level: entry}.items() if value is not None
     }
     drop = [(level, DECIDED)] if entry is None else []
+    from .phenotypes import follow  # what is combined stands on this
+
     keep_sets(session, sets, drop=drop, settings=("study", _PART, every))
+    follow(session, level)
     session.emit(session.study_changed, StudyChanged(_PART))
 
 
@@ -343,6 +346,15 @@ def remade(session: Session, run: Run, sets: list[PopulationSet]) -> list[Popula
         found["figures"] = {"count": n, "prevalence": n / known}
     run.about["threshold"] = {**found, "run": run.id, "note": note, "time": entry["time"]}
     return [replace(decided(average, category, float(found["value"])), run=run.id)]
+
+
+def decided_now(session: Session, level: str, average: PopulationSet) -> list[PopulationSet]:
+    """``Pred_THR`` at the threshold as it is; nothing where none was set, or these models do not know its category."""
+    entry = _entry(session, level)
+    category = None if entry is None else session.book.level(level).categories.meaning(int(entry["code"]))
+    if entry is None or category is None or category.name not in average.classes:
+        return []
+    return [decided(average, category, float(entry["value"]))]
 
 
 def _nobody() -> Judged:

@@ -1,0 +1,300 @@
+"""Regions of interest on images: from a label image or drawn; a column of the items, with the size of each kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.shapes import Shape, label_areas, label_at, reduced_by
+from ..errors import InputError
+from .committing import committing
+from .drawing import label_image, label_names, shapes
+from .events import StudyChanged
+from .study import stored
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..data.items import ItemTable
+    from .session import Session
+
+__all__ = ["add_regions", "area_of", "areas", "remove_regions"]
+
+_PART = "areas"
+_MOST = 2_000
+"""Regions of one image."""
+_OURS = ("image", "cellID", "y", "x", "group", "kind", "all")
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A region as it is kept: a drawn shape, or a label of an image that was read (shape None), with its size in pixels."""
+
+    name: str
+    area: float
+    shape: Shape | None
+
+    def to_json(self) -> dict[str, Any]:
+        about: dict[str, Any] = {"name": self.name} if self.shape is None else self.shape.to_json()
+        return {**about, "area_px": self.area}
+
+    @classmethod
+    def from_json(cls, row: Any) -> _Kept:
+        name, area = str(row["name"]), float(row["area_px"])
+        if not 0 <= area < math.inf:
+            raise ValueError("its size")
+        if "kind" not in row:
+            return cls(name, area, None)
+        corners = tuple((float(y), float(x)) for y, x in row["corners"])
+        if row["kind"] not in ("rectangle", "polygon") or len(corners) < 2:
+            raise ValueError("its shape")
+        return cls(name, area, Shape(name, str(row["kind"]), corners))
+
+
+def kept(session: Session, column: str) -> dict[str, list[_Kept]]:
+    """Image → its regions in a column; what somebody wrote badly by hand is left out."""
+    found = {}
+    of_column = stored(session, _PART).get(column)
+    for image, rows in of_column.items() if isinstance(of_column, dict) else ():
+        try:
+            found[str(image)] = [_Kept.from_json(row) for row in rows]
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+    return found
+
+
+# ---------------------------------------------------------------------- adding
+
+
+def add_regions(session: Session, image: str, regions: Any, names: Any, column: str) -> pd.DataFrame:
+    """See :meth:`celltune_nb.Session.add_regions`."""
+    session.image_number(image)
+    column = _column_name(session, column)
+    shape = session.images[image].shape if image in session.images else None
+    with session.writing():
+        pass  # refuse before the work, not after it
+    labels = label_image(session, image, regions, shape)
+    drawn = [] if labels is not None else shapes(regions, names)
+    before = kept(session, column).get(image, [])
+    if labels is not None:
+        factor = reduced_by(labels.shape, shape or (0, 0)) or 1
+        sizes = label_areas(labels, factor, shape or (0, 0), _MOST)
+        if len(sizes) > _MOST:
+            raise InputError(
+                f"The label image has more than {_MOST:,} labels: it looks like a mask of cells. Give one whose labels are regions."
+            )
+        if not sizes:
+            raise InputError("The label image is 0 everywhere. Give one with a number for each region.")
+        called = label_names(names, sorted(sizes))
+        now = [_Kept(called[value], size, None) for value, size in sorted(sizes.items())]
+    else:
+        if any(one.shape is None for one in before):
+            raise InputError(
+                f"The regions of image {image!r} came of a label image. Remove them first: "
+                f"session.remove_regions({image!r}), or use another name=."
+            )
+        drawn = [*(one.shape for one in before if one.shape is not None and one.shape not in drawn), *drawn]
+        if len(drawn) > _MOST:
+            raise InputError(
+                f"Image {image!r} would have {len(drawn):,} regions; {_MOST:,} are the most. Remove some."
+            )
+        now = [_Kept(s.name, s.area(shape, drawn[i + 1 :]), s) for i, s in enumerate(drawn)]
+
+    def values(table: ItemTable, rows: slice) -> NDArray[np.object_]:
+        y, x = table.y[rows], table.x[rows]
+        found = np.full(len(y), None, object)
+        if labels is not None:
+            under = label_at(labels, factor, y, x)
+            for value in np.unique(under[under != 0]).tolist():
+                found[under == value] = called[int(value)]
+        for one in drawn:  # where two lie over one another the later counts
+            found[one.inside(y, x)] = one.name
+        return found
+
+    _commit(session, column, image, now, values)
+    table = areas(session, column)
+    return table[table["image"] == image].reset_index(drop=True)
+
+
+def remove_regions(session: Session, image: str | None, column: str) -> int:
+    """See :meth:`celltune_nb.Session.remove_regions`."""
+    there = kept(session, column)
+    if image is not None:
+        session.image_number(image)
+    gone = [name for name in there if image in (None, name)]
+    if not gone:
+        where = "anywhere" if image is None else f"on image {image!r}"
+        raise InputError(f"No regions called {column!r} were added {where}. See session.areas().")
+    for name in gone:
+        _commit(
+            session, column, name, None, lambda table, rows: np.full(rows.stop - rows.start, None, object)
+        )
+    return sum(len(there[name]) for name in gone)
+
+
+def _commit(session: Session, column: str, image: str, now: list[_Kept] | None, values: Any) -> None:
+    """Write the column and the sizes in one step."""
+    import pandas as pd
+
+    project = session.project
+    for patience in (True, True, False):
+        with nullcontext() if patience else session.writing():
+            base = session.table
+            rows = base.of_image(session.image_number(image))
+            extra = base.extra
+            extra = pd.DataFrame(index=range(len(base))) if extra is None else extra.copy()
+            old = (
+                extra[column].astype(object)
+                if column in extra
+                else pd.Series(None, index=extra.index, dtype=object)
+            )
+            old.iloc[rows] = values(base, rows)
+            extra[column] = old.where(old.notna(), None).astype("string")
+            if now is None and extra[column].isna().all():
+                extra = extra.drop(columns=column)
+            items = replace(base, own=extra if len(extra.columns) else None)
+            with project.prepared_items(items) as ready, session.writing():
+                if session.table is not base:
+                    continue  # something else was added meanwhile
+                with committing(session) as project:
+                    study = project.settings.get("study")
+                    study = dict(study) if isinstance(study, dict) else {}
+                    every = dict(study[_PART]) if isinstance(study.get(_PART), dict) else {}
+                    of_column = dict(every[column]) if isinstance(every.get(column), dict) else {}
+                    of_column.pop(image, None)
+                    if now is not None:
+                        of_column[image] = [one.to_json() for one in now]
+                    every[column] = of_column
+                    study[_PART] = {name: one for name, one in every.items() if one}
+                    project.settings["study"] = study
+                    project.use_items(ready)
+                    project.save()
+                    session.table = items
+            break
+    session.changed_items("regions")
+    session.emit(session.study_changed, StudyChanged("regions"))
+
+
+def _column_name(session: Session, column: Any) -> str:
+    if (
+        not isinstance(column, str)
+        or not 0 < len(column.strip()) <= 80
+        or not column.isprintable()
+        or column in _OURS
+    ):
+        raise InputError(f"Regions cannot be called {column!r}. Choose a short name, such as name='region'.")
+    extra = session.table.extra
+    if extra is not None and column in extra.columns and extra[column].dtype.kind in "iufb":
+        raise InputError(f"The items have a column {column!r} of numbers already. Choose another name=.")
+    return column.strip()
+
+
+# ---------------------------------------------------------------------- how large
+
+
+def areas(session: Session, column: str) -> pd.DataFrame:
+    """See :meth:`celltune_nb.Session.areas`."""
+    import pandas as pd
+
+    table, rows = session.table, []
+    extra = table.extra
+    for image, regions in kept(session, column).items():
+        if image not in table.names and image not in session.images:
+            continue
+        here = table.of_image(session.image_number(image))
+        inside: Any = {}
+        if extra is not None and column in extra:
+            inside = extra[column].iloc[here].value_counts()
+        scale = _scale(session, image)
+        for name in dict.fromkeys(one.name for one in regions):
+            pixels = sum(one.area for one in regions if one.name == name)
+            rows.append((image, name, pixels, pixels * scale, int(inside.get(name, 0))))
+    found = pd.DataFrame(rows, columns=["image", "region", "area_px", "area_mm2", "cells"])
+    return found.astype({"area_px": np.float64, "area_mm2": np.float64, "cells": np.int64})
+
+
+def _scale(session: Session, image: str) -> float:
+    """mm² a pixel; NaN where nobody knows."""
+    size = session.images[image].pixel_size if image in session.images else None
+    return float("nan") if size is None else (size / 1000) ** 2
+
+
+def area_of(session: Session, keys: Sequence[str], names: Sequence[tuple[str, ...]]) -> NDArray[np.float64]:
+    """mm² of each place that cells are counted in, (n,); NaN where it is not known.
+
+    Parameters
+    ----------
+    keys : sequence of str
+        ``"image"``, ``"group"``, ``"all"`` and a column of regions.
+    names : sequence of tuple of str
+    """
+    columns = [key for key in keys if key not in ("image", "group", "all")]
+    out = np.full(len(names), np.nan)
+    if len(columns) > 1 or (columns and not kept(session, columns[0])):
+        return out
+    owner = _owners(session)
+    sizes: dict[str, dict[str, float]] = {}
+    if columns:
+        of = areas(session, columns[0])
+        for image, region, size in zip(of["image"], of["region"], of["area_mm2"], strict=True):
+            sizes.setdefault(image, {})[region] = size
+        there = _there(session, columns[0])
+    for i, name in enumerate(names):
+        asked = dict(zip(keys, name, strict=True))
+        images = [
+            image
+            for image, group in owner.items()
+            if asked.get("image", image) == image and ("group" not in asked or asked["group"] in group)
+        ]
+        if "group" in asked and any(len(owner[image]) > 1 for image in images):
+            continue  # which part of the image is whose is not known
+        if columns:
+            region = asked[columns[0]]
+            if region == "–":
+                continue  # outside of all regions
+            parts = [
+                sizes.get(image, {}).get(region, np.nan if (image, region) in there else 0.0)
+                for image in images
+            ]
+        else:
+            parts = [_whole(session, image) for image in images]
+        out[i] = sum(parts) if parts else np.nan
+    return out
+
+
+def _whole(session: Session, image: str) -> float:
+    if image not in session.images:
+        return float("nan")
+    rows, columns = session.images[image].shape
+    return rows * columns * _scale(session, image)
+
+
+def _owners(session: Session) -> dict[str, set[str]]:
+    """Image → groups of its cells."""
+    table = session.table
+    found: dict[str, set[str]] = {}
+    for i, image in enumerate(table.names):
+        codes = np.unique(table.groups[table.of_image(i)])
+        found[image] = {table.group_names[c] if c >= 0 else "–" for c in codes.tolist()}
+    return found
+
+
+def _there(session: Session, column: str) -> set[tuple[str, str]]:
+    """(image, region) that hold a cell."""
+    import pandas as pd
+
+    table = session.table
+    extra = table.extra
+    if extra is None or column not in extra:
+        return set()
+    values = extra[column].astype("string")
+    codes, names = pd.factorize(values)
+    some = np.flatnonzero(codes >= 0)
+    known = np.unique(table.images[some].astype(np.int64) * len(names) + codes[some])
+    return {(table.names[int(k // len(names))], str(names[int(k % len(names))])) for k in known}
