@@ -74,6 +74,8 @@ def shapes(regions: Any, names: Any) -> list[Shape]:
     if isinstance(regions, Mapping):
         if names is not None:
             raise InputError("The regions have names already. Leave names= out, or give a list of shapes.")
+        if not regions:
+            raise InputError(f"No region was given. {_HOW}")
         return [_shape(one, name) for name, one in regions.items()]
     try:
         listed = list(regions)

@@ -49,9 +49,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two markers trained, cFos with an audit of 200 cells, PV with none."""
     folder = tmp_path_factory.mktemp("projects") / "counted"
     with Session.create(folder, level="cFos", jobs=Jobs(inline=True)) as session:
-        session.import_cells(
-            _cells(), x="x", y="y", group="animal", features=["cFos__Mean", "PV__Mean"]
-        )
+        session.import_cells(_cells(), x="x", y="y", group="animal", features=["cFos__Mean", "PV__Mean"])
         session.levels.add("PV")
         for marker in ("cFos", "PV"):
             for name in ("OFF", "ON"):
@@ -240,7 +238,11 @@ def test_who_may_only_look_counts_and_changes_nothing(session: Session) -> None:
     session.close()
     with Session.open(session.folder, read_only=True, jobs=Jobs(inline=True)) as reader:
         assert reader.counts("image")["corrected"].notna().all()
-        for verb in (lambda: reader.combine("cFos+"), lambda: reader.predict_all(), lambda: reader.add_regions("slice 1", (0, 0, 9, 9))):
+        for verb in (
+            lambda: reader.combine("cFos+"),
+            lambda: reader.predict_all(),
+            lambda: reader.add_regions("slice 1", (0, 0, 9, 9)),
+        ):
             with pytest.raises(ReadOnlyError):
                 verb()
 
