@@ -60,6 +60,10 @@ class SlicesWorkflow(Page):
     }
     FIRST: ClassVar[str] = "Guide"
 
+    def __init__(self, session: Session, look_at: str | Path | None = None) -> None:
+        super().__init__(session, look_at)
+        self._root.add_class("ct-slices-workflow")
+
     def left(self) -> list[w.Widget]:
         """The slices, then the channels and the populations."""
         self.slices = SlicesPanel(self.session)
@@ -96,6 +100,11 @@ class SlicesWorkflow(Page):
             self.mistakes.press(key, held)
             return self.mistakes.message
         return super()._label(key, held)
+
+    def _open_page(self, change: object = None) -> None:
+        super()._open_page(change)
+        if list(self.PAGES)[self._tabs.selected_index or 0] == "Mistakes":
+            self.mistakes.enter()
 
     def open_tab(self, title: str) -> None:
         """Show one of the tabs."""

@@ -56,6 +56,7 @@ class MistakesPanel(Panel):
         self._right: set[int] = set()
         self._trouble = ""
         self._level = session.level
+        self._entered = False
         self._above, self._below = _Page(keys=list(markup.KEYS)), _Page(keys=list(markup.KEYS))
         verbs: dict[str, Callable[..., Any]] = {
             "kind": self._set_kind, "here": self._set_here, "again": self.look_again, "assign": self.assign, "right": self.right,
@@ -84,6 +85,12 @@ class MistakesPanel(Panel):
         """The cell that is asked for."""
         ids = self._ids()
         return ids[self.at] if 0 <= self.at < len(ids) else None
+
+    def enter(self) -> None:
+        """Look at the cell that is asked for, now that somebody sees the sheet."""
+        self._entered = self.item is None
+        if self.item is not None:
+            self.go(self.at)
 
     def look_again(self) -> None:
         """Search for the most suspicious cells as of now."""
@@ -230,7 +237,9 @@ class MistakesPanel(Panel):
     def _search(self) -> None:
         session = self.session
         self._level = session.level
-        self._found, self._trouble = None, ""
+        self._found, self._trouble = None, "Looking for suspicious cells …"
+        self._show()
+        self._trouble = ""
         if session.view.blind:
             self._trouble = "Predictions are out of sight while cells are judged blind."
         else:
@@ -241,6 +250,9 @@ class MistakesPanel(Panel):
                 self._trouble = str(error)
         self.at = 0 if self._ids() else -1
         self._right &= set(self._ids())
+        if self._entered and self.item is not None:
+            self._entered = False
+            self.go(0)
         self._show()
         self._draw()
 

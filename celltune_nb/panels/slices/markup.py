@@ -123,12 +123,11 @@ def _row(row: Row, state: State) -> Markup:
         tag("span", swatch(color), f"{n:,}", cls="ct-slice-count", title=f"{n:,} labelled {name}")
         for name, color, n in row.counts
     ]
-    predicted = None
+    cells = about = f"{row.cells:,} cells"
     if row.predicted is not None:
-        share = row.predicted / max(row.cells, 1)
-        predicted = tag("span", f"{row.predicted:,} {state.positive} ({share:.1%})", cls="ct-cut",
-                        title=f"{row.predicted:,} of {row.cells:,} cells are predicted {state.positive}")  # fmt: skip
-    about = f"{row.group} · {row.cells:,} cells" if row.group else f"{row.cells:,} cells"
+        cells = f"{row.predicted:,} of {row.cells:,} {state.positive}"
+        about += f", {row.predicted:,} of them ({row.predicted / max(row.cells, 1):.1%}) predicted {state.positive}"
+    short = f"{row.group} · {cells}" if row.group else cells
     return tag(
         "div",
         tag("span", cls=f"ct-slice-picture ct-thumb-{row.number}", aria_hidden="true"),
@@ -137,8 +136,8 @@ def _row(row: Row, state: State) -> Markup:
                 tag("input", type="checkbox", do="choose", what=row.name, checked=row.chosen, disabled=bool(state.locked),
                     title="Work on this slice: samples and proposed rectangles come from the chosen slices",
                     aria_label=f"Work on {row.name}"), cls="ct-slice-line"),
-            tag("div", tag("span", about, cls="ct-cut ct-grow", title=about), cls="ct-slice-line ct-muted"),
-            tag("div", labels, tag("span", predicted, cls="ct-cut ct-grow ct-muted"), _verdict(row, state), cls="ct-slice-line"),
+            tag("div", tag("span", short, cls="ct-cut ct-grow", title=about), cls="ct-slice-line ct-muted"),
+            tag("div", labels, tag("span", cls="ct-grow"), _verdict(row, state), cls="ct-slice-line"),
             cls="ct-slice-text"),
         cls=f"ct-slice{' ct-here' if row.name == state.here else ''}", do="go", what=row.name, row=f"slice-{row.number}",
         title=None,
