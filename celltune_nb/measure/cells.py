@@ -28,6 +28,7 @@ from celltune_nb.measure.morphology import measure_shapes
 from celltune_nb.measure.names import feature_groups, table_columns
 from celltune_nb.measure.neighbours import measure_neighbours
 from celltune_nb.measure.planes import image_planes
+from celltune_nb.measure.relative import FEW, relative, relative_columns
 from celltune_nb.measure.runs import Int64, cell_index, locate, mask_runs, runs_within
 
 __all__ = ["CellMeasurements", "cell_index", "measure_cells", "warm_up"]
@@ -92,6 +93,7 @@ def measure_cells(
     neighbours: bool = True,
     texture: bool | Sequence[str] = False,
     stains: bool = True,
+    per_image: bool = False,
     engine: EngineName = "auto",
     progress: Progress | None = None,
     n_jobs: int | None = None,
@@ -128,6 +130,11 @@ def measure_cells(
         `measure.texture` defines them: in all channels, or in those named.
     stains : bool
         For an RGB image, also measure Hematoxylin, Eosin and DAB (`planes.STAINS`).
+    per_image : bool
+        Also say mean, median and 95th percentile of the cell, the means of its nucleus, inner part and
+        surroundings, and its contrast to the ring around it against the other cells of this image: as distance from
+        their median in units of their spread (`measure.relative`).  Needs no other image, and does not change
+        where one is stained more strongly.
     engine : {"auto", "numba", "numpy"}
         What computes; the values are the same to the rounding of float32.  ``"auto"`` is numba, and in a
         fresh installation NumPy until another process has compiled.
@@ -190,6 +197,7 @@ def measure_cells(
             textured,
             morphology=morphology,
             neighbours=neighbours,
+            per_image=per_image,
         )
         # one row a feature: its values are contiguous, and the (n, f) view of it is what models read fastest
         matrix = np.empty((len(columns), found.labels.size), np.float32)
@@ -202,6 +210,9 @@ def measure_cells(
         if morphology:
             tell(0.93, "Measuring the shapes…")
             measure_shapes(choose, found, measuring.nucleus, table, executor)
+        if per_image:
+            tell(0.97, "Comparing the cells of the image…")
+            notes += _compare(table, [channel.name for channel in planes.channels], executor)
     finally:
         # what was not begun when something went wrong is dropped
         executor.shutdown(cancel_futures=True)
@@ -216,6 +227,24 @@ def measure_cells(
         pixel_size=size,
         notes=notes,
     )
+
+
+def _compare(
+    table: dict[str, Float32], channels: Sequence[str], executor: ThreadPoolExecutor
+) -> tuple[str, ...]:
+    """Write the features that speak of a cell against those of its image; what is to be said of them."""
+    made = [pair for channel in channels for pair in relative_columns(channel, table).items()]
+
+    def one(pair: tuple[str, tuple[str, ...]]) -> None:
+        name, parts = pair
+        first, *others = (table[part] for part in parts)
+        table[name][:] = relative(first - others[0] if others else first)
+
+    list(executor.map(one, made))
+    n = len(next(iter(table.values()), ()))
+    if not made or n >= FEW:
+        return ()
+    return (f"An image has fewer than {FEW} cells ({n}): what its cells are against one another is rough.",)
 
 
 def warm_up(progress: Progress | None = None, *, texture: bool = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from celltune_nb.measure.relative import PREFIX, relative_columns
 from celltune_nb.measure.texture import TEXTURES
 
 __all__ = [
@@ -25,7 +26,17 @@ __all__ = [
 ]
 
 COMPARTMENTS = ("Cell", "Nucleus", "Eroded", "Dilated", "Environment")
-GROUPS = ("Default", "Intensity", "Percentiles", "Morphology", "Rings", "Neighbours", "Nucleus", "Texture")
+GROUPS = (
+    "Default",
+    "Intensity",
+    "Percentiles",
+    "Morphology",
+    "Rings",
+    "Neighbours",
+    "Nucleus",
+    "Texture",
+    "Per image",
+)
 SHAPES = {
     "Area": "px²",
     "Perimeter": "px",
@@ -45,6 +56,7 @@ _WORDS = {
     "Sum": "sum",
     "Std": "standard deviation",
     "Var": "variance",
+    "Contrast": "mean above that of the ring around it,",
     "NeighbourMean": "mean over the neighbours' means",
     "NeighbourMax": "highest of the neighbours' means",
 }
@@ -107,6 +119,10 @@ def _sentence(name: str) -> str:
     channel, statistic, compartment = parse_name(name)
     if name == "NeighbourCount":
         return "number of neighbours"
+    against = (
+        ", against the cells of its image" if channel is not None and statistic.startswith(PREFIX) else ""
+    )
+    statistic = statistic.removeprefix(PREFIX) if against else statistic
     word = _WORDS.get(statistic, statistic)
     if channel is not None and statistic[:1] == "P" and statistic[1:].replace(".", "", 1).isdigit():
         word = f"percentile {statistic[1:]}"
@@ -116,7 +132,7 @@ def _sentence(name: str) -> str:
         return f"{channel}: {word.lower()}" if channel else name
     if channel is None or statistic.startswith("Neighbour"):
         return f"{channel}: {word}" if channel else f"{word} of the {compartment.lower()}"
-    return f"{channel}: {word} {_PLACES[compartment]}"
+    return f"{channel}: {word} {_PLACES[compartment]}{against}"
 
 
 def percentile_name(percent: float) -> str:
@@ -131,6 +147,7 @@ def table_columns(
     *,
     morphology: bool,
     neighbours: bool,
+    per_image: bool = False,
 ) -> dict[str, str]:
     """Name and unit of every feature of a table, in order.
 
@@ -142,7 +159,7 @@ def table_columns(
         Name to the statistics kept of it; the cell first.
     textured : collection of str
         Channels whose texture is measured.
-    morphology, neighbours : bool
+    morphology, neighbours, per_image : bool
         Whether they are measured.
     """
     columns: dict[str, str] = {}
@@ -164,6 +181,9 @@ def table_columns(
                 columns["AreaFraction__Nucleus"] = "ratio"
     if neighbours:
         columns["NeighbourCount"] = "cells"
+    if per_image:
+        # last: the columns before them stand where they stood without them
+        columns |= {name: "spreads" for channel in channels for name in relative_columns(channel, columns)}
     return columns
 
 
@@ -176,15 +196,17 @@ def feature_groups(names: Sequence[str], percentiles: Collection[str]) -> dict[s
         without orientation (how a slide was laid down says nothing about a cell); number of neighbours.
     Intensity, Percentiles
         Of the cell: moments, median and range; percentiles.
-    Morphology, Rings, Neighbours, Nucleus, Texture
-        Shape of the cell; everything of the rings; of the neighbours; of the nucleus; of texture, which is
-        measured on demand only and then belongs to Default.
+    Morphology, Rings, Neighbours, Nucleus, Texture, Per image
+        Shape of the cell; everything of the rings; of the neighbours; of the nucleus; of texture; intensities
+        against the cells of the same image.  The last two are measured on demand only and then belong to Default.
     """
     groups: dict[str, list[str]] = {group: [] for group in GROUPS}
     for name in names:
         channel, statistic, compartment = parse_name(name)
         if statistic.startswith("Neighbour"):
             home, default = "Neighbours", True
+        elif statistic.startswith(PREFIX) and channel is not None:
+            home, default = "Per image", True
         elif statistic in TEXTURES and channel is not None:
             home, default = "Texture", True
         elif compartment == "Nucleus":

@@ -164,12 +164,14 @@ def _titles(handles: list[Any]) -> list[str]:
 def _words(features: list[str]) -> tuple[list[str], list[str]]:
     """Each feature in a few words, "CD8 mean" or "CD8 P95 in the nucleus", and the marker it belongs to."""
     from ..measure.names import parse_name
+    from ..measure.relative import PREFIX
 
     words, markers = [], []
     for name in features:
         channel, statistic, compartment = parse_name(name)
         where = "" if compartment in (None, "Cell") else f" ({str(compartment).lower()})"
-        kind = statistic.removeprefix("Neighbour")
+        against = " against its image" if statistic.startswith(PREFIX) else ""
+        kind = statistic.removeprefix("Neighbour").removeprefix(PREFIX)
         kind = kind if kind[1:].replace(".", "").isdigit() else kind.lower()  # P95 stays as it is
         if statistic.startswith("Neighbour"):
             where = " of neighbours"
@@ -181,7 +183,7 @@ def _words(features: list[str]) -> tuple[list[str], list[str]]:
             )
             markers.append(CONTEXT if name == "NeighbourCount" else SHAPE if known else name)
         else:
-            words.append(f"{channel} {kind}{where}")
+            words.append(f"{channel} {kind}{where}{against}")
             markers.append(str(channel))
     return words, markers
 

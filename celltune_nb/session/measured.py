@@ -38,6 +38,15 @@ __all__ = [
 SOURCE = "cells"
 #: Options that change nothing but the time it takes, and what is kept beside the options.
 UNNOTED = ("n_jobs", "engine", "notes", "measured")
+#: Options that say nothing new with these values.
+USUAL = {
+    "rings": True,
+    "morphology": True,
+    "neighbours": True,
+    "texture": False,
+    "stains": True,
+    "per_image": False,
+}
 #: Where measured images lie that are not part of the features yet, from the project's folder on.
 PARTS_FOLDER = "features/.cells-parts"
 #: Seconds from which on a remaining time is told.
@@ -63,8 +72,12 @@ class MeasuredPart:
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a measuring as JSON keeps them, to be compared."""
-    kept = {name: value for name, value in options.items() if name not in UNNOTED}
+    """Options of a measuring as JSON keeps them, to be compared; those with their usual value are left out."""
+    kept = {
+        name: value
+        for name, value in options.items()
+        if name not in UNNOTED and not (isinstance(value, bool) and USUAL.get(name) is value)
+    }
     plain: dict[str, Any] = json.loads(
         json.dumps(kept, default=lambda value: value.tolist() if hasattr(value, "tolist") else list(value))
     )

@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["measure"]
 
-OPTIONS = ("percentiles", "rings", "morphology", "neighbours", "texture", "stains", "engine", "n_jobs")
+OPTIONS = (
+    "percentiles",
+    "rings",
+    "morphology",
+    "neighbours",
+    "texture",
+    "stains",
+    "per_image",
+    "engine",
+    "n_jobs",
+)
 
 
 def measure(session: Session, wait: bool, options: dict[str, Any]) -> FeatureSource | Job:
@@ -38,6 +48,10 @@ def measure(session: Session, wait: bool, options: dict[str, Any]) -> FeatureSou
     unknown = options.keys() - set(OPTIONS)
     if unknown:
         raise InputError(f"measure() has no option {min(unknown)!r}. Options: {', '.join(OPTIONS)}.")
+    if options.get("per_image") is None:
+        # Who adds an image and measures it does not mean to take features away from the models.
+        before = session.features_by_name.get(SOURCE)
+        options["per_image"] = before is not None and bool(before.parameters.get("per_image", False))
     with session.writing():
         pass  # refuse before the work, not after it
     changed = None if told is None else lambda job: told(job.progress.fraction, job.progress.text)

@@ -145,3 +145,36 @@ def test_a_measuring_that_is_stopped_says_how_far_it_was_and_goes_on(tmp_path: P
         assert "cells" not in session.features
         session.measure(**OPTIONS)
         assert len(session.features) == 48
+
+
+def test_brightness_against_the_same_image_needs_only_that_image(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    plain = session.measure(**OPTIONS)
+    source = session.measure(per_image=True, **OPTIONS)
+    group = source.groups["Per image"]
+    assert set(group) <= set(source.used)
+    assert [n for n in source.names if n not in group] == plain.names
+    before = np.array(source.matrix)
+    image, mask, _ = field(7, cells=3)
+    session.add_image("late", 5 * image, mask, channels=["DAPI", "CD3", "CD8"], pixel_size=0.5)
+    seen = counted(monkeypatch)
+    after = session.measure(**OPTIONS)  # as before, though it is not said
+    assert seen == ["late"]
+    assert after.groups["Per image"] == group
+    np.testing.assert_array_equal(np.array(after.matrix)[: len(before)], before)
+    session.close()
+    with Session.open(tmp_path / "project", jobs=Jobs(inline=True)) as again:
+        assert again.features.groups["Per image"] == group
+        without = again.measure(per_image=False, **OPTIONS)
+        assert "Per image" not in without.groups
+        assert without.names == plain.names
+
+
+def test_options_with_their_usual_values_measure_nothing_anew(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+):
+    source = session.measure()
+    seen = counted(monkeypatch)
+    assert session.measure(rings=True, morphology=True, texture=False, per_image=False) is source
+    assert seen == []

@@ -23,6 +23,7 @@ MEASURED = {
     "rings": "Rings: 2 µm inside, 4 µm around, 20 µm surroundings",
     "neighbours": "Neighbours within 4 µm",
     "texture": "Texture (Haralick; slower)",
+    "per_image": "Per image: brightness against the cells of the same image",
 }
 #: Size of the histogram, px.
 WIDTH, HEIGHT = 320, 72

@@ -14,6 +14,7 @@ from ...session import Session
 from ...session.events import ViewChanged
 from ...session.feature_looks import FeatureLook
 from ...session.job import Job
+from ...session.measured import SOURCE
 from ..panel import Panel
 from ..theme import Live
 from . import markup
@@ -31,6 +32,8 @@ class FeaturesPanel(Panel):
     Parameters
     ----------
     session : Session
+    per_image : bool
+        Whether brightness against the cells of the same image is asked for at first, while nothing is measured.
 
     Attributes
     ----------
@@ -48,13 +51,18 @@ class FeaturesPanel(Panel):
         The measuring that was started last.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, per_image: bool = False) -> None:
         super().__init__(session)
         self.feature: str | None = None
         self.cofactor: float | None = None
         self.only_here = False
         self.group = self.search = ""
-        self.options = {"morphology": True, "rings": True, "neighbours": True, "texture": False}
+        self.options = {
+            "morphology": True, "rings": True, "neighbours": True, "texture": False,
+            "per_image": per_image if SOURCE not in session.features else bool(
+                session.features[SOURCE].parameters.get("per_image", False)
+            ),
+        }  # fmt: skip
         self.job: Job | None = None
         self._ended: Job | None = None
         self._done = ""
@@ -83,7 +91,7 @@ class FeaturesPanel(Panel):
         return self.job is not None and not self.job.finished
 
     def set_option(self, name: str, on: bool) -> None:
-        """What to measure: ``morphology``, ``rings``, ``neighbours``, ``texture``."""
+        """What to measure: ``morphology``, ``rings``, ``neighbours``, ``texture``, ``per_image``."""
         self.options[name] = bool(on)
         self._show()
 

@@ -144,7 +144,8 @@ class Bringing(Verbs):
             False: measure in the background and return the job.
         **options
             As of :func:`celltune_nb.measure.measure_cells`: percentiles, rings, morphology, neighbours; texture,
-            of all channels or of those named; engine.
+            of all channels or of those named; engine; per_image, brightness against the cells of the same image
+            (if it is not said: as measured before, at first not).
             again=True measures anew what is measured already; progress is told the fraction done and a text.
 
         Returns
