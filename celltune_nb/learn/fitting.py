@@ -92,6 +92,9 @@ class Fitting:
         self.present, codes = np.unique(data.y, return_inverse=True)
         codes = codes.reshape(-1).astype(np.int32)
         weight = _weights(codes, power) if power else None
+        if data.balance is not None:
+            category, share = data.balance
+            weight = _balanced(weight, np.asarray(data.y) == category, share)
         self.all = (X, codes, weight)
         train, valid = self.split.train, self.split.valid
         if len(train) > CHOOSE_FROM:
@@ -280,3 +283,14 @@ def _weights(codes: NDArray[np.integer], power: float) -> NDArray[np.float32]:
     """1/labels**power of the class, with mean 1."""
     weight = np.bincount(codes)[codes] ** -power
     return np.asarray(weight / weight.mean(), np.float32)
+
+
+def _balanced(
+    weight: NDArray[np.float32] | None, of: NDArray[np.bool_], share: float
+) -> NDArray[np.float32] | None:
+    """Weights, with mean 1, of which a category has a given share; as they were where only it, or none of it, is there."""
+    if of.all() or not of.any():
+        return weight
+    scaled = np.ones(len(of)) if weight is None else weight.astype(np.float64)
+    scaled = np.where(of, scaled * share / scaled[of].sum(), scaled * (1 - share) / scaled[~of].sum())
+    return np.asarray(scaled * len(of), np.float32)

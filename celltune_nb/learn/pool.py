@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,17 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def part(self, rows: NDArray[np.int64]) -> Pool:
+        """Some rows of it, int64 (m,), as a pool."""
+        given = self.features
+        return replace(
+            self, ids=self.ids[rows], features=None if given is None else (lambda which: given(rows[which])),
+            images=self.images[rows], groups=self.groups[rows], y=self.y[rows], x=self.x[rows],
+            probabilities=[
+                RowsOf(p.matrix, p.positions[rows]) if isinstance(p, RowsOf) else p[rows] for p in self.probabilities
+            ],
+        )  # fmt: skip
 
     def name(self, code: int) -> str:
         """What a probability column is called."""

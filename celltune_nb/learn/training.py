@@ -45,6 +45,8 @@ class TrainingData:
     label_revision : int
     unit : str
         What a group is called in sentences.
+    balance : (int, float), optional
+        A category and its share of the whole training weight, 0–1, on top of `weights`; None leaves the labels as they are.
     """
 
     X: NDArray[np.float32]
@@ -55,6 +57,7 @@ class TrainingData:
     schema_hash: str = ""
     label_revision: int = 0
     unit: str = "group"
+    balance: tuple[int, float] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.X)

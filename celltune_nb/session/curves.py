@@ -10,6 +10,7 @@ from ..errors import FormatError, NotReadyError
 from .files import write_atomically
 from .runs import Run
 from .training import snapshot
+from .training_options import balanced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,12 @@ def learning_curve(
     params = run.about.get("params", {})
     specs = [ModelSpec(kind, dict(params.get(kind, {}))) for kind in run.model_names]
     table = curves.learning_curve(
-        now.data(), specs, rounds=run.about.get("rounds"), seed=run.seed, progress=progress, stop=stop
+        balanced(session, now, run.level, run.about.get("options", {}).get("balance")),
+        specs,
+        rounds=run.about.get("rounds"),
+        seed=run.seed,
+        progress=progress,
+        stop=stop,
     )
     run.take_curve(table)
     if not session.read_only and run.folder is not None:

@@ -16,6 +16,7 @@ from ..errors import CellTuneError, NotReadyError
 from .predicting import learned
 from .runs import Run, trained_on
 from .training import Snapshot, snapshot
+from .training_options import balanced
 
 if TYPE_CHECKING:
     from ..data.features import FeatureSource
@@ -283,7 +284,7 @@ def out_of_fold_of(
     params = run.about.get("params", {})
     specs = [ModelSpec(kind, dict(params.get(kind, {}))) for kind in run.model_names]
     return evaluation.evaluate_out_of_fold(
-        now.data(),
+        balanced(session, now, run.level, run.about.get("options", {}).get("balance")),
         specs,
         ids=session.table.ids[now.positions],
         rounds=run.about.get("rounds"),

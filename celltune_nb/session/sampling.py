@@ -20,7 +20,7 @@ from .gating import inside
 from .study import working_rows
 
 if TYPE_CHECKING:
-    from ..learn.pool import Pool
+    from ..learn.pool import Pool, Proposal
     from .session import Session
 
 __all__ = ["Audit", "Audits", "Suggestion", "draw_audit", "sample", "suggest_rectangle"]
@@ -186,7 +186,7 @@ def _draw_order(ids: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 def sample(
     session: Session, n: int, image: str | None, rectangle: tuple[float, float, float, float] | None, by: str | None,
-    level: str, seed: int | None, within: str | None = None,
+    level: str, seed: int | None, within: str | None = None, more: str | None = None,
 ) -> NDArray[np.int64]:  # fmt: skip
     """See :meth:`celltune_nb.Session.sample`."""
     from ..learn.sampling import SAMPLERS
@@ -199,9 +199,9 @@ def sample(
         if by == "clusters" and not session.features_by_name:
             by = "random"
     if by == "audit":
-        if image is not None or rectangle is not None or within is not None:
+        if any(given is not None for given in (image, rectangle, within, more)):
             raise InputError(
-                "An audit sample is drawn from all cells. Leave image=, rectangle= and within= out."
+                "An audit sample is drawn from all cells. Leave image=, rectangle=, within= and more= out."
             )
         return draw_audit(session, n, level, seed)
     if by not in STRATEGIES:
@@ -210,6 +210,7 @@ def sample(
         raise NotReadyError(
             f"Sampling by {by!r} needs a model. Train first, or sample by 'clusters' or 'random'."
         )
+    more = None if more is None else _more(session, level, more, trained)
     if rectangle is not None:
         image = image or session.view.image
         if image is None:
@@ -220,7 +221,7 @@ def sample(
     pool = make_pool(session, level, image, rectangle, only=only, measured=by != "random")
     if not len(pool.ids):
         return np.empty(0, np.int64)
-    found = SAMPLERS[by](pool, min(int(n), len(pool.ids)), np.random.default_rng(seed))
+    found = _proposed(pool, min(int(n), len(pool.ids)), np.random.default_rng(seed), SAMPLERS[by], more)
     if not session.read_only:
         with session.writing():
             session.journal.propose(
@@ -232,6 +233,32 @@ def sample(
             )  # fmt: skip
     session.offered(found.ids, by)
     return found.ids
+
+
+def _more(session: Session, level: str, category: str, trained: bool) -> str:
+    """The category of which more are wanted.
+
+    Raises
+    ------
+    LabelError, NotReadyError
+    """
+    name = session.book.level(level).categories.named(category).name
+    if not trained:
+        raise NotReadyError(
+            f"Which cells are likely {name} is known once there is a model. Train first; until then drag a rectangle where they are."
+        )
+    return name
+
+
+def _proposed(pool: Pool, n: int, rng: np.random.Generator, sampler: Any, more: str | None) -> Proposal:
+    from ..learn.leaning import leaning
+
+    if more is None:
+        found: Proposal = sampler(pool, n, rng)
+        return found
+    if more not in pool.categories:
+        raise NotReadyError(f"The models have not learned {more}. Label some cells of it, then train again.")
+    return leaning(pool, n, rng, code=pool.categories.index(more), sampler=sampler)
 
 
 def suggest_rectangle(session: Session, image: str | None, level: str, seed: int | None) -> Suggestion:

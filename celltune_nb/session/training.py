@@ -16,7 +16,7 @@ from ..data.features import FeatureSource
 from ..data.predictions import predicted, round_diff
 from ..errors import InputError, NotReadyError, TrainingError
 from . import runs as run_files
-from .checks import number, whole_number
+from .checks import whole_number
 from .exporting import label_table
 from .files import file_stem, write_atomically
 from .jobs import Job
@@ -25,6 +25,7 @@ from .predicting import predict_all, shown_first
 from .regions import covered, outside_sentence
 from .rounds import labels_since, observed
 from .runs import Run
+from .training_options import balanced, checked
 
 if TYPE_CHECKING:
     from ..learn.models import ModelSpec
@@ -35,17 +36,6 @@ __all__ = ["Snapshot", "learned_labels", "models", "problems", "snapshot", "star
 
 #: What part of a run each stage is, for the progress bar.
 _FIT, _PREDICT = 0.85, 0.13
-
-_OPTIONS = {
-    "rounds",
-    "patience",
-    "holdout_fraction",
-    "n_jobs",
-    "weights",
-    "device",
-    "exclude_images",
-    "params",
-}
 
 
 @dataclass(frozen=True)
@@ -180,23 +170,12 @@ def start(session: Session, kinds: Sequence[str], level: str, seed: int, options
     """See :meth:`celltune_nb.Session.train`."""
     from ..learn.models import ModelSpec
 
-    unknown = options.keys() - _OPTIONS
-    if unknown:
-        raise InputError(f"train() has no option {min(unknown)!r}. Options: {', '.join(sorted(_OPTIONS))}.")
     if isinstance(kinds, str):
         kinds = (kinds,)
     if not kinds:
         raise InputError("No model was asked for. Name at least one, for example 'xgboost'.")
     seed = whole_number(seed, "The seed")
-    for name, least in (("rounds", 1), ("patience", 0)):
-        if options.get(name) is not None:
-            options[name] = whole_number(options[name], name.capitalize(), least)
-    if options.get("holdout_fraction") is not None:
-        share = options["holdout_fraction"] = number(options["holdout_fraction"], "The held-out fraction")
-        if not 0 < share < 1:
-            raise InputError(f"The held-out fraction is {share}. Give one between 0 and 1, for example 0.25.")
-    if options.get("n_jobs") is not None:
-        options["n_jobs"] = whole_number(options["n_jobs"], "The number of threads", -1)
+    options = checked(options)
     params = options.pop("params", None) or {}
     if not isinstance(params, dict) or not all(isinstance(p, dict) for p in params.values()):
         raise InputError("params= holds a dict for each model: params={'xgboost': {'max_depth': 6}}.")
@@ -262,7 +241,9 @@ def _train(
         text = " · ".join(doing[i] for i in sorted(doing))
         job.report(_FIT * step.fraction, text, step.remaining_s)
 
-    result = fit_models(now.data(), specs, seed=run.seed, on_step=on_step, stop=lambda: job.wish, **options)
+    data = balanced(session, now, run.level, options.get("balance"))
+    rest = {name: value for name, value in options.items() if name != "balance"}
+    result = fit_models(data, specs, seed=run.seed, on_step=on_step, stop=lambda: job.wish, **rest)
 
     def progress(done: float, text: str) -> None:
         job.check()

@@ -24,6 +24,7 @@ class Choosing(Verbs):
     def sample(
         self, n: int, *, image: str | None = None, rectangle: Rectangle | None = None, by: str | None = None,
         level: str | None = None, seed: int | None = None, within: str | None = None,
+        more: str | None = None,
     ) -> NDArray[np.int64]:  # fmt: skip
         """Draw unlabelled items that are worth a label; audit items are never among them.
 
@@ -41,6 +42,9 @@ class Choosing(Verbs):
             Drawn, and recorded, when None.
         within : str, optional
             Only cells of a gate, or of an expression over gates and categories: see :meth:`gated`.
+        more : str, optional
+            A category of which more are wanted: seven of ten places go to cells that the models take for it (or find
+            likeliest to be of it), chosen by the same strategy; also inside a rectangle.
 
         Returns
         -------
@@ -50,7 +54,7 @@ class Choosing(Verbs):
         if by is not None and not isinstance(by, str):
             raise InputError(f"by={by!r} is not known. Name a strategy, such as 'random'.")
         return sampling.sample(
-            self._session, n, image, rectangle, by, level_name(self._session, level), seed, within
+            self._session, n, image, rectangle, by, level_name(self._session, level), seed, within, more
         )
 
     def suggest_rectangle(
