@@ -58,6 +58,16 @@ def play(goal):
             time.sleep(0.005)
         hear("frames", goal)
     threading.Thread(target=on).start()
+# outlines and camera in turn, as by whoever clicks through the fields of a matrix
+def wander():
+    def on():
+        for i in range(60):
+            viewport.draw_shapes([Shape.rectangle((i, i, i + 20, i + 20), "#ffffff", width=2)])
+            time.sleep(0.007 * (i % 5))
+            viewport.set_camera(Camera(i * 4, i * 4, 1 + i % 11, 400, 800))
+            time.sleep(0.011 * (i % 7))
+        hear("wandered")
+    threading.Thread(target=on).start()
 def act(change):
     exec(change["new"], globals())
 code = ipywidgets.Text(continuous_update=False)
@@ -297,7 +307,7 @@ def test_a_jump_shows_no_empty_ground_between_two_pictures(opened):
     # each picture takes a while, as with many channels
     code(
         tab,
-        "quick, render_now = render, viewport._render; viewport._render = lambda *a: (time.sleep(0.15), render_now(*a))[1]",
+        "viewport._frames.render = lambda *a: (time.sleep(0.15), render(*a))[1]",
     )
     tab.evaluate(
         """() => {
@@ -322,3 +332,36 @@ def test_a_jump_shows_no_empty_ground_between_two_pictures(opened):
     tab.mouse.wheel(0, -100)
     y, x, _ = heard(tab, "camera", moves + 1)[-1]
     assert (y, x) == pytest.approx((60, 60), abs=3)
+
+
+def test_lines_and_scale_bar_follow_wherever_the_kernel_looks(opened):
+    tab = opened().tab
+    wait_for_pixel(tab, 5, 5, (30, 32, 38))
+    rests = """() => {
+        const {a, e, f} = new DOMMatrix(getComputedStyle(document.querySelector('canvas.ct-vectors')).transform);
+        return Math.abs(a - 1) < 1e-6 && Math.abs(e) < 1e-6 && Math.abs(f) < 1e-6;
+    }"""
+    bar = """() => {
+        const canvas = document.querySelector('canvas.ct-fixed');
+        const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        let sum = 0;
+        for (let i = 3; i < data.length; i += 4) sum = (sum * 31 + data[i]) % 1000003;
+        return sum;
+    }"""
+    tab.wait_for_function(rests)
+    before = tab.evaluate(bar)
+    code(tab, "viewport.set_camera(Camera(100, 100, 7, 400, 800))")
+    tab.wait_for_function(rests, timeout=5000)
+    tab.wait_for_function(f"(before) => ({bar})() !== before", arg=before, timeout=5000)
+    # frames that take a while, and a camera that is moved in between, as by whoever clicks through a matrix
+    code(tab, "viewport._frames.render = lambda *a: (time.sleep(0.03), render(*a))[1]; wander()")
+    heard(tab, "wandered")
+    tab.wait_for_function(rests, timeout=5000)
+    wait_for_pixel(tab, tab.locator(PIXELS).bounding_box()["width"] / 2, 200, (236, 236, 40))
+    # the wheel was turned a moment before the kernel looked elsewhere: its last report does not take the person back
+    tab.locator(PIXELS).hover()
+    tab.mouse.wheel(0, -100)
+    code(tab, "viewport.set_camera(Camera(60, 60, 20, 400, 800))")
+    tab.wait_for_timeout(900)
+    assert tab.evaluate(rests)
+    wait_for_pixel(tab, tab.locator(PIXELS).bounding_box()["width"] / 2, 200, (60, 60, 40))

@@ -343,6 +343,23 @@ def test_vectors_are_drawn_again_for_a_reloaded_page(scene):
     assert "strokeStyledPolygons" in names
 
 
+def test_lines_and_scale_bar_are_drawn_anew_for_another_camera(scene):
+    scene.show(100, 100)
+    scene.viewport.show_scale_bar(None)
+    scene.viewport.draw_shapes([Shape.circle(0, 0, 4)])
+    for move in (
+        lambda: scene.viewport.set_camera(Camera(0, 0, 3, 100, 100)),
+        lambda: scene.viewport.fit((30, 30)),
+    ):
+        scene.wire.sent.clear()
+        move()
+        names = [name for name, *_ in scene.drawn()]
+        assert "strokeStyledPolygons" in names
+        assert "fillText" in names
+        (camera,) = (message["camera"] for message in scene.wire.custom(scene.layer, "vectors"))
+        assert camera["zoom"] == scene.viewport.camera.zoom
+
+
 def test_an_error_while_drawing_holds_nothing_back(scene):
     scene.show(100, 100)
     canvas = scene.viewport.widget.children[1]

@@ -124,6 +124,8 @@ class Viewport:
             self._moving = False
             self._camera = camera.resized(self._camera.height, self._camera.width)
             self._told = None
+            # Lines have a width and the scale bar a length at one zoom only.
+            self._surface.due = True
         self._tell_camera()
         self.refresh()
 
@@ -138,6 +140,7 @@ class Viewport:
             self._moving = False
             self._camera = Camera.fit(self._fit, self._camera.height, self._camera.width)
             self._told = None
+            self._surface.due = True
         self._layer.bounds = [0.0, 0.0, float(max(0, shape[0] - 1)), float(max(0, shape[1] - 1))]
         self._tell_camera()
         self.refresh()

@@ -221,6 +221,8 @@ class Page {
   }
 
   report(final) {
+    // The kernel has moved the camera since: where the person was is no more.
+    if (this.coming) return;
     if (final) this.model.send({ type: "camera", ...this.reportable(true) });
     else if (this.timer === null) {
       const wait = this.reported + (this.asked ? FRAME_LATE : REPORT_EVERY) - performance.now();
