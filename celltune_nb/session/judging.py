@@ -13,8 +13,8 @@ from ..errors import CellTuneError, FormatError, NotReadyError
 from .checks import one_of
 from .deciding import threshold
 from .evaluating import ENOUGH_AUDITED, audited
+from .image_looks import Look, load_looks, look_at, write_looks
 from .left_out import FOLDER, MOST, Plan, left_out, plan
-from .looks import Look, load_looks, look_at, write_looks
 from .onoff import negative_of, positive_of
 from .runs import Run
 from .study import working_set

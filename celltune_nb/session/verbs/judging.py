@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from .. import judging
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import judging, stoplight, trouble
 from ..levels import level_name
 from .base import Verbs
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..stoplight import StopLight
 
 __all__ = ["Judging"]
 
@@ -59,3 +64,75 @@ class Judging(Verbs):
         """
         session = self._session
         return judging.judge(session, by, level_name(session, level), progress, stop)
+
+    def stop_light(self, *, level: str | None = None, target: float = 0.9) -> StopLight:
+        """Whether more labels are needed, why, and what to do next.
+
+        It reads what is known and works out nothing long: after a training, :meth:`judge` fills in what held-out labels
+        say, and an audit what is true.
+
+        Parameters
+        ----------
+        target : float
+            What the lower bound of the audit has to reach: of the F1 of the positive category, or of the accuracy where
+            there are more than two.
+
+        Returns
+        -------
+        StopLight
+            ``.color`` and ``.word`` (also without colours), ``.sentence``, ``.reasons``, ``.action`` (see :meth:`follow`),
+            ``.conditions``, ``.figures``, ``.warnings``.
+
+        Examples
+        --------
+        >>> print(session.stop_light())  # doctest: +SKIP
+        Go on: Label weak ON cells on slice 3: 25 more.
+        """
+        session = self._session
+        return stoplight.stop_light(session, level_name(session, level), target)
+
+    def follow(self, light: StopLight | None = None, *, level: str | None = None) -> Any:
+        """Do what the stop light says comes next.
+
+        Parameters
+        ----------
+        light : StopLight, optional
+            By default the one of now.
+
+        Returns
+        -------
+        ids, Run, DataFrame or None
+            What the verb gives: cells to label (they are selected, and their image is shown), the training, the table.
+        """
+        session = self._session
+        if light is None:
+            light = stoplight.stop_light(session, level_name(session, level), 0.9)
+        return stoplight.follow(session, light)
+
+    def sample_kind(
+        self, n: int = 25, *, image: str | None = None, kind: str | None = None, level: str | None = None,
+        seed: int | None = None,
+    ) -> NDArray[np.int64]:  # fmt: skip
+        """Unlabelled cells of one kind that the models doubt most.
+
+        Parameters
+        ----------
+        n : int
+        image : str, optional
+            By default the images of the working set.
+        kind : str, optional
+            "weak ON", "strong ON", "bright OFF", "dim OFF", with the names of the categories: ON cells below or above the
+            median brightness of those labelled, OFF cells as bright as ON ones or not, each on the scale of its image.
+            Also the name of a category: its likeliest cells.
+
+        Returns
+        -------
+        ndarray of int64
+            At most *n* ids, the most doubtful first.
+
+        Examples
+        --------
+        >>> session.select(session.sample_kind(25, image="slice 3", kind="weak ON"))  # doctest: +SKIP
+        """
+        session = self._session
+        return trouble.sample_kind(session, n, image, kind, level_name(session, level), seed)

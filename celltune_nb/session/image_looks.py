@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from ..data.predictions import called_now
 from ..errors import Cancelled, FormatError, NotReadyError
 from .files import read_json, write_json
+from .marker import marker_channel
 from .markers import feature_of_marker
 from .onoff import negative_of, positive_of
 from .runs import Run, load_models
-from .study import stored
 
 if TYPE_CHECKING:
     from ..data.categories import Category
@@ -59,11 +59,14 @@ class Look:
 
     @property
     def trouble(self) -> str:
-        """The kind of cell that most mistakes are of, those that were made before those to be expected; "" if none."""
-        kinds = {**dict.fromkeys(self.doubt, 0), **self.missed}
-        if not kinds:
+        """The kind of cell that most mistakes are to be expected of; "" if none.
+
+        Mistakes among the labels come second: which cells got one was chosen.
+        """
+        kinds = {**dict.fromkeys(self.missed, 0.0), **self.doubt}
+        if not any(kinds.values()) and not any(self.missed.values()):
             return ""
-        return max(kinds, key=lambda kind: (kinds[kind], self.doubt.get(kind, 0.0)))
+        return max(kinds, key=lambda kind: (kinds[kind], self.missed.get(kind, 0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +120,7 @@ class Scales:
 def marker_column(session: Session, level: str) -> int | None:
     """Where the mean of a level's marker stands among the used features; None where none is called like it."""
     source = session.active_features()
-    chosen = stored(session, "channels").get(level)
-    chosen = chosen.get("channel") if isinstance(chosen, dict) else chosen
-    feature = feature_of_marker(source, str(chosen or level))
+    feature = feature_of_marker(source, marker_channel(session, level) or level)
     used = source.used or source.names
     return used.index(feature) if feature in used else None
 
@@ -190,8 +191,8 @@ def look_at(
     taught_in = np.unique(table.images[taught])
     samples = {int(i): _some(table.of_image(int(i)), len(source), ROWS) for i in range(len(table.names))}
     weights = _weights(handles, source.rows(np.sort(taught)[:: max(1, len(taught) // _EXPLAINED)]))
-    looks: dict[str, Look] = {}
     t = run.temperature
+    looks: dict[str, Look] = {}
     for done, (number, rows) in enumerate(samples.items()):
         if stop is not None and stop():
             raise Cancelled
