@@ -159,13 +159,17 @@ def _by_audit(session: Session, category: Category, scores: NDArray[np.floating]
     )  # fmt: skip
 
 
-def threshold_curve(session: Session, level: str, category: str | None) -> pd.DataFrame:
+def threshold_curve(session: Session, level: str, category: str | None, judge: bool) -> pd.DataFrame:
     """See :meth:`celltune_nb.Session.threshold_curve`."""
     from ..learn.thresholds import curve
 
     meant = category_of_level(session, level, category)
     average = average_of(session, level)
-    by = judged(session, level, meant, average, session.finished_run(level))
+    run = session.finished_run(level)
+    if judge or (run.evaluation is not None and run.evaluation.kind == "out-of-fold"):
+        by = judged(session, level, meant, average, run)
+    else:
+        by = _by_audit(session, meant, scores_of(average, meant), run) or _nobody()
     table = curve(scores_of(average, meant), by)
     table.attrs.update(source=by.sentence, kind=by.kind, category=meant.name, n=len(by.truth))
     return table
@@ -361,7 +365,14 @@ def _nobody() -> Judged:
     from ..learn.thresholds import Judged
 
     none = np.empty(0)
-    return Judged(none, none.astype(bool), none, None, "audit", "")
+    return Judged(
+        none,
+        none.astype(bool),
+        none,
+        None,
+        "",
+        "Precision and recall were not worked out for this training yet.",
+    )
 
 
 def _sentence(found: Threshold, note: str) -> str:

@@ -15,7 +15,8 @@ import tifffile
 
 import celltune_nb as ct
 from celltune_nb.apps import page
-from celltune_nb.panels.exporting import ExportingPanel, download, places
+from celltune_nb.panels import download
+from celltune_nb.panels.exporting import ExportingPanel, places
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 

@@ -11,9 +11,9 @@ from ...errors import CellTuneError, InputError
 from ...session import Session
 from ...session.files import file_stem
 from ...session.jobs import Job
+from ..download import LARGEST, Download
 from ..panel import Panel
 from ..theme import Live
-from .download import LARGEST, Download
 from .markup import FORMATS, KINDS, form
 from .places import check_place
 

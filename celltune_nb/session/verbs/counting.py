@@ -23,7 +23,9 @@ __all__ = ["Counting"]
 class Counting(Verbs):
     """The decision threshold, counts with intervals, combinations of markers, regions of interest."""
 
-    def threshold_curve(self, level: str | None = None, category: str | None = None) -> pd.DataFrame:
+    def threshold_curve(
+        self, level: str | None = None, category: str | None = None, *, judge: bool = True
+    ) -> pd.DataFrame:
         """What every decision threshold would give.
 
         Parameters
@@ -31,15 +33,18 @@ class Counting(Verbs):
         level : str, optional
         category : str, optional
             By default the positive one (ON).
+        judge : bool
+            Whether to judge the models out of fold where neither an audit nor an earlier judgement is there, which takes
+            seconds; without one precision and recall are NaN.
 
         Returns
         -------
         DataFrame
             threshold, count (cells that reach it), prevalence (their share of the predicted cells), precision and recall
             with 95 % limits ``_low`` and ``_high``.  ``.attrs["source"]`` says what they speak from: the audit where it has
-            50 labels, else the labels out of fold; ``.attrs["kind"]`` is ``"audit"`` or ``"out-of-fold"``.
+            50 labels, else the labels out of fold; ``.attrs["kind"]`` is ``"audit"``, ``"out-of-fold"`` or empty.
         """
-        return deciding.threshold_curve(self._session, level_name(self._session, level), category)
+        return deciding.threshold_curve(self._session, level_name(self._session, level), category, judge)
 
     def set_threshold(
         self, value: float | None = None, *, precision: float | None = None, recall: float | None = None,

@@ -9,8 +9,8 @@ from typing import Any
 import anywidget
 from traitlets import Dict, List
 
-from ...data.amounts import bytes_in_words
-from ...errors import FormatError
+from ..data.amounts import bytes_in_words
+from ..errors import FormatError
 
 __all__ = ["LARGEST", "Download"]
 
@@ -19,7 +19,7 @@ LARGEST = 512 << 20
 #: Bytes of a message.
 PART = 2 << 20
 
-_SCRIPT = Path(__file__).parents[1] / "static" / "download.js"
+_SCRIPT = Path(__file__).parents[0] / "static" / "download.js"
 
 
 class Download(anywidget.AnyWidget):
