@@ -46,6 +46,8 @@ class Image:
     key: str = ""
     #: As :attr:`key`, of the mask; another one after the mask was replaced.
     mask_key: str = ""
+    #: As :attr:`key`, of nuclei that were given later; empty for those that came with the image.
+    nucleus_key: str = ""
     #: Files outside the project that pixels (several for a stack) and mask are read from; None for a copy in the project.
     source: Path | tuple[Path, ...] | None = None
     mask_source: Path | None = None

@@ -86,7 +86,8 @@ def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def signature(image: Image, nuclear: bool, options: Mapping[str, Any]) -> list[Any]:
     """What the features of an image rest on besides its pixels: another signature, other features."""
-    return [image.mask_key or image.key, image.pixel_size, nuclear, str(options.get("engine", "auto"))]
+    nuclei = (image.nucleus_key or True) if nuclear else False
+    return [image.mask_key or image.key, image.pixel_size, nuclei, str(options.get("engine", "auto"))]
 
 
 class Clock:
@@ -222,9 +223,10 @@ def assembled(
             g: [n for n in members if n in known] for g, members in before.groups.items() if g not in groups
         }
         groups |= {group: members for group, members in own.items() if members}
-        new = [name for name in used if name not in set(before.names)]
-        chosen = {*before.used, *new} - off
-        used = [name for name in names if name in chosen] or used
+        if set(before.used) != set(before.groups.get("Default", ())):  # a choice was made: it stays
+            new = [name for name in used if name not in set(before.names)]
+            chosen = {*before.used, *new} - off
+            used = [name for name in names if name in chosen] or used
     parameters = {
         **plain_options(options), "notes": said,
         "measured": {str(sign[0]): sign for sign in signatures},

@@ -274,7 +274,7 @@ class Project:
                 outline.array(cells=True) if outline else self.read_array(row["mask"]) if row.get("mask") else None,
                 [str(c) for c in row["channels"]], row.get("pixel_size"), row.get("group"),
                 {k: (float(v[0]), float(v[1])) for k, v in row.get("contrast", {}).items()},
-                key=key, mask_key=mask_key,
+                key=key, mask_key=mask_key, nucleus_key=str(row.get("nucleus_key") or ""),
                 source=(source.files or source.path) if source else None,
                 mask_source=outline.path if outline else None,
                 levels=source.levels if source else tuple,

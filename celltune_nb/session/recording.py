@@ -32,7 +32,7 @@ __all__ = ["MEMORY", "RECORDED", "apart", "is_there", "located", "note", "record
 #: Verbs of the session that are noted.
 RECORDED = (
     "add_image", "import_folder", "import_project", "import_cells", "import_population", "import_celltypes", "train",
-    "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate",
+    "set_nuclei", "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate",
     "landmarks", "accept_landmarks", "discard_landmarks", "cluster", "name_clusters", "remove_clusters", "embed",
     "set_rule", "set_working_set", "set_verdict", "set_marker_channel",
     "set_threshold", "combine", "add_regions", "remove_regions", "predict_all",
@@ -42,7 +42,7 @@ RECORDED = (
 #: In place of an argument that was an array or a table in memory.
 MEMORY = "in memory"
 #: Arguments that may be paths, of verbs that are not named also of add_image.
-PATHS = {"add_image": ("image", "mask", "nucleus"), "add_regions": ("regions",), "": ("table", "folder", "source", "path", "mask")}
+PATHS = {"add_image": ("image", "mask", "nucleus"), "set_nuclei": ("nucleus",), "add_regions": ("regions",), "": ("table", "folder", "source", "path", "mask")}
 #: Arguments of verbs that label too.
 _LEFT_OUT = {("landmarks", "label"), ("accept_landmarks", "types"), ("accept_landmarks", "overwrite")}
 #: Numbers of an array that are noted one by one; more are taken from the project's own copy.

@@ -67,6 +67,8 @@ def again(session: Session, action: Action, writer: Writer) -> None:
     gone = [path for path in _paths(given) if not is_there(path)]
     if action.verb == "replace_mask":
         _mask(session, given, writer)
+    elif action.verb == "set_nuclei" and (gone or _from_memory(given)):
+        _nuclei(session, str(given.get("name", "")), writer)
     elif action.verb == "add_image":
         _image(session, str(given.get("name", "")).strip(), {} if gone else given, writer)
     elif action.verb == "train":
@@ -185,6 +187,15 @@ def _mask(session: Session, given: Mapping[str, Any], writer: Writer) -> None:
         parts.append(value if place == "mask" else f"nucleus={value}")
     parts += [f"{name}={_value(given[name])}" for name in ("minimum", "by") if given.get(name) is not None]
     return writer.add(f"session.replace_mask({', '.join(parts)})")
+
+
+def _nuclei(session: Session, name: str, writer: Writer) -> None:
+    """Nuclei whose file is gone: the project's own copy, those that count now."""
+    image = session.images.get(name)
+    if image is None or image.nucleus is None:
+        return writer.add(comment(f"image {name} has no nuclei any more"))
+    writer.original = True
+    return writer.add(f"session.set_nuclei({literal(name)}, made.images[{literal(name)}].nucleus)")
 
 
 def _planned(session: Session, given: Mapping[str, Any], writer: Writer) -> None:

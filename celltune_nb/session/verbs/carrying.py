@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import batches, carrying, people, resegmenting, script
+from .. import batches, carrying, nuclei, people, resegmenting, script
 from ..levels import level_name
 from .base import Verbs
 
@@ -141,6 +141,31 @@ class Carrying(Verbs):
             While the cells are being measured or learned from.
         """
         return resegmenting.replace_mask(self._session, name, mask, nucleus, minimum, by, copy, bool(preview))
+
+    def set_nuclei(
+        self, name: str, nucleus: Any, *, copy: bool | None = None, preview: bool = False
+    ) -> nuclei.NucleusReport:
+        """Give the cells of an image their nuclei; cells, ids and labels stay as they are.
+
+        Once every image has a mask of nuclei, :meth:`measure` measures the cells in their nucleus too.  Nuclei that the
+        image had are no longer part of the project.
+
+        Parameters
+        ----------
+        name : str
+        nucleus : array of int, shape (Y, X), or path
+            Not 0 in a nucleus, numbered in any way; a ``.npy``, TIFF or Zarr file.
+        copy : bool, optional
+            As of :meth:`add_image`.
+        preview : bool
+            Only tell how many cells would have a nucleus; nothing is written.
+
+        Raises
+        ------
+        InputError
+            When the mask does not fit, or no cell has a nucleus in it; nothing is changed then.
+        """
+        return nuclei.set_nuclei(self._session, name, nucleus, copy, bool(preview))
 
     def former_mask(self, name: str, which: int = -1, *, nucleus: bool = False) -> Any:
         """A mask that :meth:`replace_mask` replaced, with the numbers that its cells had.

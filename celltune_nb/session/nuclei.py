@@ -1,0 +1,141 @@
+"""A mask of nuclei for an image of the project: its cells stay who they are, and are measured in their nucleus too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import numpy as np
+
+from ..data.images import Image, check_mask
+from ..errors import CellTuneError, InputError
+from ..formats.images import is_image_path, open_image
+from . import sources
+from .committing import committing
+
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["NucleusReport", "set_nuclei"]
+
+#: Pixels that are compared at once.
+BLOCK = 1 << 22
+#: Less than this part of the cells with a nucleus in them is said to be few.
+FEW = 0.5
+
+
+@dataclass(frozen=True)
+class NucleusReport:
+    """How a mask of nuclei lies on the cells of an image; str() is a sentence.
+
+    Attributes
+    ----------
+    image : str
+    cells, with_nucleus : int
+        Cells of the image, and those that hold a pixel of a nucleus.
+    notes : list of str
+        What is still missing before cells are measured in their nucleus.
+    done : bool
+        False: this is what would be.
+    """
+
+    image: str
+    cells: int
+    with_nucleus: int
+    notes: list[str]
+    done: bool
+
+    def __str__(self) -> str:
+        verb = "have" if self.done else "would have"
+        return f"{self.image}: {self.with_nucleus:,} of {self.cells:,} cells {verb} a nucleus."
+
+    __repr__ = __str__
+
+
+def set_nuclei(session: Session, name: str, nucleus: Any, copy: bool | None, preview: bool) -> NucleusReport:
+    """See :meth:`celltune_nb.Session.set_nuclei`."""
+    if not preview:
+        with session.writing():
+            pass  # refuse before the work, not after it
+    number = session.image_number(name)  # says which images there are
+    image = session.images.get(name)
+    if image is None or image.mask is None:
+        raise InputError(
+            f"Image {name!r} has no mask of cells that nuclei could lie in. Give it one first: session.replace_mask."
+        )
+    if nucleus is None:
+        raise InputError(
+            f"No nuclei were given for image {name!r}. Give an array (Y, X), or the path of a file."
+        )
+    file = open_image(nucleus, session.chunks) if is_image_path(nucleus) else None
+    if copy is False and file is None:
+        raise sources.must_be_a_file(name)
+    nuclei = check_mask(name, nucleus if file is None else file.array, image.shape)
+    rows = session.table.of_image(number)
+    total, some = rows.stop - rows.start, _with_nucleus(image, nuclei)
+    if not some:
+        raise InputError(
+            f"None of the {total:,} cells of image {name!r} has a nucleus in this mask. Check that it belongs to this image."
+        )
+    if not preview:
+        _commit(session, image, nuclei, file, copy)
+    return NucleusReport(name, total, some, _notes(session, name, total, some), not preview)
+
+
+def _with_nucleus(image: Image, nuclei: Any) -> int:
+    """How many cells hold a pixel of a nucleus."""
+    height, width = image.shape
+    step, found = max(1, BLOCK // width), np.empty(0, np.int64)
+    for start in range(0, height, step):
+        cells, inner = (np.asarray(one[start : start + step]) for one in (image.mask, nuclei))
+        if inner.dtype.kind == "i" and inner.min(initial=0) < 0:
+            raise InputError(
+                f"The nuclei of image {image.name!r} hold negative numbers. A mask holds 0 for background and positive numbers."
+            )
+        found = np.union1d(found, np.unique(cells[(inner != 0) & (cells != 0)]))
+    return len(found)
+
+
+def _notes(session: Session, name: str, total: int, some: int) -> list[str]:
+    notes = []
+    if some < FEW * total:
+        notes.append("Few cells have a nucleus. Check that the mask belongs to this image.")
+    others = [
+        one.name
+        for one in session.images.values()
+        if one.mask is not None and one.nucleus is None and one.name != name
+    ]
+    if others:
+        more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
+        notes.append(
+            f"Nuclei are measured once every image has a mask of them: {others[0]}{more} "
+            f"{'have' if more else 'has'} none yet."
+        )
+    else:
+        notes.append("Measure again: cells are then measured in their nucleus too.")
+    return notes
+
+
+def _commit(session: Session, image: Image, nuclei: Any, file: Any, copy: bool | None) -> None:
+    """Write the nuclei, then let them take effect in one step; cells, labels and all else stay."""
+    adding, files = session._adding, list[str]()
+    key = f"{image.key.split('-')[0]}-{uuid4().hex[:6]}"
+    part: dict[str, Any] = {"key": key}
+    try:
+        adding.keep_nuclei(part, files, nuclei, file, copy, lambda more: None)
+        with committing(session) as project:
+            if session.images.get(image.name) is not image:
+                raise CellTuneError(f"Image {image.name!r} was changed meanwhile. Give the nuclei again.")
+            rows = list(project.settings["images"])
+            place = next(i for i, row in enumerate(rows) if row["name"] == image.name)
+            kept = {k: v for k, v in rows[place].items() if k not in ("nucleus", "nucleus_file")}
+            rows[place] = kept | {k: v for k, v in part.items() if k != "key"} | {"nucleus_key": key}
+            project.settings["images"] = rows
+            project.save()
+            session.images[image.name] = project.image(rows[place], session.chunks)
+    except BaseException:
+        if not any(row.get("nucleus_key") == key for row in session.project.settings["images"]):
+            adding.remove(files)
+        raise
+    session.changed_items("image")
