@@ -161,6 +161,10 @@ def main(arguments: list[str]) -> int:
         return compare(Path(arguments[1]), Path(arguments[2]))
     if arguments[:1] == ["one"] and len(arguments) == 3:
         return one(arguments[1], arguments[2])
+    if arguments[:1] == ["onoff"]:
+        from . import onoff
+
+        return onoff.main(arguments[1:])
     if arguments == ["list"]:
         for job in found().values():
             print(f"{job.name:<12} {job.about} ({', '.join(job.sizes)})")

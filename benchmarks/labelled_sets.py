@@ -45,6 +45,17 @@ def tissue(cells: int = 20_000) -> Cells:
     )  # fmt: skip
 
 
+def brain(marker: str) -> Cells:
+    """The synthetic brain as the example measures it; made once and kept in the temporary folder."""
+    import tempfile
+
+    import celltune_nb as ct
+
+    folder = Path(tempfile.gettempdir()) / f"celltune-nb-brain-{ct.__version__}"
+    with ct.datasets.load("brain", project=folder) as session:
+        return Cells.of(session, session.items[f"truth_{marker}"])
+
+
 def codex(truth: str = "cell_type", without: tuple[str, ...] = ()) -> Cells:
     import pandas as pd
 
@@ -213,3 +224,11 @@ SETS: dict[str, Callable[[], Cells]] = {
     "tissue": tissue,
 }
 """Cheapest first."""
+
+ON_OFF: dict[str, Callable[[], Cells]] = {
+    "mitosis": mitosis,
+    "brain PV": lambda: brain("PV"),
+    "brain cFos": lambda: brain("cFos"),
+    **{name: SETS[name] for name in ("CD4", "ki-67", "CD8", "CD45RA")},
+}
+"""Sets of two categories, the rare ones first."""

@@ -60,13 +60,15 @@ def _fill_ihc(
     session: Session,
     size: Mapping[str, Any],
     categories: tuple[tuple[str, str, str], ...] = ihc.CATEGORIES,
+    *,
+    per_image: bool = False,
 ) -> None:
     del size  # one field, as it is
     rgb = ihc.image()
     # The origin does not state the size of a pixel.
     session.add_image("colon", rgb, ihc.segment_nuclei(rgb))
     _add_categories(session, session.level, categories)
-    session.measure()
+    session.measure(per_image=per_image)
 
 
 def _fill_brain(session: Session, size: Mapping[str, Any]) -> None:
@@ -92,7 +94,8 @@ def _fill_brain(session: Session, size: Mapping[str, Any]) -> None:
     for channel in brain.CHANNELS:
         shown = {"color": _BRAIN_SHOWN[channel]} if channel in _BRAIN_SHOWN else {}
         session.set_channel(channel, visible=bool(shown), **shown)
-    session.measure()
+    # slices are stained more and less strongly: docs/decisions/0019-per-image-features.md
+    session.measure(per_image=True)
 
 
 def _add_categories(session: Session, level: str, categories: tuple[tuple[str, str, str], ...]) -> None:
@@ -155,7 +158,7 @@ _EXAMPLES: dict[str, _Example] = {
         f"{ihc.ORIGIN}. One field, so one group: what is measured on it says nothing of other tissue",
         ihc.LICENCE,
         {},
-        partial(_fill_ihc, categories=ihc.ON_OFF),
+        partial(_fill_ihc, categories=ihc.ON_OFF, per_image=True),
         level="DAB",
     ),
 }

@@ -194,6 +194,8 @@ def feature_groups(names: Sequence[str], percentiles: Collection[str]) -> dict[s
         For each channel mean, median, standard deviation, maximum and percentiles of the cell,
         the mean of the nucleus and of each ring, mean and maximum of the neighbours; shape
         without orientation (how a slide was laid down says nothing about a cell); number of neighbours.
+        What is also measured against the cells of the same image stands there as that alone: with the plain value
+        beside it, models learn again how strongly each image is stained (docs/decisions/0019-per-image-features.md).
     Intensity, Percentiles
         Of the cell: moments, median and range; percentiles.
     Morphology, Rings, Neighbours, Nucleus, Texture, Per image
@@ -201,6 +203,7 @@ def feature_groups(names: Sequence[str], percentiles: Collection[str]) -> dict[s
         against the cells of the same image.  The last two are measured on demand only and then belong to Default.
     """
     groups: dict[str, list[str]] = {group: [] for group in GROUPS}
+    restated = {name.replace(f"__{PREFIX}", "__") for name in names if f"__{PREFIX}" in name}
     for name in names:
         channel, statistic, compartment = parse_name(name)
         if statistic.startswith("Neighbour"):
@@ -220,6 +223,6 @@ def feature_groups(names: Sequence[str], percentiles: Collection[str]) -> dict[s
         else:
             home, default = "Intensity", statistic in ("Mean", "Median", "Std", "Max")
         groups[home].append(name)
-        if default:
+        if default and name not in restated:
             groups["Default"].append(name)
     return {group: members for group, members in groups.items() if members}

@@ -67,11 +67,14 @@ class Judge:
         counted = [str(n) for n, a, b in zip(names, before, after, strict=True) if min(a, b) >= SUPPORT]
         object.__setattr__(self, "categories", counted)
 
+    def answers(self, models: Sequence[Any]) -> NDArray[np.str_]:
+        """What the mean of the models says of each cell that was kept out."""
+        mean = np.mean([m.predict_proba(self.cells.X[self.kept_out], n_jobs=1) for m in models], axis=0)
+        return np.array(models[0].categories, object)[mean.argmax(axis=1)].astype(str)
+
     def __call__(self, models: Sequence[Any]) -> tuple[float, float]:
         """Macro-F1 over the categories with enough cells, and accuracy over all."""
-        truth = self.cells.truth[self.kept_out].astype(str)
-        mean = np.mean([m.predict_proba(self.cells.X[self.kept_out], n_jobs=1) for m in models], axis=0)
-        said = np.array(models[0].categories, object)[mean.argmax(axis=1)].astype(str)
+        truth, said = self.cells.truth[self.kept_out].astype(str), self.answers(models)
         f1 = [
             2 * np.count_nonzero((said == name) & (truth == name))
             / (np.count_nonzero(said == name) + np.count_nonzero(truth == name))
@@ -81,9 +84,10 @@ class Judge:
 
 
 def supervised(
-    cells: Cells, seed: int = 0, *, models: Sequence[str] = ("xgboost", "catboost"), **training: Any
-) -> Point:
-    """The same models, taught with every label of the cells that a trial may see."""
+    cells: Cells, seed: int = 0, *, models: Sequence[str] = ("xgboost", "catboost"), keep: list[Any] | None = None,
+    **training: Any,
+) -> Point:  # fmt: skip
+    """The same models, taught with every label of the cells that a trial may see; *keep* takes them in."""
     from ..learn.training import TrainingData, fit_models
 
     seen, kept_out, _ = cells.split(seed)
@@ -93,13 +97,15 @@ def supervised(
         cells.X[seen], y.reshape(-1), groups[seen].astype(str), tuple(map(str, categories)), cells.names
     )
     handles = fit_models(data, list(models), seed=seed, **training).handles
+    if keep is not None:
+        keep += handles
     return Point(len(seen), len(seen), *Judge(cells, seen, kept_out)(handles))
 
 
 def curve(
     cells: Cells, strategy: str | Strategy, sizes: Sequence[int], *, seed: int = 0, error_rate: float = 0.0,
     models: Sequence[str] = ("xgboost", "catboost"), enough: Callable[[Point], bool] | None = None,
-    **training: Any,
+    each: Callable[[Annotator], None] | None = None, **training: Any,
 ) -> Iterator[Point]:  # fmt: skip
     """Let an annotator work by a strategy; yields a point after every round.
 
@@ -116,6 +122,8 @@ def curve(
         As of :class:`Annotator`.
     enough : callable, optional
         True for a point ends the trial.
+    each : callable, optional
+        Called with the annotator after each training, to look at what else became of the session; it changes nothing there.
     **training
         Options of :meth:`Session.train`.
     """
@@ -137,6 +145,8 @@ def curve(
                     return  # nothing left to label, or no mistake found
                 if annotator.train() is None:
                     continue
+                if each is not None:
+                    each(annotator)
                 point = Point(annotator.labels, annotator.looks, *judge(session.models))
                 yield point
                 if enough is not None and enough(point):

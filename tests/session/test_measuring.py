@@ -155,6 +155,10 @@ def test_brightness_against_the_same_image_needs_only_that_image(
     group = source.groups["Per image"]
     assert set(group) <= set(source.used)
     assert [n for n in source.names if n not in group] == plain.names
+    # nobody chose features, so the choice is the usual one: no plain mean beside the one that is said again
+    assert source.used == source.groups["Default"]
+    assert "CD3__Mean__Cell" not in source.used
+    assert "CD3__Std__Cell" in source.used
     before = np.array(source.matrix)
     image, mask, _ = field(7, cells=3)
     session.add_image("late", 5 * image, mask, channels=["DAPI", "CD3", "CD8"], pixel_size=0.5)
@@ -168,7 +172,7 @@ def test_brightness_against_the_same_image_needs_only_that_image(
         assert again.features.groups["Per image"] == group
         without = again.measure(per_image=False, **OPTIONS)
         assert "Per image" not in without.groups
-        assert without.names == plain.names
+        assert (without.names, without.used) == (plain.names, plain.used)
 
 
 def test_options_with_their_usual_values_measure_nothing_anew(
