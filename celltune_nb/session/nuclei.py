@@ -17,7 +17,7 @@ from .committing import committing
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["NucleusReport", "set_nuclei"]
+__all__ = ["FEW", "NucleusReport", "set_nuclei"]
 
 #: Pixels that are compared at once.
 BLOCK = 1 << 22

@@ -91,6 +91,32 @@ def test_what_does_not_fit_is_said_and_the_image_stays(
     assert session.table.names == ["field 0", "field 1"]
 
 
+def test_nuclei_alone_leave_cells_and_labels_and_go_along_with_a_mask(
+    session: ct.Session, panel: MaskPanel, path: Path, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "nuclei.tif", np.where(field(1, 4)[1] > 20, 1, 0).astype(np.uint8))
+    with pytest.raises(InputError, match="Name the file"):
+        panel.compare()
+    panel.choose("", "field 1")
+    panel.name_nuclei("", str(tmp_path / "nuclei.tif"))
+    assert "Show what changes" in text(panel)
+    panel.compare()
+    assert "14 of 16 cells get a nucleus" in text(panel)
+    assert "field 0 has none yet" in text(panel)
+    assert session.images["field 1"].nucleus is None
+    panel.replace()
+    assert "14 of 16 cells have a nucleus" in text(panel)
+    assert session.images["field 1"].nucleus is not None
+    assert session.labels.counts()["T <cell>"] == 4
+    assert panel.nuclei == ""
+    panel.name_mask("", str(path))
+    panel.name_nuclei("", str(tmp_path / "nuclei.tif"))
+    panel.compare()
+    assert "16 cells become 15" in text(panel)
+    panel.replace()
+    assert len(session.table) == 31
+
+
 def test_leaving_it_and_another_image_forget_the_preview(panel: MaskPanel, path: Path) -> None:
     for act in (panel.leave, lambda: panel.choose("", "field 0")):
         panel.choose("", "field 1")

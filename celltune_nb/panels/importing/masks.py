@@ -1,4 +1,4 @@
-"""Another mask for an image of the project: what it would make of cells and labels is shown before it is done."""
+"""Another mask, or nuclei, for an image of the project: what becomes of cells and labels is shown before it is done."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ...errors import CellTuneError, InputError
 from ...formats.folders.listing import printable
 from ...session import Session
 from ...session.jobs import Job
+from ...session.nuclei import FEW, NucleusReport
 from ...session.resegmenting import MaskReport
 from .. import theme
 from ..panel import Panel
@@ -29,7 +30,7 @@ OUTCOMES = {
 
 
 class MaskPanel(Panel):
-    """Replace the mask of an image.
+    """Replace the mask of an image, its nuclei, or both.
 
     Parameters
     ----------
@@ -39,23 +40,24 @@ class MaskPanel(Panel):
     ----------
     image : str
         The image chosen; by default the one on the screen.
-    path : str
-        What the field says.
-    report : MaskReport or None
+    path, nuclei : str
+        What the fields say.
+    report : MaskReport, NucleusReport or None
         What would become, or has become, of cells and labels.
     job : Job or None
     """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self.image = self.path = ""
-        self.report: MaskReport | None = None
+        self.image = self.path = self.nuclei = ""
+        self.report: MaskReport | NucleusReport | None = None
         self.job: Job | None = None
         self._ended: Job | None = None
         self._open = self._back = False
         self._live = Live()
         for verb, act in (
-            ("unfold", self._unfold), ("image", self.choose), ("path", self.look), ("replace", self.replace),
+            ("unfold", self._unfold), ("image", self.choose), ("path", self.name_mask), ("nuclei", self.name_nuclei),
+            ("compare", self.compare), ("replace", self.replace),
             ("leave", self.leave), ("former", self.former),
         ):  # fmt: skip
             self._live.on(verb, self.guard(act))
@@ -74,19 +76,36 @@ class MaskPanel(Panel):
         self.image, self.report = str(image), None
         self._show()
 
-    def look(self, _what: str, path: str) -> None:
-        """Find out what a mask would make of the cells; nothing is written, and this returns at once."""
+    def name_mask(self, _what: str, path: str) -> None:
+        """Say where the new mask lies."""
         self._refuse_if_busy()
         self.path, self.report, self._back = str(path).strip(), None, False
+        self._show()
+
+    def name_nuclei(self, _what: str, path: str) -> None:
+        """Say where the mask of nuclei lies: with the new mask, or alone for the cells that are there."""
+        self._refuse_if_busy()
+        self.nuclei, self.report, self._back = str(path).strip(), None, False
+        self._show()
+
+    def compare(self) -> None:
+        """Find out what the masks would make of the cells; nothing is written, and this returns at once."""
+        self._refuse_if_busy()
+        if not self.path and not self.nuclei:
+            raise InputError("Name the file of a new mask, of nuclei, or both.")
+        self.report, self._back = None, False
+        self._start(preview=True)
+
+    def look(self, _what: str, path: str) -> None:
+        """Name the new mask and compare."""
+        self.name_mask(_what, path)
         if self.path:
-            self._start(preview=True)
-        else:
-            self._show()
+            self.compare()
 
     def former(self) -> None:
         """Find out what the mask that the image had before would make of the cells."""
         self._refuse_if_busy()
-        self.path, self.report, self._back = "", None, True
+        self.path, self.nuclei, self.report, self._back = "", "", None, True
         self._start(preview=True)
 
     def replace(self) -> None:
@@ -94,13 +113,14 @@ class MaskPanel(Panel):
         self._refuse_if_busy()
         if self.report is None or self.report.done:
             raise InputError(
-                "Name the file of the new mask first; Enter shows what it would make of the cells."
+                "Name the file of the new mask or nuclei first; Enter shows what it would make of the cells."
             )
         self._start(preview=False)
 
     def leave(self) -> None:
         """Leave the image as it is."""
-        self.path, self.report = "", None
+        self.path = self.nuclei = ""
+        self.report = None
         self._show()
 
     # ------------------------------------------------------------------ work
@@ -111,11 +131,14 @@ class MaskPanel(Panel):
 
     def _start(self, preview: bool) -> None:
         session, image = self.session, self._chosen()
-        back, path = self._back, Path(self.path).expanduser().absolute()
+        back = self._back
+        path, inner = (Path(p).expanduser().absolute() if p else None for p in (self.path, self.nuclei))
 
-        def work(_job: Job) -> MaskReport:
+        def work(_job: Job) -> MaskReport | NucleusReport:
+            if path is None and not back:
+                return session.set_nuclei(image, inner, preview=preview)
             mask = session.former_mask(image) if back else path
-            return session.replace_mask(image, mask, preview=preview)
+            return session.replace_mask(image, mask, nucleus=inner, preview=preview)
 
         self.job = None
         self.job = session.jobs.aside(work, "comparing masks", lambda job: self._told())
@@ -142,10 +165,10 @@ class MaskPanel(Panel):
                 self.say(str(job.error), "error")
                 return
             raise job.error
-        if isinstance(job.result, MaskReport):
+        if isinstance(job.result, MaskReport | NucleusReport):
             self.report = job.result
             if job.result.done:
-                self.path = ""
+                self.path = self.nuclei = ""
         self._show()
 
     # ------------------------------------------------------------------ what is shown
@@ -160,6 +183,17 @@ class MaskPanel(Panel):
     def _replaced(self, name: str) -> bool:
         image = self.session.images[name]
         return image.mask_key != image.key
+
+    def _ready(self) -> bool:
+        """Whether what the fields say was not compared yet."""
+        return self.report is None and not self.busy
+
+    def _field(self, verb: str, path: str, example: str, label: str, numbers: str) -> Markup:
+        return tag(
+            "input", type="text", value=path, do=verb, then="compare", reset=f"{self._chosen()}{path}",
+            placeholder=f"/path/to/{example}", aria_label=label, spellcheck="false", disabled=self.busy,
+            title=f"TIFF, Zarr or .npy: 0 is background, {numbers}; Enter shows what it would change",
+        )  # fmt: skip
 
     def _unfold(self, *_rest: Any) -> None:
         self._open = not self._open
@@ -176,7 +210,7 @@ class MaskPanel(Panel):
         report, locked, chosen = self.report, self.session.read_only, self._chosen()
         head = tag(
             "h3",
-            tag("button", f"{'▾' if self._open else '▸'} Another mask for an image", do="unfold", cls="ct-link",
+            tag("button", f"{'▾' if self._open else '▸'} Another mask or nuclei for an image", do="unfold", cls="ct-link",
                 aria_expanded="true" if self._open else "false"),
         )  # fmt: skip
         if not self._open:
@@ -193,11 +227,9 @@ class MaskPanel(Panel):
                     do="image", disabled=self.busy, aria_label="Image that gets another mask",
                 ),
                 tag("span", "New mask"),
-                tag(
-                    "input", type="text", value=self.path, do="path", on="enter", reset=f"{chosen}{self.path}",
-                    placeholder="/path/to/mask.tif", aria_label="Path of the new mask", spellcheck="false", disabled=self.busy,
-                    title="TIFF, Zarr or .npy: 0 is background, one number a cell; Enter shows what it would change",
-                ),
+                self._field("path", self.path, "mask.tif", "Path of the new mask", "one number a cell"),
+                tag("span", "Nuclei", title="With a new mask, or alone for the cells that are there"),
+                self._field("nuclei", self.nuclei, "nuclei.tif", "Path of a mask of nuclei", "any other number a nucleus"),
                 [tag("span", ""), tag(
                     "button", "The mask it had before", do="former", cls="ct-button ct-small-button ct-left", disabled=self.busy,
                     title="Shows what going back would change",
@@ -205,15 +237,31 @@ class MaskPanel(Panel):
                 cls="ct-fields",
             ),
             tag("p", busy, cls="ct-muted", aria_live="polite") if self.busy else None,
-            _report(report) if report is not None else None,
+            tag("button", "Show what changes", do="compare", cls="ct-button") if self._ready() else None,
+            _report(report) if isinstance(report, MaskReport) else _nuclei(report) if report is not None else None,
             tag(
                 "div",
-                tag("button", "Replace the mask", do="replace", cls="ct-button ct-primary ct-grow", disabled=self.busy or locked,
-                    title=self.session.access.reason if locked else "The former mask stays in the project"),
+                tag("button", "Replace the mask" if isinstance(report, MaskReport) else "Use these nuclei", do="replace", cls="ct-button ct-primary ct-grow", disabled=self.busy or locked,
+                    title=self.session.access.reason if locked else "Cells and labels stay" if isinstance(report, NucleusReport) else "The former mask stays in the project"),
                 tag("button", "Leave it", do="leave", cls="ct-button", disabled=self.busy),
                 cls="ct-line",
             ) if report is not None and not report.done else None,
         ]  # fmt: skip
+
+
+def _nuclei(report: NucleusReport) -> Markup:
+    """How many cells have a nucleus."""
+    some, total = report.with_nucleus, report.cells
+    words = (
+        f"{some:,} of {total:,} cells {'have' if report.done else 'get'} a nucleus. Cells and labels stay."
+    )
+    few = some < FEW * total
+    return tag(
+        "div",
+        theme.note(words, "warning" if few else "good"),
+        tag("ul", [tag("li", text) for text in report.notes], cls="ct-left-out ct-small ct-muted"),
+        cls="ct-report",
+    )
 
 
 def _report(report: MaskReport) -> Markup:
