@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..session.events import PopulationsChanged, QueueChanged
     from ..session.jobs import Job
 
-__all__ = ["Page"]
+__all__ = ["Page", "Stack"]
 
 _P = TypeVar("_P", bound=Panel)
 
@@ -42,6 +42,28 @@ _PAUSED = "No review is going on: press Continue or Start review. To label by ha
 @cache
 def _styles() -> str:
     return f"<style>{Path(__file__).with_suffix('.css').read_text('utf-8')}</style>"
+
+
+class Stack(Panel):
+    """Panels one below the other, as one page.
+
+    Parameters
+    ----------
+    session : Session
+    *panels : Panel
+        They are closed by whoever made them.
+    """
+
+    def __init__(self, session: Session, *panels: Panel) -> None:
+        super().__init__(session)
+        self._stacked = panels
+        self._message.layout.display = "none"
+        self.widget = theme.column(*(panel.widget for panel in panels), gap="large")
+
+    def hush(self) -> None:
+        """Clear what was said in the panels, but for errors."""
+        for panel in self._stacked:
+            panel.hush()
 
 
 class Page(Panel):

@@ -10,9 +10,10 @@ import ipywidgets as w
 
 from ..panels.guide import GuidePanel, RuleBar
 from ..panels.slices import SlicesPanel
-from .page import Page
+from .page import Page, Stack
 
 if TYPE_CHECKING:
+    from ..panels.knobs import KnobsPanel
     from ..panels.mistakes import MistakesPanel
     from ..session import Session
 
@@ -37,6 +38,10 @@ def slices(session: Session, *, look_at: str | Path | None = None) -> SlicesWork
     return SlicesWorkflow(session, look_at)
 
 
+class _Teaching(Stack):
+    """Training, and the three knobs."""
+
+
 class SlicesWorkflow(Page):
     """The list of slices, the rule above the image, and the steps of the loop as tabs.
 
@@ -52,7 +57,7 @@ class SlicesWorkflow(Page):
         "Data": "importing",
         "Guide": "guide",
         "Label": "labelling",
-        "Train": "training",
+        "Train": "teaching",
         "Mistakes": "mistakes",
         "Review": "review",
         "Evaluate": "evaluation",
@@ -85,6 +90,18 @@ class SlicesWorkflow(Page):
         panel = self._late(GuidePanel(self.session, tuple(self.PAGES)))
         panel.open_tab = self.open_tab
         return panel
+
+    @cached_property
+    def knobs(self) -> KnobsPanel:
+        """What is labelled, how it is weighed, where the decision lies."""
+        from ..panels.knobs import KnobsPanel
+
+        return self._late(KnobsPanel(self.session))
+
+    @cached_property
+    def teaching(self) -> Stack:
+        """Training, and the three knobs below it."""
+        return self._late(_Teaching(self.session, self.training, self.knobs))
 
     @cached_property
     def mistakes(self) -> MistakesPanel:
