@@ -80,6 +80,16 @@ class Signal:
             contrast = logs - ring
         return cls(bright, contrast)
 
+    def toward(self, positive: NDArray[np.bool_], negative: NDArray[np.bool_]) -> Signal:
+        """With the positives as the brighter ones: a dye that absorbs light makes them the darker."""
+        one, other = (
+            self.bright[positive & np.isfinite(self.bright)],
+            self.bright[negative & np.isfinite(self.bright)],
+        )
+        if len(one) and len(other) and np.median(one) < np.median(other):
+            return Signal(-self.bright, -self.contrast)
+        return self
+
 
 @dataclass(frozen=True, eq=False)
 class Suspects:
@@ -126,6 +136,8 @@ def suspects(
             f"Probabilities of shape {p.shape} and threshold {threshold}: give one a cell, and a threshold in 0–1."
         )
     called = p >= threshold
+    if signal is not None:
+        signal = signal.toward(called, np.isfinite(p) & ~called)
     # The threshold counts as even odds, wherever it lies.
     doubt = np.where(called, (1 - p) / (1 - threshold), p / threshold) / 2
     n = len(p)

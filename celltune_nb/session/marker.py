@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .onoff import positive_of
 from .study import change_study, stored
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def signal_of(session: Session, level: str, negative: NDArray[np.bool_]) -> Sign
     """
     from ..learn.mistakes import Signal
 
-    channel = marker_channel(session, level)
+    channel = marker_channel(session, level) or _telling(session, level)
     if channel is None:
         return None
     columns, source = _measured(session)[channel], session.active_features()
@@ -75,3 +76,29 @@ def signal_of(session: Session, level: str, negative: NDArray[np.bool_]) -> Sign
     cell = np.asarray(source.matrix[:n, columns["Cell"]])
     around = None if ring is None else np.asarray(source.matrix[:n, ring])
     return Signal.of(cell, around, session.table.images[:n], negative[:n])
+
+
+def _telling(session: Session, level: str) -> str | None:
+    """The channel in which the labelled positives and negatives differ most; None with fewer than ten of each."""
+    from ..learn.mistakes import LEAST
+
+    known, source = _measured(session), session.active_features() if session.features_by_name else None
+    if source is None or not known:
+        return None
+    with session.lock:
+        codes = session.book.level(level).codes_in_order(session.table.ids[: len(source)])
+    rows = np.flatnonzero(codes)
+    positive = codes[rows] == positive_of(session, level).code
+    if min(np.count_nonzero(positive), np.count_nonzero(~positive)) < LEAST:
+        return None
+
+    def apart(channel: str) -> float:
+        values = np.asarray(source.matrix[rows, known[channel]["Cell"]], np.float64)
+        if not np.isfinite(values).all():
+            return 0.0
+        # Share of the pairs in which the positive is the brighter; half means that the channel tells nothing.
+        places = np.argsort(np.argsort(values, kind="stable"), kind="stable")
+        n, m = np.count_nonzero(positive), np.count_nonzero(~positive)
+        return abs((places[positive].sum() - n * (n - 1) / 2) / (n * m) - 0.5)
+
+    return max(known, key=apart)

@@ -153,3 +153,23 @@ def test_without_a_marker_only_the_models_doubt_counts():
     assert np.isnan(found.suspicion[2])
     assert np.isnan(found.opinion).all()
     assert np.isclose(suspects(np.array([0.2]), threshold=0.2).suspicion[0], 0.5)
+
+
+def test_a_dye_that_darkens_is_a_signal_too():
+    rng = np.random.default_rng(0)
+    cell = np.concatenate([rng.normal(200, 8, 200), rng.normal(90, 8, 60)])
+    p = np.concatenate([np.full(200, 0.05), np.full(60, 0.95)])
+    cell[0], p[0] = 80.0, 0.3  # dark, called negative
+    found = suspects(p, 0.5, Signal.of(cell, None, np.zeros(260, np.int64), p < 0.5))
+    assert np.argmax(found.suspicion) == 0
+    assert KINDS[found.kind[0]] == "strong signal"
+
+
+def test_where_no_channel_has_the_markers_name_the_one_that_tells_on_from_off_is_taken(session):
+    said = session.labels.to_pandas()["category"].astype(str)
+    with_name = session.likely_mistakes(30)
+    session.add_marker("activity")
+    session.label_each({name: said.index[said == name] for name in ("ON", "OFF")})
+    session.train(wait=True)
+    assert session.marker_channel() is None
+    assert session.likely_mistakes(30).index.tolist() == with_name.index.tolist()
