@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +21,30 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .session import Session
-    from .stoplight import NextAction
 
-__all__ = ["FAR", "Troubled", "sample_kind", "troubled"]
+__all__ = ["FAR", "NextAction", "Troubled", "sample_kind", "troubled"]
 
 #: How far below the mean F1 an image is far below it; and wrong labels that are more than chance.
 FAR, ERRORS = 0.1, 3
 #: Cells that are scored for a sample of one kind.
 _SCORED = 10_000
+
+
+class NextAction(NamedTuple):
+    """What to do next: :meth:`celltune_nb.Session.follow` does it.
+
+    Attributes
+    ----------
+    verb : {"sample", "working_set", "train", "judge", "audit", "none"}
+    arguments : dict
+        sample: image, kind, n; working_set: image; audit: n (0: label those drawn).
+    text : str
+        In words, as on a button.
+    """
+
+    verb: str
+    arguments: dict[str, Any]
+    text: str
 
 
 @dataclass(frozen=True)
@@ -63,8 +79,6 @@ class Troubled:
 
     def sample(self, n: int, image: str | None = None) -> NextAction:
         """The action that labels more of what an image, by default the weakest, is bad at."""
-        from .stoplight import NextAction
-
         image = self.weakest if image is None or image in self.full else image
         kind = self.kinds.get(image or "", "")
         where = f" on {image}" if image else ""

@@ -1,0 +1,248 @@
+"""The panel: its verbs, what it hears from the browser and from the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CellTuneError, InputError, NotReadyError
+from ...session import Session
+from ...session.events import ViewChanged
+from ...session.jobs import Job
+from ...session.judging import judged_table, kept
+from ...session.runs import Run
+from ..panel import Panel
+from ..theme import Live
+from . import markup
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ...session.stoplight import StopLight
+
+__all__ = ["StopLightPanel"]
+
+#: Labels up to which models are judged by animal after each training without being asked: a few seconds.
+BY_ITSELF = 3_000
+
+
+class _Page(Live):
+    _css = (Path(__file__).parents[1] / "static" / "stoplight.css").read_text("utf-8")
+
+
+class StopLightPanel(Panel):
+    """Whether more labels are needed, why, the next step, and how good the models are slice by slice.
+
+    Parameters
+    ----------
+    session : Session
+
+    Attributes
+    ----------
+    light : StopLight or None
+        What is shown; None before it was worked out.
+    table : DataFrame or None
+        Of :meth:`celltune_nb.Session.judge`; None while the newest training is not judged.
+    by : {"image", "group"}
+    sort, down : str, bool
+        The column by which the table is sorted, and whether the largest comes first.
+    target : float
+    open_audit : callable or None
+        Called when the audit is to be labelled: a page opens its tab.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.light: StopLight | None = None
+        self.table: pd.DataFrame | None = None
+        self.by, self.sort, self.down, self.target = "image", "expected_f1", False, 0.9
+        self.open_audit: Callable[[], object] | None = None
+        self._job: Job | None = None
+        self._asked = ""
+        self._live = _Page()
+        verbs: dict[str, Callable[..., Any]] = {
+            "follow": self.follow, "judge": self.judge, "stop": self.stop, "sort": self.sort_by, "by": self.show_by,
+            "go": self.go, "target": self._set_target,
+        }  # fmt: skip
+        for verb, act in verbs.items():
+            self._live.on(verb, self.guard(act))
+        self.widget = self._live
+        self._working_out = self.latest(self._work_out)
+        for signal in (
+            session.labels_changed, session.categories_changed, session.study_changed, session.items_changed,
+            session.populations_changed, session.access_changed,
+        ):  # fmt: skip
+            self.listen(signal, self._working_out.request)
+        self.listen(session.run_changed, self._run_changed)
+        self.listen(session.view_changed, self._view_changed)
+        self._show()
+        self._working_out.request()
+        self._judge_by_itself()
+
+    # ------------------------------------------------------------------ verbs
+
+    def judge(self) -> None:
+        """Judge the newest models by animal, in the background.
+
+        Raises
+        ------
+        NotReadyError
+            When there is no trained model.
+        """
+        if self._busy():
+            return
+        session, level = self.session, self.session.level
+        run = session.finished_run(level)
+        self._asked = run.id
+
+        def work(job: Job) -> None:
+            session.judge(level=level, progress=job.report, stop=lambda: job.wish is not None)
+
+        self._job = Job(work, "judging by animal", self._job_changed)
+        session.jobs.start(self._job)
+        self._show()
+
+    def stop(self) -> None:
+        """End the judging; the former figures stay."""
+        if self._job is not None:
+            self._job.cancel()
+            self._show()
+
+    def follow(self) -> None:
+        """Do what comes next."""
+        light = self.light
+        if light is None:
+            return
+        verb = light.action.verb
+        if verb == "judge":
+            self.judge()
+            return
+        done = self.session.follow(light)
+        if verb in ("sample", "working_set"):
+            n = len(done)
+            self.say(
+                f"{n} cells are selected: press the key of the category most of them are of, then click the others."
+                if n else "No unlabelled cell is left there.",
+                "good" if n else "warning",
+            )  # fmt: skip
+        elif verb == "audit":
+            todo = len(self.session.audits.of(light.level).todo)
+            self.say(f"{todo} cells wait to be labelled blind.", "good")
+            if self.open_audit is not None:
+                self.open_audit()
+        self._working_out.request()
+
+    def go(self, image: str) -> None:
+        """Look at a slice."""
+        self.session.set_view(image=image)
+
+    def sort_by(self, column: str) -> None:
+        """Sort the table by a column; again: the other way round."""
+        if column not in markup.COLUMNS:
+            raise InputError(f"There is no column {column!r}. Choose from: {', '.join(markup.COLUMNS)}.")
+        self.down = not self.down if column == self.sort else column == "shift"
+        self.sort = column
+        self._show()
+
+    def show_by(self, by: str) -> None:
+        """Show slices ("image") or animals ("group")."""
+        if by not in ("image", "group"):
+            raise InputError(f"by={by!r} is not known. Choose image or group.")
+        self.by = by
+        self._working_out.request()
+
+    def set_target(self, target: float) -> None:
+        """What the audit's lower bound has to reach, a share."""
+        if not 0 < target < 1:
+            raise InputError("The target lies between 1 and 99 %.")
+        self.target = target
+        self._working_out.request()
+
+    def _set_target(self, _what: str, value: Any) -> None:
+        try:
+            wanted = float(str(value)) / 100
+        except ValueError as error:
+            raise InputError(f"{value!r} is no number. Give per cent, such as 90.") from error
+        self.set_target(wanted)
+
+    def close(self) -> None:
+        """End a running judging and free everything."""
+        if self._job is not None and not self.closed:
+            self._job.cancel()
+        super().close()
+
+    # ------------------------------------------------------------------ what is heard
+
+    def _busy(self) -> bool:
+        return self._job is not None and not self._job.finished
+
+    def _job_changed(self, job: Job) -> None:
+        if self.closed or job is not self._job:
+            return
+        with self.setting():
+            if job.state == "failed":
+                error = job.error
+                self.say(
+                    str(error)
+                    if isinstance(error, CellTuneError)
+                    else f"The judging failed ({error}). Please report it.",
+                    "error",
+                )
+            elif job.state == "cancelled":
+                self.say("Stopped; the figures are those of before.", "info")
+            self._show()
+            if job.finished:
+                self._working_out.request()
+
+    def _run_changed(self, run: Run) -> None:
+        self._working_out.request()
+        if run.state in ("done", "stopped"):
+            self._judge_by_itself()
+
+    def _judge_by_itself(self) -> None:
+        """Judge a training of not too many labels without being asked, once."""
+        session = self.session
+        try:
+            run = session.finished_run(session.level)
+        except NotReadyError:
+            return
+        if run.id == self._asked or self._busy() or kept(run) is not None:
+            return
+        if int(run.about.get("labels", 0)) <= BY_ITSELF and session.busy() is None:
+            self.judge()
+
+    def _view_changed(self, event: ViewChanged) -> None:
+        if "image" in event.fields:
+            self._show()
+
+    # ------------------------------------------------------------------ what is shown
+
+    def _work_out(self) -> None:
+        session = self.session
+        level = session.level
+        light = session.stop_light(level=level, target=self.target)
+        table = None
+        try:
+            run = session.finished_run(level)
+            if kept(run) is not None:
+                table = judged_table(session, level, run, self.by)
+        except CellTuneError:
+            pass  # nothing is trained, or it has to be judged again: the light says so
+        with self.showing:
+            self.light, self.table = light, table
+        self._show()
+
+    def _show(self) -> None:
+        session, job = self.session, self._job
+        running = job is not None and not job.finished
+        with self.showing:
+            self._live.html = markup.page(
+                markup.State(
+                    self.light, self.table, "group" if self.table is not None and self.table.index.name == "group" else "image",
+                    bool(session.table.group_names), self.sort, self.down, job.progress if running and job else None,
+                    bool(running and job and job.wish is not None), session.read_only,
+                    any(r.level == session.level and r.state in ("done", "stopped") for r in session.runs), self.target,
+                    session.view.image,
+                )
+            )  # fmt: skip
