@@ -27,6 +27,7 @@ from .metrics import TINY, confusion_counts, per_category, scores
 from .models import ModelSpec
 from .prevalence import Census, prevalence, raw_prevalence
 from .verdict import Evaluation
+from .weights import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
     from .training import TrainingData
@@ -56,7 +57,7 @@ def evaluate_out_of_fold(
     k: int = 5,
     seed: int = 0,
     n_jobs: int | None = None,
-    weights: str = "sqrt",
+    weights: str = DEFAULT_WEIGHTS,
     census: Census | None = None,
     progress: Callable[[float, str], None] | None = None,
     stop: Callable[[], bool] | None = None,
@@ -76,7 +77,7 @@ def evaluate_out_of_fold(
         Folds at most; by group, random where there is only one group (``.split`` says so).
     seed : int
     n_jobs : int, optional
-    weights : {"sqrt", "none", "balanced"}
+    weights : {"auto", "sqrt", "none", "balanced"}
         As in the training.
     census : Census, optional
         For the raw counts; chosen labels cannot correct them.

@@ -19,6 +19,7 @@ from .models import Cancelled, ModelHandle, ModelSpec, without_infinities
 from .splits import Split, holdout
 from .together import together
 from .watching import Choosing, Refitting, Step
+from .weights import label_weights
 
 if TYPE_CHECKING:
     from .training import TrainingData
@@ -59,7 +60,7 @@ class Fitting:
         rounds: int,
         patience: int,
         threads: list[int],
-        power: float,
+        weights: str,
         fraction: float,
         device: str,
         choose: bool,
@@ -91,7 +92,7 @@ class Fitting:
         X = without_infinities(data.X)
         self.present, codes = np.unique(data.y, return_inverse=True)
         codes = codes.reshape(-1).astype(np.int32)
-        weight = _weights(codes, power) if power else None
+        weight = label_weights(codes, weights)
         if data.balance is not None:
             category, share = data.balance
             weight = _balanced(weight, np.asarray(data.y) == category, share)
@@ -277,12 +278,6 @@ def _sample(rows: NDArray[np.int64], codes: NDArray[np.integer], n: int, seed: i
     place[by_category] = np.arange(len(order)) - starts
     first = np.argsort(place >= 5, kind="stable")
     return np.sort(order[first[:n]])
-
-
-def _weights(codes: NDArray[np.integer], power: float) -> NDArray[np.float32]:
-    """1/labels**power of the class, with mean 1."""
-    weight = np.bincount(codes)[codes] ** -power
-    return np.asarray(weight / weight.mean(), np.float32)
 
 
 def _balanced(

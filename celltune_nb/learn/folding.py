@@ -18,6 +18,7 @@ from .problems import problems
 from .splits import Folds, folds
 from .together import together
 from .training import fit_models, named
+from .weights import DEFAULT_WEIGHTS
 
 if TYPE_CHECKING:
     from .training import TrainingData
@@ -51,7 +52,7 @@ def out_of_fold(
     k: int = 5,
     seed: int = 0,
     n_jobs: int | None = None,
-    weights: str = "sqrt",
+    weights: str = DEFAULT_WEIGHTS,
     progress: Callable[[float, str], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> OutOfFold:

@@ -16,16 +16,23 @@ from .machine import side_by_side, threads_for
 from .models import Cancelled, ModelHandle, ModelSpec
 from .problems import Problem, problems
 from .splits import Split
+from .weights import DEFAULT_WEIGHTS, WEIGHTS
 
-__all__ = ["Cancelled", "Problem", "Step", "TrainingData", "TrainingResult", "fit_models", "problems"]
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "WEIGHTS",
+    "Cancelled",
+    "Problem",
+    "Step",
+    "TrainingData",
+    "TrainingResult",
+    "fit_models",
+    "problems",
+]
 
 ROUNDS = 300
 PATIENCE, PATIENCE_MANY = 25, 10  # few held-out labels judge a round poorly
 MANY = 5_000
-
-#: A label weighs 1/(labels of its category) to the power of: docs/decisions/0013-boosting-defaults.md.
-WEIGHTS = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
-DEFAULT_WEIGHTS = "sqrt"
 
 
 @dataclass(frozen=True)
@@ -145,8 +152,9 @@ def fit_models(
         Threads altogether; None: every usable core, less one where there are more than two.  They are first
         shared among the models, which are fitted side by side; what is left speeds up each of them on
         5,000 labels and more.  1: one model after the other.
-    weights : {"sqrt", "none", "balanced"}
-        Total weight of a category: the square root of its number of labels, that number, or the same for all.
+    weights : {"auto", "sqrt", "none", "balanced"}
+        Total weight of a category: the square root of its number of labels, that number, or the same for all.  "auto"
+        is the square root, and with two categories passes over to the number as they get more labels.
     holdout_fraction : float
         Of the labels that choose the number of rounds.
     device : {"auto", "cpu", "cuda"}
@@ -181,7 +189,7 @@ def fit_models(
             "Measure the items again, or choose other features."
         )
     if weights not in WEIGHTS:
-        raise InputError(f"weights={weights!r} is not known. Choose 'sqrt', 'none' or 'balanced'.")
+        raise InputError(f"weights={weights!r} is not known. Choose 'auto', 'sqrt', 'none' or 'balanced'.")
     if device not in ("auto", "cpu", "cuda"):
         raise InputError(f"device={device!r} is not known. Choose 'auto', 'cpu' or 'cuda'.")
     if rounds is not None and rounds < 1:
@@ -201,7 +209,7 @@ def fit_models(
         rounds=rounds or ROUNDS,
         patience=patience if patience is not None else PATIENCE if len(data.y) < MANY else PATIENCE_MANY,
         threads=threads,
-        power=WEIGHTS[weights],
+        weights=weights,
         fraction=holdout_fraction,
         device=device,
         choose=choose,

@@ -91,7 +91,7 @@ def test_steps_tell_progress_that_never_falls(data, n_jobs):
 
 
 def test_models_side_by_side_are_those_fitted_one_after_the_other(data):
-    for weights in ("none", "sqrt"):
+    for weights in ("none", "auto"):
         one, two = (
             fit_models(data, KINDS, rounds=40, weights=weights, n_jobs=n_jobs, patience=patience)
             for n_jobs, patience in ((1, 8), (2, 8))

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...data.categories import UNKNOWN
 from ...errors import InputError
+from ...learn.weights import DEFAULT_WEIGHTS
 from ...session import Session
 from ...session.estimating import substitution
 from ...session.events import LabelsChanged
@@ -135,7 +136,11 @@ class TrainingPanel(Panel):
             if text and (not text.isdigit() or int(text) < least):
                 raise InputError(f"{name.capitalize()}: {text!r} is not a whole number from {least} up.")
             value = int(text) if text else (0 if name == "seed" else None)
-        if value is None or value == () or (name, value) in {("weights", "sqrt"), ("device", "auto")}:
+        if (
+            value is None
+            or value == ()
+            or (name, value) in {("weights", DEFAULT_WEIGHTS), ("device", "auto")}
+        ):
             self.options.pop(name, None)
         else:
             self.options[name] = value

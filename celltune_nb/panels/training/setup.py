@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...data.categories import UNKNOWN
+from ...learn.weights import DEFAULT_WEIGHTS
 from ...session import Session
 from ...session.runs import Run
 from ..theme import Markup, tag
@@ -33,7 +34,7 @@ def options(session: Session, chosen: Mapping[str, Any], *, busy: bool, reset: i
             placeholder=placeholder, aria_label=title, title=title, reset=reset,
         )  # fmt: skip
 
-    weights = chosen.get("weights", "sqrt")
+    weights = chosen.get("weights", DEFAULT_WEIGHTS)
     excluded = set(chosen.get("exclude_images", ()))
     device = chosen.get("device", "auto")
     counts = session.labels.counts()
@@ -51,11 +52,13 @@ def options(session: Session, chosen: Mapping[str, Any], *, busy: bool, reset: i
             tag("span", "Class weights"),
             tag(
                 "select",
-                tag("option", "eased (√)", value="sqrt", selected=weights == "sqrt"),
+                tag("option", "eased", value="auto", selected=weights == "auto"),
+                tag("option", "square root", value="sqrt", selected=weights == "sqrt"),
                 tag("option", "as labelled", value="none", selected=weights == "none"),
                 tag("option", "balanced", value="balanced", selected=weights == "balanced"),
                 do="option", what="weights", disabled=busy, aria_label="Class weights",
-                title="How much a category counts: the square root of its labels, its labels, or all the same",
+                title="How much a category counts: the square root of its labels (eased: of two categories, less so the more labels "
+                "they have), its labels, or all the same",
             ),
             tag("span", "Seed"), whole("seed", "0", "The same labels and seed give the same models"),
             tag("span", "Device"),

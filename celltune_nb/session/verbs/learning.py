@@ -53,7 +53,7 @@ class Learning(Verbs):
         wait : bool
             Return when it is done.
         **options
-            rounds, patience, holdout_fraction, n_jobs, weights ("sqrt", "none" or "balanced"), balance (share of the
+            rounds, patience, holdout_fraction, n_jobs, weights ("auto", "sqrt", "none" or "balanced"), balance (share of the
             positive category in the whole training weight, 0–1, on top of *weights*; default: as labelled), device
             ("auto", "cpu", "cuda"), exclude_images, params (dict: model → its own parameters).
 
