@@ -151,9 +151,16 @@ def choose(judged: Judged, rule: str, target: float, scores: NDArray[np.floating
             raise InputError(
                 f"{n:,} of {len(known):,} cells cannot be told by a threshold. Give a number in between."
             )
-        # between two scores, so that neither rounding nor ties move it
-        middle = (float(known[n - 1]) + float(known[n])) / 2
-        return float(np.float32(middle)) if middle > known[n] else float(known[n - 1])
+        here = known[n - 1]
+        first, last = int(np.searchsorted(-known, -here)), int(np.searchsorted(-known, -here, side="right"))
+        # Cells with one and the same score are told apart by none: whichever side is nearer to what was asked for.
+        if first > 0 and n - first < last - n:
+            last = first
+        if last == len(known):
+            return float(here)
+        # between two scores, so that rounding does not move it
+        middle = float(np.float32((float(known[last - 1]) + float(known[last])) / 2))
+        return middle if middle > known[last] else float(known[last - 1])
     precision, recall = _points(judged)
     aim, other = (precision, recall) if rule == "precision" else (recall, precision)
     good = np.flatnonzero(np.nan_to_num(aim, nan=-1.0) >= target - 1e-12)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..data.categories import UNKNOWN, UNKNOWN_COLOR, Category
 from ..data.predictions import predicted
-from ..errors import NotReadyError
+from ..errors import Cancelled, NotReadyError
 from . import runs as run_files
 from .checks import texts
 from .deciding import decided_now
@@ -66,7 +66,8 @@ def _work(session: Session, todo: list[tuple[str, Run]], source: FeatureSource, 
             rows = table.of_image(number)
             for start in range(rows.start, min(rows.stop, len(source)), ROWS):
                 part = slice(start, min(start + ROWS, rows.stop, len(source)))
-                job.check()
+                if job.wish is not None:  # also Stop: half of a marker's cells is no answer
+                    raise Cancelled
                 spent = time.monotonic() - begun
                 left = spent / done * (total - done) if done else None
                 job.report(done / total, f"{level}: {name} ({number + 1} of {len(table.names)})", left)

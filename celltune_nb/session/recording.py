@@ -129,7 +129,7 @@ def _arguments(
     for name, value in list(given.arguments.items())[1:]:
         if signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
             found.update(value)
-        elif name not in ("wait", "by", "progress") and (verb, name) not in _LEFT_OUT:
+        elif name not in ("wait", "by", "progress", "changed") and (verb, name) not in _LEFT_OUT:
             found[name] = located(value) if name in PATHS.get(verb, PATHS[""]) else value
     if verb == "import_folder":
         found.pop("tables", None)

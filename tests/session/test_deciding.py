@@ -143,6 +143,14 @@ def test_a_target_out_of_reach_names_what_can_be_reached(session: Session) -> No
         choose(by, "precision", 0.999)
 
 
+def test_a_count_among_equal_scores_is_met_as_nearly_as_can_be() -> None:
+    from celltune_nb.learn.thresholds import above, choose
+
+    scores = np.array([0.9] * 3 + [0.5] * 5 + [0.1] * 4, np.float32)
+    for asked, given in ((1, 3), (3, 3), (4, 3), (7, 8), (8, 8), (9, 8), (11, 12)):
+        assert above(scores, choose(None, "count", asked, scores)).sum() == given
+
+
 def test_the_script_sets_it_again(session: Session) -> None:
     _trained(session)
     session.set_threshold(recall=0.8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,15 +146,26 @@ class Counting(Verbs):
         """
         return counting.phenotypes(self._session, levels, by)
 
-    def predict_all(self, levels: Sequence[str] | None = None, *, wait: bool = False) -> Job:
+    def predict_all(
+        self, levels: Sequence[str] | None = None, *, wait: bool = False, changed: Callable[[Job], None] | None = None
+    ) -> Job:  # fmt: skip
         """Apply the newest model of every marker to all slices, with what was measured since; in the background.
+
+        Parameters
+        ----------
+        levels : sequence of str, optional
+            By default all that have a model.
+        wait : bool
+            Return when it is done.
+        changed : callable, optional
+            Called with the job as it goes on.
 
         Returns
         -------
         Job
             ``.progress``, ``.stop()``; each marker takes effect as a whole.
         """
-        return applying.apply_models(self._session, levels, wait)
+        return applying.apply_models(self._session, levels, wait, changed)
 
     # ------------------------------------------------------------------ regions of interest
 

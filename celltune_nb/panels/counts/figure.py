@@ -1,0 +1,92 @@
+"""The counts as bars with their limits, and as called beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import bqplot
+import numpy as np
+
+from .. import theme
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["BARS", "CountsFigure"]
+
+BARS = 60
+"""Bars at most: more cannot be told apart on 340 pixels."""
+
+
+class CountsFigure:
+    """A bar for what is corrected (or called, where nothing is), limits over it, and a dot for what is called.
+
+    Attributes
+    ----------
+    figure : bqplot.Figure
+    """
+
+    def __init__(self, height: int = 190) -> None:
+        self._x = bqplot.LinearScale(min=-0.5, max=0.5)
+        self._y = bqplot.LinearScale(min=0.0)
+        scales = {"x": self._x, "y": self._y}
+        self._axis = bqplot.Axis(
+            scale=self._x,
+            grid_lines="none",
+            tick_rotate=-40,
+            tick_style={"text-anchor": "end", "font-size": "11px"},
+        )
+        upright = bqplot.Axis(
+            scale=self._y, orientation="vertical", grid_lines="solid", num_ticks=5, tick_format=",d"
+        )
+        # Bars are drawn as thick lines: bars of the library take no limits and centre otherwise.
+        self._bars = bqplot.Lines(
+            x=[], y=[], scales=scales, colors=[theme.SERIES[0]], stroke_width=10, opacities=[0.55]
+        )
+        self._limits = bqplot.Lines(x=[], y=[], scales=scales, colors=["#3A3F47"], stroke_width=1.5)
+        self._called = bqplot.Scatter(
+            x=[], y=[], scales=scales, colors=[theme.SERIES[1]], default_size=28, stroke="white"
+        )
+        self.figure = bqplot.Figure(
+            marks=[self._bars, self._limits, self._called], axes=[self._axis, upright], animation_duration=0,
+            fig_margin={"top": 8, "bottom": 64, "left": 48, "right": 8}, background_style={"fill": "transparent"},
+            padding_x=0.0, padding_y=0.05,
+        )  # fmt: skip
+        self.figure.layout.width = "100%"
+        self.figure.layout.height = f"{height}px"
+        self.figure.layout.min_width = "0"
+        self.figure.layout.display = "none"
+
+    def show(self, table: pd.DataFrame | None) -> None:
+        """Draw a table of counts, its first rows."""
+        rows = None if table is None or not len(table) else table.iloc[:BARS]
+        self.figure.layout.display = "none" if rows is None else None
+        if rows is None:
+            return
+        n = len(rows)
+        place = np.arange(n, dtype=np.float64)
+        corrected = rows["corrected"].notna().to_numpy()
+        top = np.where(corrected, rows["corrected"], rows["raw"]).astype(np.float64)
+        names = [" × ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in rows.index]
+        self._x.min, self._x.max = -0.6, n - 0.4
+        highest = float(np.nanmax([top.max(), rows["raw"].max(), *rows["high"].dropna()]))
+        self._y.max = max(1.0, highest * 1.05)
+        every = np.unique(np.linspace(0, n - 1, min(n, 16)).round().astype(int))
+        self._axis.tick_values = every.astype(np.float64)
+        self._axis.tick_labels = {
+            str(i): names[i] if len(names[i]) < 15 else f"{names[i][:13]}…" for i in every.tolist()
+        }
+        self._bars.stroke_width = float(np.clip(200 / n, 3, 22))
+        with self._bars.hold_sync():
+            self._bars.x, self._bars.y = _pairs(place, place), _pairs(np.zeros(n), top)
+        known = rows["low"].notna().to_numpy()
+        with self._limits.hold_sync():
+            self._limits.x = _pairs(place[known], place[known])
+            self._limits.y = _pairs(rows["low"].to_numpy()[known], rows["high"].to_numpy()[known])
+        with self._called.hold_sync():
+            self._called.x, self._called.y = place, rows["raw"].to_numpy(np.float64)
+
+
+def _pairs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """One line a row, of two points; a line that nobody sees where there is none."""
+    return np.column_stack([a, b]) if len(a) else np.full((1, 2), np.nan)

@@ -1,0 +1,172 @@
+"""What the panel shows, as markup."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from celltune_nb.panels.theme import Markup, note, tag
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["MOST", "applying", "head", "label_of", "regions", "table"]
+
+MOST = 300
+"""Rows that are shown; all of them are in the file."""
+WORDS = {"image": "Slice", "group": "Animal", "all": "Everything"}
+
+
+def label_of(by: str) -> str:
+    """``"image×region"`` in words."""
+    return " × ".join(WORDS.get(key, key) for key in by.split("×"))
+
+
+def head(by: str, choices: Sequence[str], what: str, positive: str, *, kept: bool, reset: int) -> Markup:
+    """What is counted, and by what."""
+    chosen = tag(
+        "select", [tag("option", label_of(one), value=one, selected=one == by) for one in choices], do="by", reset=reset,
+        aria_label="Count by",
+    )  # fmt: skip
+    typed = tag(
+        "input", type="text", do="what", on="enter", value=what, placeholder=f"{positive}, or cFos+ PV-", reset=reset,
+        title="Markers with their signs, a gate, or an expression; empty: the positive cells of this marker. Enter counts.",
+        aria_label="What is counted",
+    )  # fmt: skip
+    keep = tag(
+        "button", "Keep", cls="ct-button", do="keep", disabled=not what or kept,
+        title="Make a population of it, to be shown on the image and exported.",
+    )  # fmt: skip
+    return tag(
+        "div",
+        tag("p", "How many cells are positive: as called, and as the blind audit corrects the number.", cls="ct-muted ct-counts-line"),
+        tag("div", tag("span", "Cells"), tag("div", typed, keep, cls="ct-counts-row"), tag("span", "Per"), chosen, cls="ct-counts-form"),
+        cls="ct-counts",
+    )  # fmt: skip
+
+
+def applying(text: str, fraction: float | None, *, stale: int, ready: bool) -> Markup:
+    """The button that applies all models, or how far it is."""
+    if fraction is not None:
+        bar = tag("div", tag("i", style=f"width:{100 * fraction:.1f}%"), cls="ct-bar", role="progressbar")
+        return tag(
+            "div",
+            tag("span", text, cls="ct-muted"),
+            bar,
+            tag("button", "Stop", cls="ct-button", do="stop"),
+            cls="ct-counts-row",
+        )
+    words = f"{stale:,} cells came after the last training." if stale else ""
+    return tag(
+        "div", tag("button", "Apply all markers to all slices", cls="ct-button", do="apply", disabled=not ready),
+        tag("button", "CSV", cls="ct-button", do="csv", title="Write this table as a file"), tag("span", words, cls="ct-muted"),
+        cls="ct-counts-row",
+    )  # fmt: skip
+
+
+def table(found: pd.DataFrame | None, why: str, looked_at: str | None) -> Markup:
+    """The counts, row by row."""
+    if found is None:
+        return note(why or "Counting…", "info")
+    dense = bool(found["density"].notna().any())
+    corrected = bool(found["corrected"].notna().any())
+    titles = [
+        (label_of(str(found.attrs["by"])), ""), ("Cells", "All cells there"), ("Called", "Cells that are called positive"),
+        ("Corrected", "Positive cells by the audit: expected number"), ("95 %", "Between these with 95 % confidence"),
+    ]  # fmt: skip
+    if dense:
+        titles.append(("per mm²", "Corrected cells per mm², called ones where nothing is corrected"))
+    top = tag("tr", [tag("th", title, scope="col", title=hint or None) for title, hint in titles])
+    body = [
+        _row(key, row, str(found.attrs["by"]), dense, looked_at) for key, row in found.iloc[:MOST].iterrows()
+    ]
+    words = [note(text, "warning") for text in found.attrs["warnings"]]
+    if len(found) > MOST:
+        words.append(note(f"The first {MOST} of {len(found):,} rows; all are in the file."))
+    return tag(
+        "div", tag("table", tag("thead", top), tag("tbody", body, _total(found, dense)), cls="ct-counts-table"), *words,
+        tag("p", found.attrs["source"], cls="ct-counts-line" if corrected else "ct-counts-line ct-counts-none"), cls="ct-counts",
+    )  # fmt: skip
+
+
+def _row(key: Any, row: Any, by: str, dense: bool, looked_at: str | None) -> Markup:
+    names = [str(part) for part in (key if isinstance(key, tuple) else (key,))]
+    keys = by.split("×")
+    image = names[keys.index("image")] if "image" in keys else None
+    few = math.isfinite(row["corrected"]) and row["audited"] < 5
+    off = math.isfinite(row["low"]) and not row["low"] <= row["raw"] <= row["high"]
+    hints = [f"{row['audited']:,.0f} cells of the audit lie here."]
+    if off:
+        hints.append("The number called lies outside what the audit allows.")
+    if image is not None:
+        hints.append("Click to look at the slice.")
+    name = " × ".join(names)
+    parts = [
+        tag("th", name, scope="row", title=name), tag("td", f"{row['cells']:,.0f}", cls="ct-muted"),
+        tag("td", f"{row['raw']:,.0f}", cls="ct-counts-off" if off else None), tag("td", _number(row["corrected"])),
+        tag("td", _range(row["low"], row["high"]), cls="ct-counts-few" if few else None),
+    ]  # fmt: skip
+    if dense:
+        parts.append(tag("td", _number(row["density"])))
+    return tag(
+        "tr", parts, title=" ".join(hints), do="look" if image is not None else None, what=image,
+        cls="ct-counts-here" if image is not None and image == looked_at else None,
+    )  # fmt: skip
+
+
+def _total(found: pd.DataFrame, dense: bool) -> Markup | None:
+    if len(found) < 2:
+        return None
+    parts = [
+        tag("th", "All", scope="row"), tag("td", f"{found['cells'].sum():,.0f}", cls="ct-muted"), tag("td", f"{found['raw'].sum():,.0f}"),
+        tag("td", _number(found["corrected"].sum(skipna=False))), tag("td", ""),
+    ]  # fmt: skip
+    return tag("tr", parts, tag("td", "") if dense else None, cls="ct-counts-total")
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:,.1f}" if value < 9.95 else f"{value:,.0f}"
+
+
+def _range(low: float, high: float) -> str:
+    return "–" if not math.isfinite(low) else f"{_number(low) if low else '0'}–{_number(high)}"
+
+
+def regions(
+    image: str | None,
+    column: str,
+    rows: Sequence[tuple[str, float, int]],
+    drawn: bool,
+    name: str,
+    path: str,
+    reset: int,
+) -> Markup:
+    """Regions of interest on the slice looked at."""
+    listed = [
+        tag(
+            "li",
+            tag("b", region),
+            tag(
+                "span",
+                f" {cells:,} cells" + (f", {size:.3g} mm²" if math.isfinite(size) else ""),
+                cls="ct-muted",
+            ),
+        )
+        for region, size, cells in rows
+    ]
+    hint = (
+        "Drag a rectangle on the image, name it, and add it; or give the path of a label image (0 outside)."
+    )
+    return tag(
+        "div", tag("p", hint, cls="ct-muted ct-counts-line"),
+        tag("div", tag("input", type="text", do="region", value=name, placeholder="Name, such as CA1", reset=reset, aria_label="Name of the region"),
+            tag("button", "Add rectangle", cls="ct-button", do="rectangle", disabled=not drawn or image is None), cls="ct-counts-row"),
+        tag("div", tag("input", type="text", do="path", value=path, placeholder="Label image, such as atlas.tif", reset=reset,
+                       aria_label="Path of a label image"),
+            tag("button", "Add", cls="ct-button", do="labels", disabled=image is None), cls="ct-counts-row"),
+        tag("ul", listed, cls="ct-counts-regions") if listed else tag("p", f"No {column} on this slice yet.", cls="ct-muted ct-counts-line"),
+        tag("button", "Remove those of this slice", cls="ct-button ct-quiet", do="unregion") if listed else None, cls="ct-counts",
+    )  # fmt: skip

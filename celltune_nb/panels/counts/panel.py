@@ -1,0 +1,312 @@
+"""The panel: its verbs, and what it hears from the session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CellTuneError, InputError
+from ...session import Session
+from ...session.deciding import DECIDED
+from ...session.events import PopulationsChanged, StudyChanged
+from ...session.files import file_stem
+from ...session.jobs import Job
+from ...session.onoff import positive_of
+from .. import theme
+from ..download import Download
+from ..panel import Panel
+from ..theme import Live
+from . import markup
+from .figure import CountsFigure
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["CountsPanel"]
+
+_DIFFERENT = 200
+"""Values of a column that cells can be counted by."""
+
+
+class _Page(Live):
+    _css = (Path(__file__).parents[1] / "static" / "counts.css").read_text("utf-8")
+
+
+class CountsPanel(Panel):
+    """Count positive cells, or those of a combination of markers, per slice, animal and region.
+
+    Parameters
+    ----------
+    session : Session
+
+    Attributes
+    ----------
+    by : str
+        ``"image"``, ``"group"``, a column of the items, or two: ``"image×region"``.
+    what : str
+        A combination such as ``"cFos+ PV-"``, a gate, an expression; empty: the positive cells of the active marker.
+    table : DataFrame or None
+        As of :meth:`celltune_nb.Session.counts`.
+    job : Job or None
+        The newest application of the models.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.by, self.what = "image", ""
+        self.table: pd.DataFrame | None = None
+        self.job: Job | None = None
+        self._why, self._region, self._path, self._reset = "", "", "", 0
+        self._choices: list[str] = []
+        self._head, self._act, self._body, self._areas = _Page(), _Page(), _Page(), _Page()
+        verbs: dict[str, Callable[..., Any]] = {
+            "by": self._set_by, "what": self._set_what, "keep": self.keep, "apply": self.apply, "stop": self.stop, "csv": self.write,
+            "look": self.look, "region": self._set_region, "path": self._set_path, "rectangle": self.add_rectangle,
+            "labels": self.add_label_image, "unregion": self.remove_regions,
+        }  # fmt: skip
+        for verb, act in verbs.items():
+            for page in (self._head, self._act, self._body, self._areas):
+                page.on(verb, self.guard(act))
+        self._figure = CountsFigure()
+        self._download = Download(lambda text: self.say(text, "error"))
+        self.widget = theme.column(
+            self._head,
+            self._act,
+            self._download,
+            self._figure.figure,
+            self._body,
+            theme.fold("Regions of interest", self._areas),
+        )
+        self._counting = self.latest(self._count)
+        self._adding = self.latest(self._add)
+        self.listen(session.populations_changed, self._changed)
+        self.listen(session.labels_changed, self.count_again)
+        self.listen(session.items_changed, self._items_changed)
+        self.listen(session.categories_changed, self.count_again)
+        self.listen(session.study_changed, self._study_changed)
+        self.listen(session.access_changed, self._show)
+        self.listen(session.view_changed, self._show)
+        self._find_choices()
+        self._show()
+        self._counting.request()
+
+    # ------------------------------------------------------------------ verbs
+
+    def count_by(self, by: str) -> None:
+        """Count per slice, animal, region, or two of them."""
+        if by not in self._choices:
+            raise InputError(
+                f"Cells cannot be counted by {by!r} here. Choose one of: {', '.join(self._choices)}."
+            )
+        self.by = by
+        self.count_again()
+
+    def count_what(self, what: str) -> None:
+        """Count the cells of a combination of markers, a gate or an expression; empty: the positive ones."""
+        self.what = what.strip()
+        self.count_again()
+
+    def count_again(self) -> None:
+        """Count as of now, aside."""
+        self._show()
+        self._counting.request()
+
+    def keep(self) -> None:
+        """Make a population of what is counted."""
+        made = self.session.combine(self.what)
+        self.say(
+            f"{made.name}: {made.tally()[made.name]:,} cells. It stands among the populations and follows trainings.",
+            "good",
+        )
+        self._show()
+
+    def apply(self) -> None:
+        """Apply the newest model of every marker to all slices; in the background."""
+        if self.busy:
+            raise InputError("The models are being applied already. Wait until it is done, or stop it.")
+        self.job = self.session.predict_all(changed=self._progressed)
+        self.job.then(self._applied)
+        self._show_actions()
+
+    def stop(self) -> None:
+        """End the application of the models; markers that are done stay so."""
+        if self.job is not None:
+            self.job.cancel()
+
+    def write(self) -> None:
+        """Write the table as CSV into the project's exports, and offer it as a download."""
+        session = self.session
+        stem = file_stem(
+            "-".join(
+                part for part in ("counts", self.what or session.level, self.by.replace("×", "-by-")) if part
+            )
+        )
+        path = session.export_counts(
+            session.folder / "exports" / f"{stem}.csv", self.by, what=self.what or None
+        )
+        self._download.offer([path])
+        self.say(f"Written to {path}.", "good")
+
+    def look(self, image: str) -> None:
+        """Look at a slice."""
+        self.session.set_view(image=image)
+
+    def add_rectangle(self) -> None:
+        """Make the rectangle drawn on the image a region."""
+        view = self.session.view
+        if view.image is None or view.rectangle is None:
+            raise InputError("Drag a rectangle on the image first, then add it.")
+        if not self._region.strip():
+            raise InputError("Give the region a name, such as CA1.")
+        self._adding.request(view.image, {self._region.strip(): view.rectangle})
+
+    def add_label_image(self) -> None:
+        """Read the regions of the slice from a label image."""
+        image = self.session.view.image
+        if image is None or not self._path.strip():
+            raise InputError("Give the path of a label image, such as atlas.tif.")
+        self._adding.request(image, str(Path(self._path.strip()).expanduser()))
+
+    def remove_regions(self) -> None:
+        """Remove the regions of the slice."""
+        image = self.session.view.image
+        n = self.session.remove_regions(image)
+        self.say(f"{n} regions of {image} removed.")
+
+    @property
+    def busy(self) -> bool:
+        """Whether the models are being applied."""
+        return self.job is not None and not self.job.finished
+
+    # ------------------------------------------------------------------ what it hears
+
+    def _set_by(self, _what: str, value: Any) -> None:
+        self.count_by(str(value))
+
+    def _set_what(self, _what: str, value: Any) -> None:
+        self.count_what(str(value or ""))
+
+    def _set_region(self, _what: str, value: Any) -> None:
+        self._region = str(value or "")
+
+    def _set_path(self, _what: str, value: Any) -> None:
+        self._path = str(value or "")
+
+    def _changed(self, event: PopulationsChanged) -> None:
+        # Gates that only stand beside change nothing here.
+        if self.what or any(name.rpartition("/")[2] in ("Pred_AVG", DECIDED) for name in event.names):
+            self._counting.request()
+        self._show()
+
+    def _items_changed(self) -> None:
+        self._find_choices()
+        self.count_again()
+
+    def _study_changed(self, event: StudyChanged) -> None:
+        if event.what in ("thresholds", "regions"):
+            self._find_choices()
+            self.count_again()
+
+    def _progressed(self, job: Job) -> None:
+        self.job = job
+        if not self.closed:
+            self._show_actions()
+
+    def _applied(self, job: Job) -> None:
+        if self.closed:
+            return
+        if job.state == "failed":
+            self.say(str(job.error), "error")
+        elif job.state == "done":
+            self.say("All markers are applied to all slices.", "good")
+        else:
+            self.say("Stopped; the markers that were done stay.")
+        self._show_actions()
+
+    def _count(self) -> None:
+        try:
+            found, why = self.session.counts(self.by, what=self.what or None), ""
+        except CellTuneError as error:
+            found, why = None, str(error)
+        with self.showing:
+            self.table, self._why = found, why
+            self._figure.show(found)
+        self._show()
+
+    def _add(self, image: str, regions: Any) -> None:
+        found = self.session.add_regions(image, regions)
+        self._reset += 1
+        self.say(
+            f"{image}: {len(found)} region{'s' if len(found) != 1 else ''}, {found['cells'].sum():,} cells in them.",
+            "good",
+        )
+
+    def _find_choices(self) -> None:
+        """Columns that say where a cell is: words, and not too many different ones."""
+        extra = self.session.table.extra
+        own = [
+            str(name)
+            for name in (() if extra is None else extra.columns)
+            if extra is not None
+            and extra[name].dtype.kind not in "iufb"
+            and 0 < extra[name].nunique() <= _DIFFERENT
+        ]
+        own.sort(key=lambda name: name != "region")
+        known = ["image", *(["group"] if self.session.table.group_names else []), *own[:8]]
+        regions = [name for name in own if name == "region"]
+        self._choices = [
+            *known,
+            *(
+                f"{key}×{name}"
+                for name in regions
+                for key in known
+                if key != name and key in ("image", "group")
+            ),
+        ]
+        self._choices.append("all")
+        if self.by not in self._choices:
+            self.by = "image"
+
+    def _show(self) -> None:
+        session = self.session
+        with self.showing:
+            try:
+                positive = positive_of(session, session.level).name
+            except CellTuneError:
+                positive = "positive"
+            kept = self.what in session.populations.gates
+            self._head.html = markup.head(
+                self.by, self._choices, self.what, positive, kept=kept, reset=self._reset
+            )
+            self._body.html = markup.table(self.table, self._why, session.view.image)
+            found = session.areas()
+            here = found[found["image"] == session.view.image]
+            rows = list(zip(here["region"], here["area_mm2"], here["cells"], strict=True))
+            self._areas.html = markup.regions(
+                session.view.image,
+                "region",
+                rows,
+                session.view.rectangle is not None,
+                self._region,
+                self._path,
+                self._reset,
+            )
+        self._show_actions()
+
+    def _show_actions(self) -> None:
+        session = self.session
+        trained = [name for name in session.levels.names if session.rounds(name)]
+        lengths = [
+            len(one) for name in trained if (one := session.populations.stored(name, "Pred_AVG")) is not None
+        ]
+        stale = len(session.table) - min(lengths) if lengths else 0
+        fraction, text = None, ""
+        if self.busy and self.job is not None:
+            now = self.job.progress
+            left = "" if now.remaining is None else f" · {now.remaining:.0f} s left"
+            fraction, text = now.fraction, f"{now.text or 'Waiting'}{left}"
+        with self.showing:
+            self._act.html = markup.applying(
+                text, fraction, stale=stale, ready=bool(trained) and not session.read_only
+            )

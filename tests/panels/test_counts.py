@@ -1,0 +1,155 @@
+"""Counts on the page: table, plot, file, combinations of markers, regions, models applied with progress."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+import celltune_nb as ct
+from celltune_nb.panels.counts import CountsPanel
+from celltune_nb.session.jobs import Jobs
+from tests.panels import small
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two markers of two categories each, trained; one of them audited."""
+    folder = tmp_path_factory.mktemp("counts") / "project"
+    small.make(folder)
+    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
+        session.levels.add("PV")
+        for level, kind in (("main", "A"), ("PV", "B")):
+            for name in ("ON", "OFF"):
+                session.categories.add(name, level=level)
+            for image in ("left", "right"):
+                on = small.cells(session, image, kind)
+                off = np.setdiff1d(session.items.index[session.items["image"] == image], on)
+                session.label(on[:8], "ON", level=level)
+                session.label(off[:8], "OFF", level=level)
+            session.train(level=level, wait=True, rounds=20)
+        ids = session.draw_audit(60, seed=1)
+        bright = np.isin(ids, np.concatenate([small.cells(session, i, "A") for i in ("left", "right")]))
+        session.label(ids[bright], "ON", source="audit")
+        session.label(ids[~bright], "OFF", source="audit")
+    return folder
+
+
+@pytest.fixture
+def session(project: Path, tmp_path: Path) -> Iterator[ct.Session]:
+    with ct.Session.open(shutil.copytree(project, tmp_path / "project"), jobs=Jobs(inline=True)) as session:
+        yield session
+        assert session.problems == []
+
+
+@pytest.fixture
+def panel(session: ct.Session) -> Iterator[CountsPanel]:
+    panel = CountsPanel(session)
+    yield panel
+    panel.close()
+
+
+def words(live) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", live.html)).split())
+
+
+def test_the_table_and_the_plot_show_both_counts_with_their_limits(
+    panel: CountsPanel, session: ct.Session
+) -> None:
+    table = session.counts("image")
+    row = table.loc["left"]
+    assert f"left 100 {row['raw']:.0f} {row['corrected']:.0f}" in words(panel._body)
+    assert "60 audited cells" in words(panel._body)
+    np.testing.assert_allclose(panel._figure._limits.y, table[["low", "high"]].to_numpy())
+    np.testing.assert_allclose(panel._figure._called.y, table["raw"])
+    np.testing.assert_allclose(panel._figure._bars.y[:, 1], table["corrected"])
+    panel._body.do("look", "right")
+    assert session.view.image == "right"
+    panel._head.do("by", "", "group")
+    assert panel.table.index.name == "group"
+    panel._head.do("by", "", "nothing")
+    assert "Choose one of" in panel.message
+
+
+def test_a_combination_is_counted_and_kept(panel: CountsPanel, session: ct.Session) -> None:
+    panel._head.do("what", "", "main+ PV-")
+    assert panel.table["raw"].sum() == session.counts("all", what="main+ PV-")["raw"].iloc[0] > 0
+    assert "PV has 0 audited cells" in words(panel._body)
+    panel._head.do("keep")
+    assert "main+ PV-" in session.populations
+    panel._head.do("what", "", "nobody+")
+    assert panel.table is None
+    assert "nobody" in words(panel._body)
+    panel._head.do("what", "", "")
+    assert panel.table["corrected"].notna().all()
+
+
+def test_counts_follow_thresholds_and_trainings(panel: CountsPanel, session: ct.Session) -> None:
+    before = panel.table["raw"].sum()
+    found = session.set_threshold(0.95)
+    assert panel.table["raw"].sum() == found.figures["count"] != before
+    session.level = "PV"
+    assert panel.table["corrected"].isna().all()
+    assert "Not corrected" in words(panel._body)
+
+
+def test_a_file_is_written_and_offered(panel: CountsPanel, session: ct.Session) -> None:
+    panel._act.do("csv")
+    path = session.folder / "exports" / "counts-main-image.csv"
+    assert panel._download.files[0]["name"] == path.name
+    assert list(pd.read_csv(path)["image"]) == ["left", "right"]
+
+
+def test_models_are_applied_with_progress(panel: CountsPanel, session: ct.Session) -> None:
+    seen = []
+    panel._act.observe(lambda change: seen.append(change["new"]), "html")
+    panel._act.do("apply")
+    assert panel.job.state == "done"
+    assert any("progressbar" in html for html in seen)
+    assert "Stop" not in words(panel._act)
+    assert "applied to all slices" in panel.message
+
+
+def test_regions_are_drawn_read_and_removed(panel: CountsPanel, session: ct.Session, tmp_path: Path) -> None:
+    panel._areas.do("rectangle")
+    assert "Drag a rectangle" in panel.message
+    session.set_view(image="left", rectangle=(0, 0, 200, 100))
+    panel._areas.do("region", "", "CA1")
+    panel._areas.do("rectangle")
+    assert "50 cells in them" in panel.message
+    assert "CA1 50 cells" in words(panel._areas)
+    panel._head.do("by", "", "image×region")
+    assert panel.table.loc[("left", "CA1"), "cells"] == 50
+    session.set_view(image="right")
+    labels = np.zeros((200, 200), np.uint8)
+    labels[:100] = 4
+    tifffile.imwrite(tmp_path / "atlas.tif", labels)
+    panel._areas.do("path", "", str(tmp_path / "atlas.tif"))
+    panel._areas.do("labels")
+    assert "4 50 cells" in words(panel._areas)
+    panel._areas.do("unregion")
+    assert list(session.areas()["image"]) == ["left"]
+    panel._areas.do("path", "", "nowhere.tif")
+    panel._areas.do("labels")
+    assert panel.message
+
+
+def test_before_a_training_it_says_what_to_do(tmp_path: Path) -> None:
+    small.make(tmp_path / "new")
+    with ct.Session.open(tmp_path / "new", jobs=Jobs(inline=True)) as session:
+        panel = CountsPanel(session)
+        try:
+            assert "has no categories yet" in words(panel._body)
+            session.categories.add("ON")
+            assert "Train first" in words(panel._body)
+            panel._act.do("csv")
+            assert "Train first" in panel.message
+        finally:
+            panel.close()
