@@ -142,7 +142,7 @@ def audited(session: Session, run: Run) -> _Judged:
             audits.judging(level, labelled, aside),
         ),
         int(use.sum() - fresh.sum()),
-        sum(_passed(np.isin(drawn, labelled)) for drawn in draws),
+        sum(_passed(np.isin(drawn, labelled)) for drawn in audits.held_draws(level)),
     )  # fmt: skip
 
 
@@ -237,7 +237,7 @@ def _census(
     for code, name in now.items():
         in_names[code] = names.index(name) if name in names else -1
     known = in_names[labels]
-    known[drawable] = -1
+    known[drawable | ~session.regions.inside(run.level)[:n]] = -1
     k = len(names)
 
     def count(rows: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArray[np.float64]:

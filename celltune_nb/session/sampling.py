@@ -140,6 +140,15 @@ class Audits:
             self._drawn[level] = [ids[ids > 0] for ids in now]
         return self._drawn[level]
 
+    def held_draws(self, level: str) -> list[NDArray[np.int64]]:
+        """The draws without the items that lie outside of the level's region by now: nobody is asked for these."""
+        session = self._session
+        with session.lock:
+            draws, held = self.draws(level), session.regions.mask(level)
+            if held is None:
+                return draws
+            return [drawn[held[session.table.positions(drawn)]] for drawn in draws]
+
     def forget(self) -> None:
         """Read the draws again: items have taken the places of others."""
         self._drawn.clear()
@@ -157,8 +166,7 @@ class Audits:
         ids : ndarray of int64
         """
         session = self._session
-        with session.lock:
-            draws = self.draws(level)
+        draws = self.held_draws(level)
         before, missed = np.zeros(len(ids)), np.ones(len(ids))
         for number, drawn in enumerate(draws, 1):
             after = self._stored(level, number, ids)

@@ -6,6 +6,7 @@ import json
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from celltune_nb.errors import InputError, LabelError, ReadOnlyError, TrainingError
@@ -109,6 +110,31 @@ def test_nothing_outside_is_learned_from_or_predicted(session):
     queue = session.review(by="margin", n=500, border=0)
     assert not np.isin(queue.ids, outside).any()
     assert session.labels.to_pandas().loc[outside[:3], "category"].tolist() == ["near"] * 3  # kept
+
+
+def test_the_audit_speaks_for_the_region_alone(session):
+    fine(session, by="labels")
+    session.label(session.items.index[session.labels.codes("main") == 0], "A", level="main")
+    inside = session.levels.inside("fine")
+    drawn = session.draw_audit(60, seed=1)
+    free = session.items.index[inside & ~np.isin(session.items.index, drawn)]
+    session.label(free[:20], "near")
+    session.label(free[20:40], "far")
+    session.train(MODELS, rounds=3, wait=True)
+    # Of those drawn, some turn out to be of another category of the parent before they were looked at.
+    session.label(drawn[[0, 7, 30]], "B", level="main")
+    left = np.delete(drawn, [0, 7, 30])
+    assert set(session.audit.todo) == set(left)
+    session.label(left, "near", source="audit")
+    found = session.evaluate()
+    assert found.n == len(left) == 57
+    assert not any("skipped" in text for text in found.warnings)
+    np.testing.assert_allclose(
+        session.audits.judging("fine", left, left), session.audits.inclusion("fine")[session.positions(left)]
+    )
+    assert found.prevalence["count"].sum() == pytest.approx(session.levels.inside("fine").sum())
+    session.label(session.items.index[~inside][:15], "far")  # these are none of the level's cells
+    pd.testing.assert_frame_equal(session.evaluate().prevalence, found.prevalence)
 
 
 def test_the_region_follows_the_parent_without_a_training(session):
