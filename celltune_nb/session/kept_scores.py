@@ -7,6 +7,7 @@ import math
 import time
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from .scoring import Scores
     from .session import Session
 
-__all__ = ["keep", "load", "outdated"]
+__all__ = ["brought_up", "keep", "load", "outdated"]
 
 FILE = "scores.npz"
 VERSION = 1
@@ -76,9 +77,10 @@ def _read(path: Path, session: Session) -> Scores:
     from .scoring import compared
 
     ids = session.table.ids
+    most = int(ids[-1]) if len(ids) else 0  # cells that there ever were
     with zipfile.ZipFile(path) as archive:
         # What it would unpack to stands in its directory: nothing is read before that is known to be bearable.
-        if sum(member.file_size for member in archive.infolist()) > _EACH * len(ids) + _REST:
+        if sum(member.file_size for member in archive.infolist()) > _EACH * most + _REST:
             raise ValueError("it is too large")
     with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
         about = json.loads(np.asarray(file["about"]).astype(np.uint8).tobytes())
@@ -89,7 +91,9 @@ def _read(path: Path, session: Session) -> Scores:
         raise ValueError("its cells do not fit")
     if any(not 0 <= arrays[name].min() <= arrays[name].max() < k for name in ("truth", "predicted")):
         raise ValueError("codes without a category")
-    if not np.isin(arrays["ids"], ids).all() or not math.isfinite(float(about["when"])):
+    arrays["ids"] = session.book.lineage.now(arrays["ids"])
+    left = arrays["ids"][arrays["ids"] != 0]
+    if not np.isin(left, ids).all() or not math.isfinite(float(about["when"])):
         raise ValueError("cells that are not here")
     rest: dict[str, Any] = {name: int(about[name]) for name in _NUMBERS}
     rest |= {name: str(about[name]) for name in _WORDS}
@@ -100,12 +104,23 @@ def _read(path: Path, session: Session) -> Scores:
     )  # fmt: skip
 
 
+def brought_up(session: Session, found: Scores) -> Scores:
+    """A comparison with the cells that took the places of others, 0 for nobody; its figures stay."""
+    return replace(found, ids=session.book.lineage.now(found.ids))
+
+
 def outdated(session: Session, found: Scores) -> str:
-    """When a comparison was made, and that the predictions are others now where they are."""
+    """When a comparison was made, and that the predictions or cells are others now where they are."""
     when = time.strftime("%d %b %Y, %H:%M", time.localtime(found.when))
     what = f" with {found.file}" if found.file else ""
     if found.population not in session.populations:
         return f"Compared{what} on {when}. {found.population} is gone since."
     if (session.populations[found.population].run or "") != found.run:
         return f"Compared{what} on {when}. There was a training since: compare again for its figures."
+    gone = int((found.ids == 0).sum())
+    if gone:
+        return (
+            f"Compared{what} on {when}. {gone:,} of its cells {'is' if gone == 1 else 'are'} gone with a mask that was "
+            "replaced: compare again."
+        )
     return f"Compared{what} on {when}."

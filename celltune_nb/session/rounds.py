@@ -17,6 +17,7 @@ from .runs import Run, learned, load_models
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..data.lineage import Lineage
     from ..learn.advice import Advice
     from ..learn.settling import Round, Settling
     from .session import Session
@@ -233,14 +234,21 @@ def observed(
     return about
 
 
-def labels_since(former: Run, ids: NDArray[np.int64], codes: NDArray[np.int16]) -> int | None:
-    """How many of these labels a former training had not, or had otherwise; None where it did not say which it had."""
+def labels_since(
+    former: Run, ids: NDArray[np.int64], codes: NDArray[np.int16], lineage: Lineage | None = None
+) -> int | None:
+    """How many of these labels a former training had not, or had otherwise; None where it did not say which it had.
+
+    With a *lineage*, a label that went over to a cell of another mask is the one that it was.
+    """
     try:
         known_ids, known = learned(former)
     except FormatError:
         return None
     if known is None:
         return None
+    if lineage is not None:
+        known_ids = lineage.now(known_ids)
     before = dict(zip(known_ids.tolist(), known.tolist(), strict=True))
     return sum(before.get(item) != code for item, code in zip(ids.tolist(), codes.tolist(), strict=True))
 

@@ -44,7 +44,7 @@ class Scores:
         Counts; rows are the truth, columns the prediction.
     categories : tuple of str
     ids, truth, predicted : ndarray of int64, shape (n,)
-        The cells compared and the numbers of both answers in *categories*.
+        The cells compared and the numbers of both answers in *categories*; id 0 for a cell that is gone with its mask.
     matched, unmatched : int
         Rows of the table that found their cell, and that did not.
     by : {"id", "position"}
@@ -94,14 +94,14 @@ class Scores:
         return len(self.ids)
 
     def items(self, truth: str | None = None, predicted: str | None = None) -> NDArray[np.int64]:
-        """Ids of the cells behind a cell of the confusion matrix (None: a whole row or column).
+        """Ids of the cells behind a cell of the confusion matrix (None: a whole row or column), but for those gone since.
 
         Raises
         ------
         InputError
             There is no such category.
         """
-        chosen = np.ones(self.n, bool)
+        chosen = self.ids != 0
         for name, codes in ((truth, self.truth), (predicted, self.predicted)):
             if name is not None:
                 if name not in self.categories:

@@ -288,7 +288,7 @@ def _commit(
     # What is kept answers for all cells, so that the level may be held to others later; figures speak of its own.
     seen = sets if held is None else [covered(item, held) for item in sets]
     run.about["round"] = observed(seen, former, free)
-    if earlier and (new := labels_since(earlier[-1], ids, codes)) is not None:
+    if earlier and (new := labels_since(earlier[-1], ids, codes, session.book.lineage)) is not None:
         run.about["round"]["new_labels"] = new
     if former is not None:
         sets.append(round_diff(former, next(s for s in seen if s.name == "Pred_AVG")))

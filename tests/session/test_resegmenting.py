@@ -18,6 +18,7 @@ from celltune_nb.data.labels import LabelBook
 from celltune_nb.errors import CellTuneError, InputError, NotReadyError, ReadOnlyError
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
+from celltune_nb.session.kept_scores import outdated
 from celltune_nb.session.project import Project
 from tests.session.conftest import field, label_some
 from tests.session.test_carrying import masks
@@ -179,6 +180,40 @@ def test_what_rests_on_cells_follows_them_and_a_reopening_finds_the_same(project
         assert not np.isin(session.audits.draws("main")[-1], session.audits.draws("main")[0]).any()
         session.queue.answer("A")
         assert session.problems == []
+
+
+def test_labels_that_go_over_are_none_that_a_training_had_not(session: Session) -> None:
+    ids = label_some(session)
+    session.train(models=("xgboost",), rounds=2, seed=1, wait=True)
+    assert np.any((ids > 100) & (ids <= 200))
+    session.replace_mask("field 1", moved(1))
+    session.measure(**MEASURING)
+    run = session.train(models=("xgboost",), rounds=2, seed=1, wait=True)
+    assert run.about["round"]["new_labels"] == 0
+
+
+def test_a_comparison_with_a_truth_stays_and_leads_to_the_cells_that_are_left(session: Session) -> None:
+    label_some(session)
+    session.train(models=("xgboost",), rounds=2, seed=1, wait=True)
+    truth = session.items[["image", "cellID", "truth"]].rename(columns={"truth": "class"})
+    found = session.score(truth)
+    places = found.ids.tolist()
+    report = session.replace_mask("field 1", moved(1))
+    pairs = dict(report.pairs.tolist())
+    wanted = {pairs.get(i, i) for i in places if i in pairs or not 101 <= i <= 200}
+
+    def checked(session: Session) -> None:
+        scores = session.scores
+        assert scores is not None
+        assert scores.sentence == found.sentence
+        assert set(scores.items().tolist()) == wanted
+        session.positions(scores.items("A", "A"))
+        assert "2 of its cells are gone with a mask that was replaced" in outdated(session, scores)
+        assert session.problems == []
+
+    checked(session)
+    with Session.open(session.folder, read_only=True, jobs=Jobs(inline=True)) as other:
+        checked(other)
 
 
 def test_going_back_is_replacing_again_and_nothing_of_before_is_deleted(session: Session) -> None:

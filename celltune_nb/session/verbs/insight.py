@@ -39,7 +39,11 @@ class Insight(Verbs):
             except FormatError as error:
                 session.problems.append(str(error))
                 self._scores = error  # said once
-        return None if isinstance(self._scores, FormatError) else self._scores
+        if isinstance(self._scores, FormatError) or self._scores is None:
+            return None
+        if (self._scores.ids > 0).any() and not session.book.lineage.living(self._scores.ids).all():
+            self._scores = kept_scores.brought_up(session, self._scores)
+        return self._scores
 
     def agreement(self, level: str | None = None, images: Sequence[str] | None = None) -> agreeing.Comparison:
         """Where the first two models of the newest training agree, over all cells.
