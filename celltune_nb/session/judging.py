@@ -282,7 +282,7 @@ def _figures(answers: _Answers, which: NDArray[np.bool_], positive: Category, tw
             out["precision"] = float(w[hit].sum() / w[said_on].sum())
         if is_on.any():
             out["recall"] = float(w[hit].sum() / w[is_on].sum())
-        if either.any():
+        if is_on.any():  # without one there is nothing to find
             found = share(hit[either], w[either])
             for key, value in (("f1", found.value), ("low", found.low), ("high", found.high)):
                 out[key] = 2 * value / (1 + value)

@@ -54,6 +54,8 @@ class StopLight:
     word : {"Go on", "Nearly", "Good enough"}
     sentence : str
         The reason that comes first, and what to do.
+    why : str
+        The reason alone.
     reasons : tuple of str
         Every condition that does not hold, in words.
     action : NextAction
@@ -69,6 +71,7 @@ class StopLight:
     color: str
     word: str
     sentence: str
+    why: str
     reasons: tuple[str, ...]
     action: NextAction
     figures: dict[str, Any]
@@ -183,15 +186,16 @@ def _light(
         {"holds": pd.Series([c.holds for c in found], dtype=object).tolist(), "text": [c.text for c in found], "state": [c.state for c in found]},
         index=pd.Index([c.key for c in found], name="condition"), dtype=object,
     )  # fmt: skip
-    if not sentence:
-        sentence = "every condition holds." if color == "green" else f"{_lower(action.text)}."
-        if open_ and action.verb in ("audit", "judge", "train"):
-            # The action says nothing of slices and cells by itself.
-            lead = next((c for c in open_ if c.action is action), open_[0])
-            sentence = f"{lead.reason or lead.state}. {action.text}."
-        sentence = sentence[0].upper() + sentence[1:]
+    why = ""
+    if open_ and not sentence:
+        lead = next((c for c in open_ if c.action is action), open_[0])
+        why = lead.reason or f"{lead.text}: {lead.state}"
+        sentence = f"{why}. {action.text}."
+    sentence = sentence or "every condition holds."
+    sentence = sentence[0].upper() + sentence[1:]
+    why = f"{why[0].upper()}{why[1:]}." if why else sentence
     reasons = tuple(c.reason or f"{c.text}: {c.state}" for c in open_)
-    return StopLight(color, _WORDS[color], sentence, reasons, action, figures, conditions, warnings)
+    return StopLight(color, _WORDS[color], sentence, why, reasons, action, figures, conditions, warnings)
 
 
 def _lower(text: str) -> str:

@@ -92,7 +92,7 @@ def _light(state: State, light: StopLight) -> Markup:
         tag(
             "div",
             tag("span", _SIGNS[light.color], cls=f"ct-stop-lamp ct-stop-{light.color}", aria_hidden="true"),
-            tag("div", tag("b", light.word), tag("span", light.sentence), cls="ct-stop-words", role="status"),
+            tag("div", tag("b", light.word), tag("span", light.why), cls="ct-stop-words", role="status"),
             cls="ct-stop-head",
         ),
         tag("div", button, cls="ct-line"),
