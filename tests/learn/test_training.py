@@ -417,6 +417,37 @@ def test_a_gpu_that_refuses_gives_the_cpus_models_and_a_sentence(data, monkeypat
         )
 
 
+def test_too_little_memory_is_said(data, monkeypatch):
+    import catboost
+    import lightgbm
+    import xgboost
+
+    def full(*arguments, **options):
+        raise MemoryError
+
+    for library, name in ((xgboost, "QuantileDMatrix"), (catboost, "Pool"), (lightgbm, "Dataset")):
+        monkeypatch.setattr(library, name, full)  # a machine that has none left
+    for kind, title in (("xgboost", "XGBoost"), ("catboost", "CatBoost"), ("lightgbm", "LightGBM")):
+        with pytest.raises(
+            TrainingError, match=f"not enough memory to train {title} on .* Close other programs"
+        ):
+            fit_models(data, [kind], rounds=3)
+
+
+def test_a_model_predicts_on_the_cpu_wherever_it_was_trained(data):
+    from celltune_nb.learn.boosting.xgb import XGBoost, used_device
+    from celltune_nb.learn.machine import cuda_available
+
+    handle = fit_models(data, ["xgboost"], rounds=3, device="cuda").handles[0]
+    assert handle.device == ("cuda" if cuda_available() else "cpu")
+    before = handle.predict_proba(data.X[:20])
+    handle.fitted.booster.set_param({"device": "cuda"})
+    again = XGBoost(handle.fitted.booster, handle.fitted.k, "cuda")
+    assert used_device(again.booster) == "cpu"
+    np.testing.assert_allclose(again.predict(data.X[:20]), before[:, handle.present], atol=1e-6)
+    assert used_device(again.first(2).booster) == "cpu"
+
+
 def test_how_long_each_model_took_is_told(data):
     result = fit_models(data, ["xgboost", "lightgbm"], rounds=3)
     assert result.model_seconds.keys() == {"xgboost", "lightgbm"}

@@ -166,7 +166,7 @@ def fit(
     Raises
     ------
     TrainingError
-        The library refused the data or a parameter.
+        The library refused the data or a parameter, or there was not enough memory.
     """
     module = load(kind)
     settings = {**DEFAULTS[kind], **(params or {})}
@@ -194,6 +194,13 @@ def fit(
             device=device,
             on_round=guarded,
         )
+    except MemoryError as error:
+        if not raised:
+            rows, columns = train[0].shape
+            raise TrainingError(
+                f"There was not enough memory to train {TITLES[kind]} on {rows:,} labels with {columns:,} features. Close other "
+                "programs, or train on fewer features."
+            ) from error
     except module.LibraryError as error:
         if not raised:
             raise TrainingError(

@@ -26,7 +26,9 @@ class XGBoost:
 
     def __init__(self, booster: xgboost.Booster, k: int, device: str = "cpu") -> None:
         # a prediction is cut into pieces for several threads, and changing this is not safe among them
-        booster.set_param({"nthread": 1})
+        # trained on a GPU or not, it predicts on the CPU: the trees are as fast there, and a GPU whose memory others
+        # have taken since cannot fail it
+        booster.set_param({"nthread": 1, "device": "cpu"})
         self.booster = booster
         self.k = k
         self.device = device
