@@ -13,6 +13,7 @@ from ..panels.slices import SlicesPanel
 from .page import Page, Stack
 
 if TYPE_CHECKING:
+    from ..panels.features import FeaturesPanel
     from ..panels.knobs import KnobsPanel
     from ..panels.mistakes import MistakesPanel
     from ..session import Session
@@ -83,6 +84,13 @@ class SlicesWorkflow(Page):
         middle = w.VBox([self.rule.widget, self.image.widget])
         middle.add_class("ct-slices-middle")
         return middle
+
+    @cached_property
+    def features(self) -> FeaturesPanel:
+        """Below what was imported; a new study is measured against the cells of each slice, too."""
+        from ..panels.features import FeaturesPanel
+
+        return self._late(FeaturesPanel(self.session, per_image=True))
 
     @cached_property
     def guide(self) -> GuidePanel:

@@ -155,3 +155,19 @@ def test_an_empty_project_shows_where_to_begin(tmp_path):
         panel._live.do("measure")
         assert "mask" in panel.message
         panel.close()
+
+
+def test_brightness_against_the_same_image_is_asked_for_and_stays_on(session, panel, tmp_path):
+    assert panel.options["per_image"] is False  # measured without it, whatever a page would ask for at first
+    assert "against the cells of the same image" in words(panel)
+    panel._live.do("option", "per_image", True)
+    panel.measure()
+    assert "Per image" in words(panel)
+    assert set(session.features.groups["Per image"]) <= set(session.features.used)
+    again = FeaturesPanel(session)
+    assert again.options["per_image"] is True
+    again.close()
+    with Session.create(tmp_path / "new", jobs=Jobs(inline=True)) as new:
+        first = FeaturesPanel(new, per_image=True)
+        assert first.options["per_image"] is True
+        first.close()
