@@ -45,14 +45,20 @@ def tissue(cells: int = 20_000) -> Cells:
     )  # fmt: skip
 
 
-def brain(marker: str) -> Cells:
-    """The synthetic brain as the example measures it; made once and kept in the temporary folder."""
+def brain_folder() -> Path:
+    """Where the synthetic brain is made, once."""
     import tempfile
 
+    import celltune_nb
+
+    return Path(tempfile.gettempdir()) / f"celltune-nb-brain-{celltune_nb.__version__}"
+
+
+def brain(marker: str) -> Cells:
+    """The synthetic brain, as the example measures it."""
     import celltune_nb as ct
 
-    folder = Path(tempfile.gettempdir()) / f"celltune-nb-brain-{ct.__version__}"
-    with ct.datasets.load("brain", project=folder) as session:
+    with ct.datasets.load("brain", project=brain_folder()) as session:
         return Cells.of(session, session.items[f"truth_{marker}"])
 
 
