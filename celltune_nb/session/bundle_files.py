@@ -32,6 +32,8 @@ __all__ = ["BundleFile", "BundleSize", "Contents", "as_it_is", "between_changes"
 #: Folders of a project that a copy of it can do without, and files that are made anew.
 LEFT_OUT = {"pyramids", "exports", PARTS_FOLDER}
 REMADE = re.compile(r"labels\.(sqlite.*|checkpoint)|project\.json|bundle\.json|\..*")
+#: What places of masks that were replaced begin with; keys of images have no dot.
+FORMER = "former.mask"
 #: Seconds for which a project that changes all the time is listed again.
 PATIENCE = 20.0
 
@@ -169,21 +171,29 @@ def _settings(session: Session) -> dict[str, Any]:
 
 
 def _named(settings: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any], str]]:
-    """Every place at which a project names a file of pixels."""
-    for row in settings["images"]:
+    """Every place at which a project names a file of pixels; those of masks that were replaced come last."""
+    former = ((f"{FORMER}{i}", one.get("former") or {}) for i, one in enumerate(settings.get("replaced", ())))
+    for name, row in (*((str(row["key"]), row) for row in settings["images"]), *former):
         for key in ("file", "mask_file", "nucleus_file"):
             if row.get(key):
-                yield (str(row["key"]), key), row, key
+                yield (name, key), row, key
 
 
 def _outside(session: Session, settings: dict[str, Any], images: str) -> dict[Place, _Outside] | None:
     """The files outside of the project; None where they stay there."""
     if images != "all":
         return None
-    return {
-        place: _brought(session, row[key], f"{place[0]}-{key.removesuffix('file').strip('_') or 'image'}")
-        for place, row, key in _named(settings)
-    }
+    found = {}
+    for place, row, key in _named(settings):
+        try:
+            name = f"{place[0]}-{key.removesuffix('file').strip('_') or 'image'}"
+            found[place] = _brought(session, row[key], name)
+        except InputError:
+            if not place[0].startswith(FORMER):
+                raise
+            # Nothing rests on a mask that was replaced: a project whose former masks are gone can be passed on.
+            found[place] = _Outside(copy.deepcopy(row[key]), copy.deepcopy(row[key]), [])
+    return found
 
 
 def _contents(

@@ -95,6 +95,29 @@ def test_images_outside_of_the_project_go_along_or_stay(tmp_path: Path) -> None:
     assert not (tmp_path / "x.zip").exists()
 
 
+def test_a_mask_that_was_replaced_goes_along_where_it_is_still_there(tmp_path: Path) -> None:
+    image, mask, _ = field(1)
+    for name, pixels in (("image", image), ("first", mask), ("second", np.roll(mask, 2, axis=1))):
+        tifffile.imwrite(tmp_path / f"{name}.tif", pixels, tile=(64, 64), photometric="minisblack")
+    with Session.create(tmp_path / "p", jobs=Jobs(inline=True)) as session:
+        session.add_image("a", tmp_path / "image.tif", tmp_path / "first.tif", copy=False)
+        session.replace_mask("a", tmp_path / "second.tif", copy=False)
+        size = session.bundle_size()
+        assert size.outside == sum(
+            (tmp_path / f"{n}.tif").stat().st_size for n in ("image", "first", "second")
+        )
+        whole = session.save_bundle(tmp_path / "whole.zip")
+        (tmp_path / "first.tif").rename(tmp_path / "elsewhere.tif")
+        without = session.save_bundle(tmp_path / "without.zip")
+    (tmp_path / "second.tif").unlink()
+    with reopened(whole, tmp_path / "new") as there:
+        assert np.array_equal(np.asarray(there.former_mask("a")[:]), mask)
+    with reopened(without, tmp_path / "newer") as there:
+        assert (np.asarray(there.images["a"].mask) > 0).any()
+        with pytest.raises(CellTuneError, match="first"):
+            np.asarray(there.former_mask("a")[:])
+
+
 def test_what_is_labelled_meanwhile_is_whole_or_not_there(session: Session, tmp_path: Path) -> None:
     done = threading.Event()
     failed = []
