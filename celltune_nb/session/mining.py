@@ -140,8 +140,8 @@ def _reason(judged: _Judged, row: int) -> str:
     called = p >= judged.threshold
     said = f"{judged.positive if called else judged.negative} ({judged.positive} {p:.0%})"
     text = {
-        "weak signal": "the signal is weak", "strong signal": "as bright as most positives",
-        "background": "no brighter against its surroundings than a negative", "borderline": "the models can hardly decide",
+        "weak signal": "the signal is weak", "strong signal": "the signal is as strong as in most positives",
+        "background": "stands out from its surroundings no more than a negative", "borderline": "the models can hardly decide",
     }[KINDS[judged.found.kind[row]]]  # fmt: skip
     if np.isfinite(opinion) and (opinion >= 0.5) != called:
         text += f"; by the marker alone {judged.positive if opinion >= 0.5 else judged.negative} {max(opinion, 1 - opinion):.0%}"

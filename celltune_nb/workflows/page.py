@@ -252,6 +252,9 @@ class Page(Panel):
             # The keys of a review mean other things to the image: after a reload they would sample and label cells.
             if action is None or action.verb not in ("undo", "redo"):
                 raise NotReadyError(_PAUSED)
+        if key == "m" and not held:
+            self.labelling.useful()
+            return self.labelling.message
         self.labelling.press(key, held)
         acted = action is not None and action.verb in ("assign", "clear", "sample")
         return None if acted else self.labelling.message

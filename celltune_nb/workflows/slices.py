@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import ipywidgets as w
 
 from ..panels.guide import GuidePanel, RuleBar
+from ..panels.image.controls import MISTAKES_HINT
 from ..panels.slices import SlicesPanel
 from .page import Page, Stack
 
@@ -129,6 +130,7 @@ class SlicesWorkflow(Page):
     def _open_page(self, change: object = None) -> None:
         super()._open_page(change)
         if list(self.PAGES)[self._tabs.selected_index or 0] == "Mistakes":
+            self.image.set_hint(MISTAKES_HINT)
             self.mistakes.enter()
 
     def open_tab(self, title: str) -> None:

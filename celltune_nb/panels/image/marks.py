@@ -23,10 +23,10 @@ SELECTED = "#FFFFFF"
 KEYS = (
     *"0123456789", *(f"shift+{digit}" for digit in range(10)), "Delete", "Backspace",
     "u", "ctrl+z", "r", "ctrl+shift+z", "ctrl+y", "Escape", "s", "n", "f", "g", "o", "h", "?", "shift+?",
-    "m", "ctrl+ArrowLeft", "ctrl+ArrowRight",
+    "m", "y", "ctrl+ArrowLeft", "ctrl+ArrowRight",
 )  # fmt: skip
 #: Of them, those that mean nothing to the image itself: for who goes through cells beside it.
-WALKING = ("m", "ArrowLeft", "ArrowRight")
+WALKING = ("m", "y", "ArrowLeft", "ArrowRight")
 
 
 def selection_shapes(scene: Scene, ids: npt.NDArray[np.int64], *, masked: bool) -> list[Shape]:

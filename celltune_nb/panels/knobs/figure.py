@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import bqplot
+import ipywidgets as w
 import numpy as np
 
 from .. import theme
@@ -21,6 +22,8 @@ class CurveFigure:
     Attributes
     ----------
     figure : bqplot.Figure
+    widget : VBox
+        Holds the figure while there is a curve: bqplot complains of a figure without a size.
     """
 
     def __init__(self, height: int = 132) -> None:
@@ -52,6 +55,7 @@ class CurveFigure:
         self.figure.layout.width = "100%"
         self.figure.layout.height = f"{height}px"
         self.figure.layout.min_width = "0"
+        self.widget = w.VBox()
 
     def show(self, curve: pd.DataFrame | None) -> None:
         """Draw a curve; nothing where precision and recall are not known."""
@@ -60,7 +64,7 @@ class CurveFigure:
             with line.hold_sync():
                 line.x = np.empty(0) if known is None else known["threshold"].to_numpy()
                 line.y = np.empty(0) if known is None else known[name].to_numpy()
-        self.figure.layout.display = "none" if known is None or not len(known) else None
+        self.widget.children = () if known is None or not len(known) else (self.figure,)
 
     def mark(self, value: float) -> None:
         """Say which threshold is looked at."""

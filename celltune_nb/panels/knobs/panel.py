@@ -72,7 +72,8 @@ class KnobsPanel(Panel):
         }  # fmt: skip
         for verb, act in verbs.items():
             self._page.on(verb, self.guard(act))
-        self.widget = theme.column(self._page, self._figure.figure)
+        self.own(self._figure.figure)
+        self.widget = theme.column(self._page, self._figure.widget)
         self._reading = self.latest(self._read)
         self._judging = self.latest(self._judge)
         self._using = self.latest(self._use)

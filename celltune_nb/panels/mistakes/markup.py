@@ -14,7 +14,7 @@ __all__ = ["KEYS", "Cell", "State", "page"]
 #: Keys → verbs of the panel; digits give the category of their key.
 KEYS = {
     **dict.fromkeys("123456789", "assign"), "y": "right", "Enter": "right", "ArrowRight": "forward", "ArrowLeft": "back",
-    "n": "forward", "u": "undo", "ctrl+z": "undo", "ctrl+y": "redo", "r": "redo",
+    "n": "forward", "ctrl+ArrowRight": "forward", "ctrl+ArrowLeft": "back", "u": "undo", "ctrl+z": "undo", "ctrl+y": "redo", "r": "redo",
 }  # fmt: skip
 _SHORT = {
     "weak signal": "weak",
@@ -23,8 +23,8 @@ _SHORT = {
     "borderline": "borderline",
 }
 _WHAT = {
-    "weak signal": "The signal is too weak to be sure", "strong signal": "As bright as most ON cells, called OFF",
-    "background": "Called ON, no brighter against its surroundings than an OFF cell", "borderline": "The models can hardly decide",
+    "weak signal": "The signal is too weak to be sure", "strong signal": "As strong as in most ON cells, called OFF",
+    "background": "Called ON, stands out from its surroundings no more than an OFF cell", "borderline": "The models can hardly decide",
 }  # fmt: skip
 
 
