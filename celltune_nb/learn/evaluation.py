@@ -103,7 +103,7 @@ def evaluate_out_of_fold(
         stop=stop,
     )
     warnings = [
-        "These figures are of labels that somebody chose, not of all items. Label an audit sample for those."
+        "These figures are of labels that somebody chose, not of all cells. Label an audit sample for those."
     ]
     if found.folds.by == "random":
         warnings.append(
@@ -192,7 +192,7 @@ def evaluate_audit(
     wide = {name: _columns(p, known, names) for name, p in probabilities.items()}
     names = next(iter(wide.values()))[1]
     weights = 1 / inclusion
-    lead = f"Audit sample of {len(codes)} items, weighted by how they were drawn to speak for all"
+    lead = f"Audit sample of {len(codes)} cells, weighted by how they were drawn to speak for all"
     exists = np.array([name in known and name in categories for name in names])
     return _evaluation(
         {name: p for name, (p, _) in wide.items()},
@@ -292,14 +292,14 @@ def _evaluation(
     mean: NDArray[np.float32] = np.asarray(np.mean(every, axis=0, dtype=np.float32))
     judged = np.isfinite(mean).all(axis=1)
     if not judged.all():
-        warnings = [*warnings, f"{np.count_nonzero(~judged)} items have no prediction and are left out."]
+        warnings = [*warnings, f"{np.count_nonzero(~judged)} cells have no prediction and are left out."]
         truth, ids, mean = truth[judged], ids[judged], mean[judged]
         every = [p[judged] for p in every]
         groups = None if groups is None else np.asarray(groups)[judged]
         weights = None if weights is None else weights[judged]
         n = len(truth)
     if n == 0:
-        raise NotReadyError("None of these items has a prediction. Train again, or measure the items first.")
+        raise NotReadyError("None of these cells has a prediction. Train again, or measure the cells first.")
     predicted = mean.argmax(axis=1)
     scale = None if weights is None else weights * (n / weights.sum())
     confusion = confusion_counts(truth, predicted, k, scale)
@@ -326,7 +326,7 @@ def _evaluation(
     if few:
         warnings = [
             *warnings,
-            f"Fewer than {FEW} judged items: {', '.join(few)}. Their figures are little more than chance.",
+            f"Fewer than {FEW} judged cells: {', '.join(few)}. Their figures are little more than chance.",
         ]
     if exists is not None and (unseen := np.flatnonzero(exists & (table["support"] == 0).to_numpy())).size:
         absent = ", ".join(categories[int(c)] for c in unseen)

@@ -189,7 +189,7 @@ def intervals(
 
 
 def _units(groups: NDArray[np.generic] | None, n: int, unit: str) -> tuple[Ints | None, str]:
-    start = f"95 % intervals from the spread between {n} items"
+    start = f"95 % intervals from the spread between {n} cells"
     if groups is None or not n:
         return None, start
     names, member = np.unique(np.asarray(groups), return_inverse=True)

@@ -76,7 +76,7 @@ def test_groups_that_look_different_are_not_glossed_over():
     kind = evaluate_out_of_fold(one, ["xgboost"], rounds={"xgboost": 30})
     assert honest.accuracy < kind.accuracy - 0.05
     assert "4 folds by group" in honest.split
-    assert "between 400 items: they speak for these 4 groups, too few to speak for new ones" in honest.split
+    assert "between 400 cells: they speak for these 4 groups, too few to speak for new ones" in honest.split
     assert "random folds, because all labels come from one group: too kind to new groups" in kind.split
     assert any("on new groups the models will do worse" in w for w in kind.warnings)
 
@@ -154,7 +154,7 @@ class TestAudit:
         assert found.per_category["support"].tolist() == [3, 1]
         assert found.confusion.to_numpy().sum() == pytest.approx(4)
         assert found.kind == "audit"
-        assert found.split.startswith("Audit sample of 4 items, weighted by how they were drawn")
+        assert found.split.startswith("Audit sample of 4 cells, weighted by how they were drawn")
 
     def test_a_category_no_model_knows_counts_as_wrong(self):
         p, y = self.sample()
@@ -189,7 +189,7 @@ class TestAudit:
         p[:7] = np.nan
         found = evaluate_audit({"m": p}, y, np.ones(60), categories="abc")
         assert found.n == 53
-        assert "7 items have no prediction and are left out." in found.warnings
+        assert "7 cells have no prediction and are left out." in found.warnings
 
     def test_what_cannot_be_judged_is_refused(self):
         p, y = self.sample()

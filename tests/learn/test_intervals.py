@@ -99,7 +99,7 @@ def test_groups_are_named_and_three_are_too_few():
     three = intervals(y, y, np.ones(60), 2, groups=np.arange(60) % 3, unit="donor")
     assert three.sentence.endswith("they speak for these 3 donors, too few to speak for new ones")
     one = intervals(y, y, np.ones(60), 2, groups=np.zeros(60), unit="image")
-    assert one.sentence.endswith("between 60 items: they speak for this image only")
+    assert one.sentence.endswith("between 60 cells: they speak for this image only")
     six = intervals(y, y, np.ones(60), 2, groups=np.arange(60) % 6, unit="donor")
     assert six.sentence == "95 % intervals from the spread between 6 donors"
 

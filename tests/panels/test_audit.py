@@ -212,7 +212,7 @@ def test_the_last_label_ends_it_and_enough_of_them_speak(session):
     assert not session.view.blind
     panel.evaluate()
     assert panel.evaluation.kind == "audit"
-    assert "Audit sample of 50 items" in " ".join(re.sub(r"<[^>]+>", " ", panel._head.html).split())
+    assert "Audit sample 50 cells, weighted" in " ".join(re.sub(r"<[^>]+>", " ", panel._head.html).split())
     counts = np.array([[int(text or 0) for text in row] for row in panel._confusion.data["text"]])
     assert counts.sum() == 50  # cells, not weights
     assert "an estimated" in panel._confusion.data["says"][0][0]

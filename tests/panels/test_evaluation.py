@@ -94,7 +94,7 @@ def test_evaluate_shows_figures_that_say_what_they_speak_from(panel, session):
     assert f"{100 * low:.1f} – {100 * high:.1f}" in shown
     assert f"Macro F1 {found.macro_f1:.2f}" in shown
     assert f"Log loss {found.log_loss:.2f}" in shown
-    assert "Out of fold Out-of-fold predictions, 2 folds by group" in shown
+    assert "Out of fold 2 folds by group" in shown
     assert "labels that somebody chose" in shown  # the evaluation's own warning
     assert "Up to date." in shown
     assert session.problems == []
@@ -299,9 +299,9 @@ def test_counts_stand_beside_what_the_audit_makes_of_them(panel, session):
         row = found.prevalence.loc[name]
         low, high = (f"{float(f'{200 * row[side]:.0f}'):,.0f}" for side in ("low", "high"))
         assert f"{name} {row['raw_count']:.0f} {row['count']:.0f} {low} – {high}" in shown
-    assert "calibrated=True" in words(panel._calibration_words.value) or "at their word" in words(
-        panel._calibration_words.value
-    )
+    said = words(panel._calibration_words.value)
+    assert "points apart on average" in said
+    assert ("brings it to" in said) == ("calibrated=True" in said)
 
 
 def test_labels_an_audit_did_not_speak_from_leave_it_up_to_date(panel, session):

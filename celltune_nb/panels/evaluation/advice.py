@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AdvicePanel"]
 
-_TITLES = {"enough": "Enough labels", "nearly": "Nearly enough labels", "go on": "Go on labelling"}
-
 
 class AdvicePanel(Panel):
     """One sentence after each training, with the figures it rests on.
@@ -86,14 +84,13 @@ class AdvicePanel(Panel):
         rest = [tag("li", text) for text in advice.open]
         return tag(
             "section",
-            tag("h3", _TITLES[advice.verdict]),
-            tag("p", advice.sentence, cls="ct-ev-words"),
             theme.note(advice.next_step, "good" if advice.verdict == "enough" else "info"),
-            tag("p", advice.hint, cls="ct-small"),
-            tag("p", advice.stop_rule, cls="ct-small ct-muted"),
             tag(
                 "details",
-                tag("summary", "What it rests on"),
+                tag("summary", "What it rests on, and CellTune’s rule"),
+                tag("p", advice.sentence, cls="ct-ev-words"),
+                tag("p", advice.hint, cls="ct-small"),
+                tag("p", advice.stop_rule, cls="ct-small ct-muted"),
                 tag("p", "“Enough” still asks:", cls="ct-small ct-muted") if rest else None,
                 tag("ul", rest, cls="ct-small") if rest else None,
                 self._curve(),

@@ -37,9 +37,7 @@ def shown(found: Comparison, colors: Mapping[str, str]) -> dict[str, Any]:
 
 
 def words(found: Comparison | None) -> Markup:
-    """How often they agree, CellTune's rule, and the images where they agree least."""
-    from celltune_nb.learn.advice import STOP_RULE
-
+    """How often they agree, how far CellTune's rule is met, and the images where they agree least."""
     if found is None:
         return tag("p", ONE_MODEL, cls="ct-ev-words")
     images = found.by_image.sort_values("agreement")
@@ -51,7 +49,7 @@ def words(found: Comparison | None) -> Markup:
     head = tag("tr", tag("th", "Image"), tag("th", "Agree", cls="ct-num"), tag("th", "Cells", cls="ct-num"))
     return Markup(
         tag("p", found.sentence, cls="ct-ev-words")
-        + tag("p", STOP_RULE, " ", found.hint, cls="ct-small ct-muted")
+        + tag("p", found.hint, cls="ct-small ct-muted")
         + (
             tag("details", tag("summary", f"By image, from {images['agreement'].iloc[0]:.0%} to {images['agreement'].iloc[-1]:.0%}"),
                 tag("table", tag("thead", head), tag("tbody", rows), cls="ct-table"))

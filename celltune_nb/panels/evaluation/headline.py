@@ -29,7 +29,7 @@ _INVITATION = (
     "labels and checks the rest, or asks the audit sample once it has enough labels."
 )
 
-_HELP = "How often the models are right, judged on cells that they did not learn from."
+_HELP = "How often the models are right on new cells."
 
 
 def head(evaluation: Evaluation | None, outdated: str, job: Job | None, *, ready: bool) -> Markup:
@@ -53,8 +53,12 @@ def head(evaluation: Evaluation | None, outdated: str, job: Job | None, *, ready
             "div", top, line, tag("p", _INVITATION if ready else _NOTHING, cls="ct-muted"), cls="ct-ev-head"
         )
     kind = "Audit sample" if found.kind == "audit" else "Out of fold"
-    split = tag("p", tag("span", kind, cls="ct-ev-kind"), f" {found.split}", cls="ct-ev-split")
-    return tag("div", top, line, stats(found), split, warnings(found.warnings), cls="ct-ev-head")
+    # The sentence says what the chip before it says.
+    rest = found.split.removeprefix("Out-of-fold predictions, ").removeprefix("Audit sample of ")
+    judged, _, spread = rest.partition("; 95 % intervals ")
+    about = f"95 % intervals {spread}" if spread else ""
+    split = tag("p", tag("span", kind, cls="ct-ev-kind"), f" {judged.rstrip('.')}.", cls="ct-ev-split")
+    return tag("div", top, line, stats(found), split, warnings(found.warnings, about), cls="ct-ev-head")
 
 
 def _running(job: Job) -> list[Markup]:
@@ -99,9 +103,9 @@ def _between(name: str, bounds: tuple[float, float] | None) -> str:
     return f"{low} – {high}"
 
 
-def warnings(texts: Sequence[str], shown: int = 2) -> Markup:
-    """What to keep in mind: the first few sentences, the others behind a click."""
+def warnings(texts: Sequence[str], about: str = "", shown: int = 1) -> Markup:
+    """What to keep in mind: the first sentence, the others and what the intervals are of behind a click."""
     notes = [theme.note(text, "warning") for text in texts]
-    rest = notes[shown:]
+    rest = notes[shown:] + ([tag("p", about)] if about else [])
     return tag("div", notes[:shown], tag("details", tag("summary", f"{len(rest)} more"), rest) if rest else None,
                cls="ct-ev-notes")  # fmt: skip

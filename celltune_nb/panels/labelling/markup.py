@@ -100,8 +100,8 @@ def _choosing(state: State) -> Markup:
             "div",
             tag("button", "Most useful cells" if state.trained else "Suggested first cells", do="useful",
                 cls="ct-button ct-grow",
-                title="Cells about which the models are least sure" if state.trained
-                else "Cells spread over the different kinds there are"),
+                title="Cells about which the models are least sure (key m)" if state.trained
+                else "Cells spread over the different kinds there are (key m)"),
             tag("button", "Next rectangle", cls="ct-button ct-grow", do="next",
                 title="Go to the place where labels would help most (key n)"),
             cls="ct-line",
