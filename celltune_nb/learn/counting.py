@@ -216,7 +216,8 @@ class Sums:
     Attributes
     ----------
     value, low, high : float arrays, shape (domains,)
-        Expected number, and limits that hold the true one with 95 %.
+        The number in the middle of what is possible, and limits that hold the true one with 95 %.  Those of parts need
+        not add up to that of the whole.
     """
 
     value: Floats
@@ -253,8 +254,8 @@ def sums(parts: Iterable[tuple[Floats, Floats, Ints]], known: Floats, draws: int
     chance = np.where(trials > 0, expected / np.maximum(trials, 1), 0.0)
     number = np.random.default_rng([seed, 43]).binomial(trials, np.clip(chance, 0, 1))
     low, high = np.quantile(number, [0.025, 0.975], axis=1)
-    value = expected.mean(axis=1)
-    # Where nearly every draw is 0 the mean lies outside of what is likely.
+    # The median: of rare cells a few draws have very many, and the mean would follow those.
+    value = np.median(expected, axis=1)
     return Sums(
         known + value, known + np.minimum(np.floor(low), value), known + np.minimum(np.maximum(np.ceil(high), value), every)
     )  # fmt: skip

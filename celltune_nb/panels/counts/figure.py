@@ -36,7 +36,7 @@ class CountsFigure:
             tick_rotate=-40,
             tick_style={"text-anchor": "end", "font-size": "11px"},
         )
-        upright = bqplot.Axis(
+        upright = self._upright = bqplot.Axis(
             scale=self._y, orientation="vertical", grid_lines="solid", num_ticks=5, tick_format=",d"
         )
         # Bars are drawn as thick lines: bars of the library take no limits and centre otherwise.
@@ -50,7 +50,7 @@ class CountsFigure:
         self.figure = bqplot.Figure(
             marks=[self._bars, self._limits, self._called], axes=[self._axis, upright], animation_duration=0,
             fig_margin={"top": 8, "bottom": 64, "left": 48, "right": 8}, background_style={"fill": "transparent"},
-            padding_x=0.0, padding_y=0.05,
+            padding_x=0.0, padding_y=0.0,
         )  # fmt: skip
         self.figure.layout.width = "100%"
         self.figure.layout.height = f"{height}px"
@@ -70,7 +70,8 @@ class CountsFigure:
         names = [" × ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in rows.index]
         self._x.min, self._x.max = -0.6, n - 0.4
         highest = float(np.nanmax([top.max(), rows["raw"].max(), *rows["high"].dropna()]))
-        self._y.max = max(1.0, highest * 1.05)
+        ticks = _ticks(highest)
+        self._y.max, self._upright.tick_values = float(ticks[-1]), ticks
         every = np.unique(np.linspace(0, n - 1, min(n, 16)).round().astype(int))
         self._axis.tick_values = every.astype(np.float64)
         self._axis.tick_labels = {
@@ -90,3 +91,9 @@ class CountsFigure:
 def _pairs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """One line a row, of two points; a line that nobody sees where there is none."""
     return np.column_stack([a, b]) if len(a) else np.full((1, 2), np.nan)
+
+
+def _ticks(highest: float) -> np.ndarray:
+    """Round numbers from 0 to above the highest, at most six."""
+    step = next(s for e in range(10) for s in (10**e, 2 * 10**e, 5 * 10**e) if s * 5 >= highest or e == 9)
+    return np.arange(0, np.ceil(max(highest, 1) / step) + 1) * float(step)

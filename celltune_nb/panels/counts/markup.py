@@ -72,15 +72,21 @@ def table(found: pd.DataFrame | None, why: str, looked_at: str | None) -> Markup
     dense = bool(found["density"].notna().any())
     corrected = bool(found["corrected"].notna().any())
     titles = [
-        (label_of(str(found.attrs["by"])), ""), ("Cells", "All cells there"), ("Called", "Cells that are called positive"),
-        ("Corrected", "Positive cells by the audit: expected number"), ("95 %", "Between these with 95 % confidence"),
+        (label_of(str(found.attrs["by"])), ""), *([] if dense else [("Cells", "All cells there")]), ("Called", "Cells that are called positive"),
+        ("Corrected", "Positive cells as the audit corrects their number"), ("95 %", "Between these with 95 % confidence"),
     ]  # fmt: skip
     if dense:
         titles.append(("per mm²", "Corrected cells per mm², called ones where nothing is corrected"))
     top = tag("tr", [tag("th", title, scope="col", title=hint or None) for title, hint in titles])
-    body = [
-        _row(key, row, str(found.attrs["by"]), dense, looked_at) for key, row in found.iloc[:MOST].iterrows()
-    ]
+    body, before = list[Markup](), ""
+    for key, row in found.iloc[:MOST].iterrows():
+        names = [str(part) for part in (key if isinstance(key, tuple) else (key,))]
+        if len(names) > 1 and names[0] != before:
+            before = names[0]
+            body.append(
+                tag("tr", tag("th", before, colspan=len(titles), scope="colgroup"), cls="ct-counts-group")
+            )
+        body.append(_row(names, row, str(found.attrs["by"]), dense, looked_at))
     words = [note(text, "warning") for text in found.attrs["warnings"]]
     if len(found) > MOST:
         words.append(note(f"The first {MOST} of {len(found):,} rows; all are in the file."))
@@ -90,20 +96,19 @@ def table(found: pd.DataFrame | None, why: str, looked_at: str | None) -> Markup
     )  # fmt: skip
 
 
-def _row(key: Any, row: Any, by: str, dense: bool, looked_at: str | None) -> Markup:
-    names = [str(part) for part in (key if isinstance(key, tuple) else (key,))]
+def _row(names: list[str], row: Any, by: str, dense: bool, looked_at: str | None) -> Markup:
     keys = by.split("×")
     image = names[keys.index("image")] if "image" in keys else None
     few = math.isfinite(row["corrected"]) and row["audited"] < 5
     off = math.isfinite(row["low"]) and not row["low"] <= row["raw"] <= row["high"]
-    hints = [f"{row['audited']:,.0f} cells of the audit lie here."]
+    hints = [f"{row['cells']:,.0f} cells, {row['audited']:,.0f} of the audit."]
     if off:
         hints.append("The number called lies outside what the audit allows.")
     if image is not None:
         hints.append("Click to look at the slice.")
-    name = " × ".join(names)
+    name = " × ".join(names[1:] or names)
     parts = [
-        tag("th", name, scope="row", title=name), tag("td", f"{row['cells']:,.0f}", cls="ct-muted"),
+        tag("th", name, scope="row", title=" × ".join(names)), tag("td", f"{row['cells']:,.0f}", cls="ct-muted"),
         tag("td", f"{row['raw']:,.0f}", cls="ct-counts-off" if off else None), tag("td", _number(row["corrected"])),
         tag("td", _range(row["low"], row["high"]), cls="ct-counts-few" if few else None),
     ]  # fmt: skip
@@ -128,11 +133,11 @@ def _total(found: pd.DataFrame, dense: bool) -> Markup | None:
 def _number(value: float) -> str:
     if not math.isfinite(value):
         return "–"
-    return f"{value:,.1f}" if value < 9.95 else f"{value:,.0f}"
+    return f"{value:,.1f}".removesuffix(".0") if value < 9.95 else f"{value:,.0f}"
 
 
 def _range(low: float, high: float) -> str:
-    return "–" if not math.isfinite(low) else f"{_number(low) if low else '0'}–{_number(high)}"
+    return "–" if not math.isfinite(low) else f"{low:,.0f}–{high:,.0f}"
 
 
 def regions(
