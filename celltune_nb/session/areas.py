@@ -90,7 +90,9 @@ def add_regions(session: Session, image: str, regions: Any, names: Any, column: 
                 f"The label image has more than {_MOST:,} labels: it looks like a mask of cells. Give one whose labels are regions."
             )
         if min(sizes, default=0) < 0:
-            raise InputError("The label image has labels below 0. Give 0 outside and one number above it a region.")
+            raise InputError(
+                "The label image has labels below 0. Give 0 outside and one number above it a region."
+            )
         if not sizes:
             raise InputError("The label image is 0 everywhere. Give one with a number for each region.")
         called = label_names(names, sorted(sizes))

@@ -165,7 +165,6 @@ class Audits:
             The items that were labelled blind.
         ids : ndarray of int64
         """
-        session = self._session
         draws = self.held_draws(level)
         before, missed = np.zeros(len(ids)), np.ones(len(ids))
         for number, drawn in enumerate(draws, 1):

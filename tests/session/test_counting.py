@@ -252,7 +252,7 @@ def test_before_a_training_there_is_nothing_to_count(tmp_path: Path) -> None:
         new.import_cells(_cells(), x="x", y="y", features=["cFos__Mean"])
         new.categories.add("ON")
         for verb in (new.counts, new.phenotypes, new.predict_all, lambda: new.combine("cFos+")):
-            with pytest.raises(NotReadyError, match="[Tt]rain"):
+            with pytest.raises(NotReadyError, match=r"[Tt]rain"):
                 verb()
         with pytest.raises(InputError):
             new.add_regions("slice 1", np.ones((50, 60), np.uint8))
