@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-__all__ = ["CATEGORY", "CELL", "GROUP", "IMAGE", "X", "Y", "find"]
+__all__ = ["CATEGORY", "CELL", "GROUP", "IMAGE", "X", "Y", "Z", "find"]
 
 Name = TypeVar("Name")
 
@@ -44,6 +44,7 @@ CELL = (
 CATEGORY = ("class", "celltype", "category", "annotation", "phenotype", "cellclass", "type")
 X = ("x", "centroidx", "xcentroid", "positionx", "posx", "centroid1", "locationcenterx", "xposition")
 Y = ("y", "centroidy", "ycentroid", "positiony", "posy", "centroid0", "locationcentery", "yposition")
+Z = ("z", "centroidz", "zcentroid", "positionz", "posz", "locationcenterz", "zposition", "plane")
 #: Whom the image is of.
 GROUP = ("group", "donor", "patient", "patientid", "animal", "mouse", "subject", "slide")
 

@@ -13,6 +13,7 @@ from .insight import Insight
 from .judging import Judging
 from .learning import Learning
 from .mining import Mining
+from .placing import Placing
 from .reviewing import Reviewing
 from .studying import Studying
 from .taking import Taking
@@ -31,6 +32,7 @@ __all__ = [
     "Judging",
     "Learning",
     "Mining",
+    "Placing",
     "Reviewing",
     "Studying",
     "Taking",
