@@ -42,7 +42,12 @@ RECORDED = (
 #: In place of an argument that was an array or a table in memory.
 MEMORY = "in memory"
 #: Arguments that may be paths, of verbs that are not named also of add_image.
-PATHS = {"add_image": ("image", "mask", "nucleus"), "set_nuclei": ("nucleus",), "add_regions": ("regions",), "": ("table", "folder", "source", "path", "mask")}
+PATHS = {
+    "add_image": ("image", "mask", "nucleus"),
+    "set_nuclei": ("nucleus",),
+    "add_regions": ("regions",),
+    "": ("table", "folder", "source", "path", "mask"),
+}
 #: Arguments of verbs that label too.
 _LEFT_OUT = {("landmarks", "label"), ("accept_landmarks", "types"), ("accept_landmarks", "overwrite")}
 #: Numbers of an array that are noted one by one; more are taken from the project's own copy.
