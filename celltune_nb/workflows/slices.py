@@ -14,9 +14,11 @@ from ..panels.slices import SlicesPanel
 from .page import Page, Stack
 
 if TYPE_CHECKING:
+    from ..panels.counts import CountsPanel
     from ..panels.features import FeaturesPanel
     from ..panels.knobs import KnobsPanel
     from ..panels.mistakes import MistakesPanel
+    from ..panels.stoplight import StopLightPanel
     from ..session import Session
 
 __all__ = ["SlicesWorkflow", "slices"]
@@ -44,6 +46,10 @@ class _Teaching(Stack):
     """Training, and the three knobs."""
 
 
+class _Judging(Stack):
+    """The stop light, the audit, and the figures it rests on."""
+
+
 class SlicesWorkflow(Page):
     """The list of slices, the rule above the image, and the steps of the loop as tabs.
 
@@ -53,6 +59,8 @@ class SlicesWorkflow(Page):
     rule : RuleBar
     guide : GuidePanel
     mistakes : MistakesPanel
+    stop_light : StopLightPanel
+    counts : CountsPanel
     """
 
     PAGES: ClassVar[dict[str, str]] = {
@@ -62,7 +70,8 @@ class SlicesWorkflow(Page):
         "Train": "teaching",
         "Mistakes": "mistakes",
         "Review": "review",
-        "Evaluate": "evaluation",
+        "Evaluate": "judging",
+        "Counts": "counts",
         "Export": "exporting",
     }
     FIRST: ClassVar[str] = "Guide"
@@ -118,6 +127,25 @@ class SlicesWorkflow(Page):
         from ..panels.mistakes import MistakesPanel
 
         return self._late(MistakesPanel(self.session))
+
+    @cached_property
+    def stop_light(self) -> StopLightPanel:
+        """Whether more labels are needed, and which; see :class:`~celltune_nb.panels.stoplight.StopLightPanel`."""
+        from ..panels.stoplight import StopLightPanel
+
+        return self._late(StopLightPanel(self.session))
+
+    @cached_property
+    def judging(self) -> Stack:
+        """The stop light, and below it the audit and the figures it rests on."""
+        return self._late(_Judging(self.session, self.stop_light, self.evaluation))
+
+    @cached_property
+    def counts(self) -> CountsPanel:
+        """Cells counted by slice, animal and region; see :class:`~celltune_nb.panels.counts.CountsPanel`."""
+        from ..panels.counts import CountsPanel
+
+        return self._late(CountsPanel(self.session))
 
     def _label(self, key: str, held: list[str]) -> str | None:
         # In this tab a label given on the image is a correction, and what was looked at is noted.
