@@ -20,6 +20,8 @@ _SECRET = ("+images", "+names", "+planned", "+run", "+rows", "+nth")
 def unnoted(session: Session, noted: list[Action]) -> list[Action]:
     """What a project holds that no note speaks of: it was made before there were notes."""
     named = {name for action in noted for name in action.arguments.get("+images", ())}
+    # Of those that took effect together with others, later than the call, the note has no more than the name.
+    named |= {str(action.arguments.get("name", "")).strip() for action in noted if action.verb == "add_image"}
     found = [
         Action("add_image", {"name": name, "image": {MEMORY: "image"}}, user=session.user)
         for name in session.images

@@ -254,3 +254,18 @@ def test_a_verb_does_not_fail_for_what_cannot_be_noted(session: Session, odd: ob
     around.append(around)
     assert noted(session, around) == "done"
     assert "# import_celltypes: what it was given came from memory and is left out." in session.script()
+
+
+def test_images_that_took_effect_together_are_added_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Session.create(tmp_path / "together", jobs=Jobs(inline=True)) as session:
+        with session.adding_images():
+            for i in range(2):
+                session.add_image(f"field {i}", *field(i)[:2], channels=["A", "B", "C"])
+        session.categories.add("A")
+        session.label([3, 150], "A")
+        with replayed(session.script(), tmp_path, monkeypatch) as again:
+            assert list(again.images) == ["field 0", "field 1"]
+            np.testing.assert_array_equal(again.table.ids, session.table.ids)
+            same_labels(session, again)
