@@ -89,6 +89,14 @@ def test_the_loop_by_hand(visit: Callable, voila: Callable, brain: Path) -> None
     tab.keyboard.press("y")
     tab.get_by_text("2 of 50 answered").wait_for()
 
+    # the stop light names the next step; both tables count each slice
+    opened(tab, "Evaluate")
+    tab.locator(".ct-stop-light .ct-button").wait_for(timeout=20_000)
+    tab.locator(".ct-stop-table tbody tr").nth(3).wait_for(timeout=40_000)
+    assert tab.locator(".ct-stop-words b").inner_text() == "Go on"
+    opened(tab, "Counts")
+    tab.locator(".ct-counts-table tbody tr", has_text="animal2 slice2").wait_for(timeout=20_000)
+
     # a verdict
     tab.get_by_label(re.compile("^Verdict on")).nth(1).select_option("needs work")
     tab.wait_for_timeout(800)

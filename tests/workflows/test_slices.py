@@ -81,6 +81,22 @@ def test_steps_open_their_tabs(page):
     assert page._tabs.selected_index == list(page.PAGES).index("Train")
 
 
+def test_the_light_heads_the_figures_and_counts_have_a_tab(page, session):
+    session.measure()
+    for name, category in (("A", "ON"), ("B", "OFF")):
+        for image in ("left", "right"):
+            session.label(small.cells(session, image, name)[:15], category)
+    page.open_tab("Evaluate")
+    assert "Train first" in page.stop_light._live.html
+    session.train(wait=True)
+    assert page.stop_light.light is not None
+    assert page.stop_light.light.color == "red"
+    assert page.judging._stacked == (page.stop_light, page.evaluation)
+    page.open_tab("Counts")
+    assert page.counts.table is not None
+    assert page.counts.table["raw"].sum() == session.populations["Pred_AVG"].tally()["ON"]
+
+
 def test_a_suggestion_is_looked_at_before_it_counts(page, session):
     page.guide._live.do("count", "", "2")
     page.guide._live.do("suggest")
