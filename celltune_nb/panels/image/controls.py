@@ -53,6 +53,7 @@ _HELP = (
             ("Shift-drag", "adds every cell inside"),
             ("S", "sample cells in the rectangle"),
             ("N", "next rectangle worth a look"),
+            ("M", "cells worth a label"),
             ("Esc", "clear selection and rectangle"),
         ),
     ),
@@ -72,6 +73,13 @@ _HELP = (
             ("M, N", "take the first, second model’s answer"),
             ("S", "skip"),
             ("Ctrl+← →", "cell before, cell after"),
+        ),
+    ),
+    (
+        "Among likely mistakes",
+        (
+            ("Y", "the prediction is right"),
+            ("N", "next one"),
         ),
     ),
     (
