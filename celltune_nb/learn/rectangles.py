@@ -64,7 +64,7 @@ def propose_rectangle(
     """
     known = np.flatnonzero(np.isfinite(pool.y) & np.isfinite(pool.x))
     if not len(known):
-        raise NotReadyError("No unlabelled item with a position is left here. Look at another image.")
+        raise NotReadyError("No unlabelled cell with a position is left here. Look at another image.")
     side = _side(pool, known) if size is None else float(size)
     places = _Places(pool, known)
     found = []
@@ -158,12 +158,12 @@ def _scores(pool: Pool, windows: list[NDArray[np.int64]]) -> NDArray[np.float64]
 
 
 def _reason(pool: Pool, rows: NDArray[np.int64]) -> str:
-    items = f"{len(rows)} unlabelled item{'' if len(rows) == 1 else 's'}"
+    cells = f"{len(rows)} unlabelled cell{'' if len(rows) == 1 else 's'}"
     if not pool.probabilities:
-        return f"{items} close together" + (", unlike one another" if pool.features is not None else "")
+        return f"{cells} close together" + (", unlike one another" if pool.features is not None else "")
     p = np.nan_to_num(pool.mean(rows))
     hard = rows[np.argsort(-_uncertainty(pool, rows), kind="stable")[:TOP]]
     answers = np.bincount(np.nan_to_num(pool.mean(hard)).argmax(axis=1), minlength=p.shape[1])
     names = [pool.name(int(code)) for code in np.argsort(-answers, kind="stable")[:2] if answers[code]]
     share = 100 * np.nan_to_num(pool.mean(hard)).max(axis=1).mean()
-    return f"{items}; the {len(hard)} hardest, mostly {' and '.join(names)}, are only {share:.0f} % sure"
+    return f"{cells}; the {len(hard)} hardest, mostly {' and '.join(names)}, are only {share:.0f} % sure"

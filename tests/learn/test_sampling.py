@@ -357,7 +357,7 @@ class TestRectangles:
             & (pool_.x < x1)
         )
         assert 60 <= inside.sum() <= 100
-        assert found.reason.startswith(f"{inside.sum()} unlabelled items")
+        assert found.reason.startswith(f"{inside.sum()} unlabelled cells")
         assert y0 >= -0.5
         assert x1 <= 1181
 

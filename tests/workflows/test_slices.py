@@ -106,6 +106,12 @@ def test_a_suggestion_is_looked_at_before_it_counts(page, session):
     assert session.working_set == ("left", "right")
     page.guide._live.do("all")
     assert session.working_set == ()
+    page.guide._live.do("count", "", "1")
+    page.guide._live.do("suggest")
+    (chosen,) = page.guide.suggestion.images
+    session.set_view(image=next(name for name in session.images if name != chosen))
+    page.guide._live.do("use")
+    assert session.view.image == chosen
 
 
 def test_a_further_marker_has_on_and_off_of_its_own(page, session):

@@ -77,9 +77,11 @@ class GuidePanel(Panel):
         self._show()
 
     def use(self) -> None:
-        """Work on the slices that were suggested."""
+        """Work on the slices that were suggested, the first of them at once."""
         if self.suggestion is not None:
             self.session.set_working_set(self.suggestion.images)
+            if self.session.view.image not in self.suggestion.images:
+                self.session.set_view(image=self.suggestion.images[0])
             self.say(f"Samples come from {len(self.suggestion.images)} slices now.", "good")
         self.dismiss()
 
