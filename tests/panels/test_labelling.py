@@ -210,17 +210,109 @@ def test_the_table_counts_labels_per_image_and_goes_there(panel, session):
     assert re.search(r'<tr [^>]*class="ct-here"[^>]*data-what|<tr data-do="go" data-what="right" class="ct-here"', panel._table.html)  # fmt: skip
 
 
+def test_cells_on_offer_are_gone_through_one_by_one(panel, session):
+    panel.add("A")
+    panel.add("B")
+    session.set_view(image="left", rectangle=(0, 0, 50, 50))
+    panel._live.do("count", "", "5")
+    panel._live.do("key", "m", [])
+    offered = session.offer[0].tolist()
+    assert len(offered) == 5
+    assert session.selection.tolist() == offered[:1]
+    assert session.view.rectangle is None
+    row = session.items.loc[offered[0]]
+    assert session.view.center == (row["y"], row["x"])
+    assert "Cell 1 of 5 0 labelled" in words(panel._live)
+    assert "1–9 name it · S skips" in panel.message
+
+    panel._live.do("key", "1", [])
+    assert panel.message == "A. Cell 2 of 5."
+    assert session.selection.tolist() == offered[1:2]
+    assert session.labels.counts() == {"Unknown": 199, "A": 1, "B": 0}  # one key, one cell
+    assert source_of(session).tolist() == ["click"]
+    panel._live.do("assign", code(session, "B"))  # as by the click on a row
+    panel._live.do("walk", "skip")
+    assert panel.message == "Skipped. Cell 4 of 5."
+    panel._live.do("walk", "back")
+    panel._live.do("key", "ArrowLeft", ["ctrl"])
+    assert session.selection.tolist() == offered[1:2]
+    assert "1 cell selected:" in words(panel._live)
+    assert "Cell 2 of 5 2 labelled" in words(panel._live)
+    panel._live.do("key", "1", [])  # corrected; the next one without a label follows, not the skipped one
+    assert session.selection.tolist() == offered[3:4]
+    panel._live.do("key", "1", [])
+    panel._live.do("key", "u", [])  # undo returns to the cell whose label it took
+    assert session.selection.tolist() == offered[3:4]
+    panel._live.do("key", "1", [])
+    panel._live.do("key", "2", [])
+    assert panel.message == "B. 4 of 5 cells labelled, 1 skipped. M brings more."
+    assert "4 of 5 cells labelled, 1 skipped." in words(panel._live)
+    assert "Cell 5 of 5" not in words(panel._live)
+    assert not panel.walk.on
+
+
+def test_who_strays_from_the_cells_on_offer_finds_back(panel, session):
+    panel.add("A")
+    panel.count = 4
+    panel.useful()
+    offered = session.offer[0].tolist()
+    panel._live.do("walk", "forward")
+    assert session.selection.tolist() == offered[1:2]
+    assert "To this cell" not in words(panel._live)
+    other = [int(i) for i in session.items.index if i not in offered][:1]
+    session.select(other)  # a click on another cell
+    assert "To this cell" in words(panel._live)
+    panel._live.do("key", "1", [])
+    assert session.labels.to_pandas().index.tolist() == other
+    assert session.selection.tolist() == other  # it was no answer: nobody is taken away from it
+    panel._live.do("key", "m", [])
+    assert session.selection.tolist() == offered[1:2]
+    panel._live.do("key", "Escape", [])
+    assert "Cell 2 of 4" in words(panel._live)  # paused, not ended
+    panel._live.do("walk", "2")
+    assert session.selection.tolist() == offered[2:3]
+    panel._live.do("walk", "end")
+    assert "Cell 3 of 4" not in words(panel._live)
+    panel._live.do("walk", "forward")
+    assert "No cells are on offer now" in panel.message
+
+
+def test_a_rectangle_drawn_while_cells_are_on_offer_is_sampled_and_labelled_by_one_key(panel, session):
+    panel.add("A")
+    panel.useful()
+    session.set_view(rectangle=(0, 0, 120, 200))
+    panel._live.do("key", "s", [])
+    assert not panel.walk.on
+    assert len(session.selection) == 30
+    panel._live.do("key", "1", [])
+    assert session.labels.counts()["A"] == 30
+
+
+@pytest.mark.parametrize("what", ["level", "blind", "cells"])
+def test_cells_on_offer_are_left_when_they_are_none_any_more(panel, session, what):
+    panel.useful()
+    assert panel.walk.on
+    if what == "level":
+        session.levels.add("other")
+        session.level = "other"
+    elif what == "blind":
+        session.set_view(blind=True)
+    else:
+        session.remove_image(session.view.image)
+    assert not panel.walk.on
+
+
 def test_after_a_training_the_most_useful_cells_are_offered(panel, session):
     small.labelled(session)
     panel._live.do("useful")
-    first = session.selection
+    first = session.offer[0]
     assert len(first) == 30
     assert set(session.items.loc[first, "image"]) == {session.view.image}
-    session.train(models=("xgboost",), wait=True)
+    session.train(models=("xgboost",), rounds=20, wait=True)
     assert "Most useful cells" in words(panel._live)
     panel._live.do("useful")
     assert "least sure" in words(panel._live)
-    assert np.isin(session.selection, session.labels.to_pandas().index).sum() == 0
+    assert np.isin(session.offer[0], session.labels.to_pandas().index).sum() == 0
     session.set_view(blind=True)
     assert "Suggested first cells" in words(panel._live)
 
@@ -228,7 +320,7 @@ def test_after_a_training_the_most_useful_cells_are_offered(panel, session):
 def test_the_next_rectangle_comes_with_its_reason(panel, session):
     panel._live.do("next")
     assert session.view.rectangle is not None
-    assert "unlabelled item" in words(panel._live)
+    assert "unlabelled cell" in words(panel._live)
     panel._live.do("key", "s", [])
     assert len(session.selection)
     panel._live.do("key", "Escape", [])
