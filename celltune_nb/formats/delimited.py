@@ -10,11 +10,13 @@ import csv
 import io
 import itertools
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError
 from .annotated import check_memory
+from .headings import CATEGORY, IMAGE, find
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +28,8 @@ SEPARATORS = ",;\t"
 MOST_LINE, MOST_BYTES = 1 << 20, 16 << 20
 #: A number with a decimal comma, and one in which each comma may just as well set off thousands.
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?|[+-]?\d+(?:[eE][+-]?\d+)?")
+#: A whole number written as a fraction.
+_WHOLE = re.compile(r"\d+\.0+")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+|[+-]?\d+")
 
 
@@ -118,7 +122,8 @@ def read_rows(path: Path, most: int, of: str, most_bytes: int = MOST_BYTES) -> l
 def read_frame(path: Path) -> pd.DataFrame:
     """A table of any length, its columns of numbers or of text.
 
-    Where the separator is not the comma, numbers may have decimal commas.
+    Where the separator is not the comma, numbers may have decimal commas.  Images and categories are text whatever they
+    look like: ``001`` is not ``1``.
 
     Raises
     ------
@@ -130,17 +135,28 @@ def read_frame(path: Path) -> pd.DataFrame:
     names, sign = read_heading(path)
     check_memory(2.0 * path.stat().st_size, path.name)
     try:
-        frame = pd.read_csv(path, sep=sign)
+        frame = pd.read_csv(path, sep=sign, dtype=dict.fromkeys(_words(names), "str"))
+        if not isinstance(frame.index, pd.RangeIndex):  # its columns stand under other names
+            frame = _unshifted(pd.read_csv(path, sep=sign), path)
     except FormatError:
         raise
     except Exception as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise FormatError(f"{path.name} cannot be read as csv ({reason}). Check or save it again.") from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = _unshifted(frame, path)
+    for name in _words(frame.columns):
+        texts = frame[name].dropna().unique()
+        if len(texts) and all(isinstance(text, str) and _WHOLE.fullmatch(text) for text in texts):
+            # Whole numbers once, written as fractions because one was missing.
+            frame[name] = frame[name].str.partition(".")[0]
     if sign != "," and len(names) > 1:
         frame = _with_decimal_points(frame, path)
     return frame
+
+
+def _words(columns: Iterable[str]) -> set[str]:
+    """The columns that name images and categories."""
+    known = list(columns)
+    return {name for name in (find(known, IMAGE), find(known, CATEGORY)) if name is not None}
 
 
 def _unshifted(frame: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -32,6 +32,7 @@ from .tables import (
     ImportReport,
     cell_column,
     checked_frame,
+    class_names,
     examples,
     image_column,
     image_names,
@@ -269,7 +270,7 @@ def import_labels(
     else:
         names = pd.Series([session.table.names[0]] * len(frame), dtype=object)
     cells = whole_numbers(plain(frame[cell]), str(cell))
-    given = plain(frame[word]).reset_index(drop=True).astype("string").str.strip()
+    given = class_names(frame[word])
     if word != "class":  # in a table of all cells those without a label are no labels
         given = given.mask(given == UNKNOWN)
     items = session.table

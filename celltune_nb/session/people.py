@@ -17,7 +17,7 @@ from .batches import Batch, put
 from .carrying import opened
 from .checks import one_of
 from .events import CategoriesChanged, LabelsChanged
-from .tables import cell_column, image_column, image_names, match, read_table, whole_numbers
+from .tables import cell_column, class_names, image_column, image_names, match, read_table, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,7 +198,7 @@ def _of_table(
             f"The labels have no column {missing[0]!r}. They need image (or fov), cellID and class, and may name the user; "
             f"they have: {', '.join(map(str, list(frame.columns)[:20]))}."
         )
-    names = frame[word].astype("string").str.strip()
+    names = class_names(frame[word]).set_axis(frame.index)
     use = (names.notna() & (names != "") & (names != UNKNOWN)).fillna(False).to_numpy(bool)
     frame, names = frame[use], names[use]
     places = match(session.table, image_names(frame[image]), whole_numbers(frame[cell], str(cell)))

@@ -16,7 +16,17 @@ from ..errors import InputError
 from ..formats.headings import CATEGORY, IMAGE, X, Y, find
 from .agreeing import places_by_name
 from .checks import number, one_of
-from .tables import cell_column, examples, image_numbers, match, match_positions, read_table, whole_numbers
+from .tables import (
+    cell_column,
+    class_names,
+    examples,
+    image_names,
+    image_numbers,
+    match,
+    match_positions,
+    read_table,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,13 +251,13 @@ def _matched(
             f"The truth has no column 'image' (or fov), and the project has {len(table.names)} images. Add it. It has: {there}."
         )
     if image is not None:
-        images = frame[image].astype("string").fillna("").astype(str)
+        images = image_names(frame[image]).set_axis(frame.index)
     else:
         images = pd.Series(table.names[0], index=frame.index)
     if image is not None and len(table.names) == 1 and (image_numbers(table, images) < 0).all():
         # One image here and one there: whatever each is called, it is the same.
         images = pd.Series(table.names[0], index=frame.index) if images.nunique() == 1 else images
-    given = frame[kind].astype("string").str.strip()
+    given = class_names(frame[kind]).set_axis(frame.index)
     if how == "id":
         cells = whole_numbers(frame[cell], str(cell))
         places = match(table, images, cells)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "ImportReport",
     "cell_column",
     "checked_frame",
+    "class_names",
     "examples",
     "image_column",
     "image_names",
@@ -187,6 +189,12 @@ def image_names(column: pd.Series) -> pd.Series:
     return pd.Series(np.array([*texts, ""], object)[codes], dtype=object)
 
 
+def class_names(column: pd.Series) -> pd.Series:
+    """Names of categories as text, missing where one is missing; 3.0 is the category ``"3"``."""
+    names = image_names(column).astype("string")
+    return names.mask(names == "")
+
+
 def whole_numbers(values: Any, what: str) -> NDArray[np.int64]:
     """A column of numbers without fractions.
 
@@ -207,11 +215,25 @@ def whole_numbers(values: Any, what: str) -> NDArray[np.int64]:
 
 
 def image_numbers(table: ItemTable, images: pd.Series) -> NDArray[np.int64]:
-    """Number of the image each row names, -1 for one that the project does not know."""
+    """Number of the image each row names, -1 for one that the project does not know.
+
+    Spreadsheets write ``1`` for ``001``: a number that no image is called is the one image with that number.
+    """
     import pandas as pd
 
     codes, names = pd.factorize(images.astype(str))
     numbers = {name: i for i, name in enumerate(table.names)}
+    if any(name not in numbers and name.isdecimal() for name in names):
+        said = set(names)
+        alike = Counter(name.lstrip("0") for name in table.names if name.isdecimal())
+        bare = {
+            name.lstrip("0"): i
+            for i, name in enumerate(table.names)
+            if name.isdecimal() and name not in said and alike[name.lstrip("0")] == 1
+        }
+        numbers = {
+            name: bare[name.lstrip("0")] for name in names if name.isdecimal() and name.lstrip("0") in bare
+        } | numbers
     return np.array([*(numbers.get(name, -1) for name in names), -1], np.int64)[codes]
 
 

@@ -122,3 +122,15 @@ def test_columns_are_found_without_regard_to_capitals_and_punctuation() -> None:
     assert find(columns, CELL) == "Object ID"
     assert find(columns, ("3",)) == 3
     assert find([], IMAGE) is None
+
+
+def test_images_and_categories_are_text(path: Path) -> None:
+    path.write_text("image,cellID,class,area\n001,1,01,5\n002,2,,6\n")
+    frame = read_frame(path)
+    assert frame["image"].tolist() == ["001", "002"]
+    assert frame["class"].dropna().tolist() == ["01"]
+    assert frame["area"].tolist() == [5, 6]
+    path.write_text("fov;cellID;type\n1.0;1;3.0\n;2;4.0\n")
+    frame = read_frame(path)
+    assert frame["fov"].dropna().tolist() == ["1"]
+    assert frame["type"].tolist() == ["3", "4"]

@@ -192,3 +192,26 @@ def test_labels_of_many_images_are_matched_and_conflicts_counted(session: Sessio
     assert session.labels.counts()["D"] == 300
     session.undo()
     assert "D" not in session.categories
+
+
+def test_images_called_by_numbers_are_found_whatever_the_table_made_of_their_names(
+    empty: Session, tmp_path: Path
+) -> None:
+    for name in ("001", "02"):
+        empty.add_image(name, *field(0)[:2], channels=["A", "B", "C"])
+    empty.categories.add("1")
+    empty.label([1, 150], "1")
+    empty.export_labels(tmp_path / "labels.csv")
+    empty.undo()
+    assert empty.import_labels(tmp_path / "labels.csv").used == 2  # what was written is read
+    assert empty.labels.to_pandas()["category"].astype(str).tolist() == ["1", "1"]
+    empty.undo()
+    # As spreadsheets write them, and pandas where one is missing.
+    table = pd.DataFrame({"image": [1.0, 2.0, np.nan], "cellID": [10, 10, 10], "class": [1, np.nan, 2]})
+    report = empty.import_labels(table)
+    assert (report.used, report.unmatched) == (1, 1)
+    assert empty.labels.to_pandas()["category"].astype(str).tolist() == ["1"]
+    empty.add_image("1", *field(0)[:2], channels=["A", "B", "C"])
+    empty.add_image("0002", *field(0)[:2], channels=["A", "B", "C"])
+    table = pd.DataFrame({"image": [1, 2], "cellID": [20, 20], "class": ["1", "1"]})
+    assert empty.import_labels(table).unmatched == 1  # "2" may be either of two
