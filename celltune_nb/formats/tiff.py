@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 
 from ..data.chunks import ChunkCache, Chunked
 from ..errors import FormatError
-from .images import ImageFile, checked_shape
+from .images import MOST_RATIO, ImageFile, checked_shape
 
-__all__ = ["open_tiff"]
+__all__ = ["TiffPlanes", "open_planes", "open_tiff"]
 
 #: Strips are decoded together until they are about this high, pixels.
 STRIP_ROWS = 64
@@ -52,6 +53,61 @@ def open_tiff(path: Path, cache: ChunkCache) -> ImageFile:
         )  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class TiffPlanes:
+    """The planes of a TIFF file with more axes than an image has.
+
+    Attributes
+    ----------
+    array : array (N, Y, X)
+        One after the other as they lie in the file; memory-mapped or :class:`~celltune_nb.data.chunks.Chunked`.
+    axes : str
+        Of the first series, without those of length 1 but Z, Y and X.
+    shape : tuple of int
+    channels : list of str or None
+    pixel_size : float or None
+        µm.
+    """
+
+    array: Any
+    axes: str
+    shape: tuple[int, ...]
+    channels: list[str] | None
+    pixel_size: float | None
+
+
+def open_planes(path: Path, cache: ChunkCache) -> TiffPlanes:
+    """Open the first series of a TIFF file as planes, without reading their pixels.
+
+    Raises
+    ------
+    FormatError
+        Rows and columns are not its last axes, or the file cannot hold what it declares.
+    """
+    import tifffile
+
+    with tifffile.TiffFile(path, _multifile=False) as tif:
+        if not tif.series:
+            raise FormatError(f"{path.name} holds no image. Export it again.")
+        series, stored = tif.series[0], path.stat().st_size
+        sizes = [(a, int(n)) for a, n in zip(series.axes, series.shape, strict=True) if n != 1 or a in "ZYX"]
+        axes, shape = "".join(a for a, _ in sizes), tuple(n for _, n in sizes)
+        if not axes.endswith("YX"):
+            raise FormatError(
+                f"{path.name} has the axes {series.axes}, shape {tuple(series.shape)}. Rows and columns (Y, X) have to come last."
+            )
+        checked_shape(path, shape[-2:], series.dtype)
+        total = math.prod(shape) * np.dtype(series.dtype).itemsize
+        if total > 1 << 30 and total > stored * MOST_RATIO:
+            raise FormatError(
+                f"{path.name} declares the shape {shape} in a file of {stored:,} bytes, which cannot be right. Copy or export it "
+                "again."
+            )
+        array = _array(path, series, cache, stored, (math.prod(shape[:-2]), *shape[-2:]))
+        count = dict(sizes).get("C", 1)
+        return TiffPlanes(array, axes, shape, _channel_names(tif, series, count), _pixel_size(tif, series))
+
+
 def _checked_axes(path: Path, series: Any) -> tuple[int, ...]:
     """The shape without axes of length 1; RGB keeps its samples last."""
     sizes = [(a, int(n)) for a, n in zip(series.axes, series.shape, strict=True) if n != 1 or a in "YX"]
@@ -72,8 +128,11 @@ def _is_rgb(series: Any) -> bool:
     return axes == ["Y", "X", "S"] and series.shape[-1] in (3, 4) and series.dtype == np.uint8
 
 
-def _array(path: Path, series: Any, cache: ChunkCache, stored: int) -> Any:
-    shape = _checked_axes(path, series)
+def _array(
+    path: Path, series: Any, cache: ChunkCache, stored: int, shape: tuple[int, ...] | None = None
+) -> Any:
+    """The pixels of a series, by its own shape, or by one whose first axis counts all planes."""
+    shape = _checked_axes(path, series) if shape is None else shape
     page = series.keyframe
     dtype = np.dtype(series.dtype).newbyteorder(page.parent.byteorder)
     if series.dataoffset is not None and dtype.isnative:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,7 +19,7 @@ import numpy as np
 from ..data.images import Image, check_image, check_mask
 from ..data.items import NewCells
 from ..errors import InputError
-from ..formats.images import ImageFile, fingerprint, is_image_path, open_image
+from ..formats.images import ImageFile, is_image_path, open_image
 from ..formats.stack import is_stack, open_stack
 from . import sources
 from .committing import committing
@@ -97,9 +96,7 @@ class Adding:
             is left of the image.
         """
         session = self._session
-        name = str(name).strip()
-        if not name or len(name) > 200 or not name.isprintable():
-            raise InputError("An image needs a name of 1 to 200 printable characters. Choose another.")
+        name = self.checked_name(name)
         with session.writing():
             self._check_name(name, mask is not None)  # refuse before the work, not after it
         ready = self._prepare(name, image, mask, channels, pixel_size, group, copy, nucleus, progress)
@@ -109,6 +106,57 @@ class Adding:
         self._commit(due)
         known = session.images.get(name)
         return session.project.image(ready.row, session.chunks) if known is None else known
+
+    def add_all(self, images: Iterable[Mapping[str, Any]]) -> None:
+        """Add images that belong together: they take effect in one step, all or none.
+
+        Parameters
+        ----------
+        images : iterable of mapping
+            name, image, mask, channels, pixel_size, group and progress of each, as of :meth:`add`; asked for when it is its
+            turn.
+        """
+        ready: list[_Ready] = []
+        try:
+            for one in images:
+                name = self.checked_name(one["name"])
+                with self._session.writing():
+                    self._check_name(name, True)
+                ready.append(
+                    self._prepare(
+                        name, one["image"], one["mask"], one["channels"], one["pixel_size"], one["group"], None, None,
+                        one["progress"], ahead=len(ready),
+                    )
+                )  # fmt: skip
+        except BaseException:
+            for done in ready:
+                self.remove(done.files)
+            raise
+        self._commit(ready)
+
+    @staticmethod
+    def checked_name(name: Any) -> str:
+        """The name of an image, if it can be one.
+
+        Raises
+        ------
+        InputError
+        """
+        name = str(name).strip()
+        if not name or len(name) > 200 or not name.isprintable():
+            raise InputError("An image needs a name of 1 to 200 printable characters. Choose another.")
+        return name
+
+    def check_new(self, name: str, channels: Sequence[str]) -> None:
+        """Refuse an image with cells that the project could not take, before the work.
+
+        Raises
+        ------
+        InputError
+            There is one of the name, or its channels are others than the project's.
+        """
+        self._check_name(name, True)
+        self._check_channels(name, channels)
 
     def _check_name(self, name: str, has_mask: bool) -> None:
         session = self._session
@@ -124,8 +172,9 @@ class Adding:
 
     def _prepare(
         self, name: str, image: Any, mask: Any, channels: Sequence[str] | None, pixel_size: float | None,
-        group: str | None, copy: bool | None, nucleus: Any, told: Callable[[float], object] | None,
+        group: str | None, copy: bool | None, nucleus: Any, told: Callable[[float], object] | None, ahead: int = 0,
     ) -> _Ready:  # fmt: skip
+        """Write the files of an image; *ahead* more are ready, which do not wait here."""
         from ..render.histogram import auto_contrast
 
         session = self._session
@@ -167,7 +216,7 @@ class Adding:
             contrast = {
                 channel: (0.0, 255.0) if rgb else auto_contrast(looked.plane(channel)) for channel in names
             }
-            key = f"{len(session.images) + len(self._waiting) + 1:04d}-{uuid4().hex[:6]}"
+            key = f"{len(session.images) + len(self._waiting) + ahead + 1:04d}-{uuid4().hex[:6]}"
             row: dict[str, Any] = {
                 "name": name, "key": key, "array": None, "mask": None, "channels": names, "pixel_size": pixel_size,
                 "group": None if group is None else str(group),
@@ -292,42 +341,6 @@ class Adding:
                     self.remove(one.files)
             raise
         session.changed_items("image")
-
-    # ------------------------------------------------------------------ files that were moved
-
-    def locate(self, name: str, image: Any, mask: Any, nucleus: Any = None) -> Image:
-        """See :meth:`celltune_nb.Session.locate_image`."""
-        session = self._session
-        with session.writing():
-            rows = list(session.project.settings["images"])
-            number = next((i for i, row in enumerate(rows) if row["name"] == name), None)
-            if number is None:
-                raise InputError(
-                    f"There is no image {name!r}. Images: {', '.join(list(session.images)[:10])}."
-                )
-            row = dict(rows[number])
-            words = {"file": "Image", "mask_file": "The mask of image", "nucleus_file": "The nuclei of image"}
-            for key, path in zip(words, (image, mask, nucleus), strict=True):
-                if path is None:
-                    continue
-                what = f"{words[key]} {name!r}"
-                if not row.get(key):
-                    raise InputError(f"{what} lies in the project itself. Leave it out.")
-                # The files of a stack are looked for by their names in the folder that is given.
-                parts = [Path(path).expanduser().absolute() / one for one in row[key].get("files") or ()]
-                file = sources.reopen(Path(path), parts)
-                if not sources.unchanged(row[key], fingerprint(file)):
-                    raise InputError(
-                        f"{what} was not added from {file.path}: its content is another. Name the same file."
-                    )
-                row[key] = {**row[key], "path": sources.place(file.path, session.project.folder)}
-            rows[number] = row
-            with committing(session) as project:
-                project.settings["images"] = rows
-                project.save()
-                found = session.images[name] = project.image(row, session.chunks)
-        session.changed_items("image")
-        return found
 
 
 def _stays(file: ImageFile, copy: bool | None) -> bool:

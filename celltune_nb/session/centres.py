@@ -2,55 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.images import check_image
-from ..errors import Cancelled, InputError
-from ..formats.depth import open_depth
-from ..formats.headings import IMAGE, X, Y, Z, find
+from ..errors import Cancelled, CellTuneError, InputError, ProjectError
+from ..formats.depth import Depth, open_depth
 from ..formats.images import is_image_path, open_image
 from ..formats.stack import is_stack, open_stack
 from ..measure.discs import Discs
+from .centre_tables import UNITS, Centres, Columns, centre_table, read_centres
 from .checks import number, one_of
-from .tables import read_table
+from .jobs import Job
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from .session import Session
 
 __all__ = ["CentresReport", "add_centres"]
 
-#: Times that discs may cover the image: above, the radius is in another unit.
+#: Times that discs may cover a plane: above, the radius is in another unit.
 COVERED = 40
-UNITS = ("px", "µm")
+#: Share of cells whose discs touch another one, from which on it is said.
+TOUCHING = 0.1
 
-Told = Callable[[float, str], None]
+Told = Callable[[float, str], object]
 
 
 @dataclass(frozen=True)
 class CentresReport:
-    """What became of centres.
+    """What became, or would become, of centres.
 
     Attributes
     ----------
     images : tuple of str
-        Added: one, or one a plane that has cells.
+        One, or one a plane that has cells.
     cells : int
     outside : int
         Centres outside of the image, or of the planes of a stack.
     unusable : int
-        Rows without a place.
+        Rows without a place or a radius.
     hidden : int
-        Centres that share their place with another one, so that no pixel is left for a cell.
+        Centres with another one at their place, so that no pixel is left for a cell.
     radius : float
         Pixels; the mean where cells have radii of their own.
+    shape : (int, int, int)
+        Channels, rows, columns of the image, or of each plane.
+    planes : int
+        Of the stack; 0 for an image.
+    channels : tuple of str
+    pixel_size : float or None
+        µm.
     notes : tuple of str
+        Sentences that a person should read.
+    done : bool
+        False: it was a preview.
     """
 
     images: tuple[str, ...]
@@ -59,17 +70,27 @@ class CentresReport:
     unusable: int
     hidden: int
     radius: float
+    shape: tuple[int, int, int]
+    planes: int = 0
+    channels: tuple[str, ...] = ()
+    pixel_size: float | None = None
     notes: tuple[str, ...] = field(default=())
+    done: bool = True
 
     @property
     def sentence(self) -> str:
         """In words."""
-        where = f"on {self.images[0]}" if len(self.images) == 1 else f"on {len(self.images):,} planes"
+        where = (
+            f"on {self.images[0]}"
+            if not self.planes
+            else f"on {len(self.images):,} of {self.planes:,} planes"
+        )
         text = f"{self.cells:,} cells {where}, discs of {self.radius:.1f} pixels radius."
         left = [
             f"{n:,} {what}"
             for n, what in (
-                (self.outside, "outside of the image"), (self.unusable, "without a place"), (self.hidden, "hidden by others"),
+                (self.outside, "outside of the image"), (self.unusable, "without a place or radius"),
+                (self.hidden, "at the place of another one"),
             ) if n
         ]  # fmt: skip
         return text + (f" Left out: {', '.join(left)}." if left else "")
@@ -79,203 +100,244 @@ class CentresReport:
 
 
 @dataclass(frozen=True, eq=False)
-class _Centres:
-    """Usable rows of a table."""
+class _Plan:
+    """What is to be added: everything that can be found out without reading pixels."""
 
-    row: NDArray[np.int64]  # from 1: the cell's number
-    y: NDArray[np.float64]
-    x: NDArray[np.float64]
-    z: NDArray[np.float64] | None
-    radius: NDArray[np.float64]
-    unusable: int
-    notes: tuple[str, ...]
+    name: str
+    image: Any
+    depth: Depth | None
+    shape: tuple[int, int, int]
+    channels: list[str]
+    pixel_size: float | None
+    group: str | None
+    found: Centres
+    outside: int
 
-    def chosen(self, which: NDArray[np.bool_]) -> _Centres:
-        z = None if self.z is None else self.z[which]
-        return _Centres(
-            self.row[which], self.y[which], self.x[which], z, self.radius[which], self.unusable, self.notes
-        )
+    @cached_property
+    def plane(self) -> NDArray[np.int64]:
+        """Of each centre; 0 on an image."""
+        z = self.found.z
+        return np.zeros(len(self.found), np.int64) if z is None else np.rint(z).astype(np.int64)
+
+    def name_of(self, plane: int) -> str:
+        """What the image of a plane is called."""
+        if self.depth is None:
+            return self.name
+        return f"{self.name} z{plane:0{max(3, len(str(self.depth.planes - 1)))}d}"
+
+    @cached_property
+    def by_plane(self) -> dict[int, NDArray[np.int64]]:
+        """The places of the centres of each plane that has some, from the top."""
+        order = np.argsort(self.plane, kind="stable")
+        used, first = np.unique(self.plane[order], return_index=True)
+        return dict(zip(used.tolist(), np.split(order, first[1:]), strict=True))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the images that are added."""
+        return tuple(map(self.name_of, self.by_plane))
 
 
 def add_centres(
-    session: Session, name: Any, image: Any, centres: Any, radius: Any, unit: str, pixel_size: Any, spacing: Any,
-    channels: Any, group: Any, progress: Told | None = None, stop: Callable[[], bool] | None = None,
-) -> CentresReport:  # fmt: skip
+    session: Session, name: Any, image: Any, centres: Any, radius: Any, *, unit: str, places: str | None, pixel_size: Any,
+    spacing: Any, channels: Any, group: Any, preview: bool, wait: bool, progress: Told | None,
+) -> CentresReport | Job:  # fmt: skip
     """See :meth:`celltune_nb.Session.add_centres`."""
-    with session.writing():
-        pass  # refuse before the work
+    if not preview:
+        with session.writing():
+            pass  # refuse before the work
     one_of(unit, UNITS, "The unit of the radius")
-    name = str(name).strip()
-    table = read_table(centres)
-    deep = find(table.columns, Z) is not None
-    if deep:
-        depth = open_depth(image)
-        shape, size = depth.shape, pixel_size
-        check_image(name, np.empty((shape[0], 1, 1), np.uint8), channels)
+    if places is not None:
+        one_of(places, UNITS, "The unit of the places")
+
+    def work(job: Job) -> CentresReport:
+        def told(fraction: float, text: str) -> None:
+            if job.wish is not None:
+                raise Cancelled  # nothing has taken effect
+            job.report(fraction, text)
+
+        told(0.0, "reading centres")
+        plan = _planned(session, name, image, centres, radius, unit, places, pixel_size, spacing, channels, group)  # fmt: skip
+        told(0.02, "reading centres")
+        return _report(plan) if preview else _added(session, plan, told)
+
+    def changed(job: Job) -> None:
+        if progress is not None:
+            progress(job.progress.fraction, job.progress.text)
+
+    job = session.jobs.submit(work, "reading centres" if preview else f"adding {str(name)[:60]}", changed)
+    if not wait:
+        return job
+    if progress is None:
+        job.wait_with_bar()
+    elif job.wait().state == "cancelled":
+        raise Cancelled
+    report: CentresReport = job.result
+    return report
+
+
+# ---------------------------------------------------------------------- before anything is written
+
+
+def _planned(
+    session: Session, name: Any, image: Any, centres: Any, radius: Any, unit: str, places: str | None, pixel_size: Any,
+    spacing: Any, channels: Any, group: Any,
+) -> _Plan:  # fmt: skip
+    """Everything that a person may have got wrong, found out before the work."""
+    name = session._adding.checked_name(name)
+    table = centre_table(centres)
+    depth = None if table.z is None else _stack(image, table)
+    if depth is None:
+        shape, names, known = _flat(session, name, image, channels)
+        session._adding.check_new(name, names)
     else:
-        depth = None
-        shape, size = _flat(session, name, image, channels, pixel_size)
-    if size is not None:
-        size = number(size, "The pixel size")
-        if not 0 < size < 1e6:
-            raise InputError(f"The pixel size is {size}. Give µm a pixel, such as 0.5.")
-    scale = 1.0
-    if unit == "µm":
-        if size is None:
-            raise InputError(
-                "A radius in µm needs the size of a pixel. Give pixel_size=, or the radius in pixels."
-            )
-        scale = 1 / float(size)
-    found = _read(table, name, radius, scale, spacing)
+        shape, known = depth.shape, depth.pixel_size
+        given = depth.channels if channels is None else channels
+        names = check_image(name, np.broadcast_to(np.uint8(0), (shape[0], 1, 1)), given)[1]
+    size = known if pixel_size is None else number(pixel_size, "The pixel size")
+    if size is not None and not 0 < size < 1e6:
+        raise InputError(f"The pixel size is {size}. Give µm a pixel, such as 0.5.")
+    in_um = table.micrometres if places is None else places == "µm"
+    if size is None and (in_um or unit == "µm"):
+        what = "Places" if in_um else "A radius"
+        raise InputError(f"{what} in µm need the size of a pixel. Give pixel_size=, or pixels.")
+    scale = {True: 1.0 / (size or 1.0), False: 1.0}
+    found = read_centres(
+        table, name, radius, scale[unit == "µm"], spacing, places=scale[in_um], depth=depth is not None
+    )
+    rows = found.rows
     inside = (found.y >= -0.5) & (found.y < shape[1] - 0.5) & (found.x >= -0.5) & (found.x < shape[2] - 0.5)
-    if depth is not None:
-        assert found.z is not None
-        plane = np.rint(found.z)
-        inside &= (plane >= 0) & (plane < depth.planes)
+    if depth is not None and found.z is not None:
+        inside &= (found.z >= -0.5) & (np.rint(found.z) < depth.planes)
     outside = int(np.count_nonzero(~inside))
     found = found.chosen(inside)
-    if not len(found.y):
+    if not len(found):
+        where = f"{shape[1]:,} × {shape[2]:,} pixels" + (f", {depth.planes:,} planes" if depth else "")
         raise InputError(
-            f"None of the {outside + found.unusable:,} centres lies on image {name!r} ({shape[1]:,} × {shape[2]:,} pixels). Positions "
-            "are pixels, y down and x to the right, from 0."
+            f"None of the {rows:,} centres lies on image {name!r} ({where}). Places are pixels, y down and x to the right, from 0; "
+            "planes from 0 too."
         )
-    covered = float((np.pi * found.radius**2).sum()) / (shape[1] * shape[2] * (1 if depth is None else depth.planes))  # fmt: skip
-    if covered > COVERED:
+    if in_um and places is None:
+        found = replace(found, notes=(*found.notes, f"Places are in µm, as the columns {table.y!r} and {table.x!r} say."))  # fmt: skip
+    # Planes of one stack are of one animal: without a group each would count as one.
+    unit_of = group if depth is None or group is not None else name
+    plan = _Plan(name, image, depth, shape, names, size, None if unit_of is None else str(unit_of), found, outside)  # fmt: skip
+    _check_size(plan)
+    if depth is not None:
+        for one in plan.names:
+            session._adding.check_new(session._adding.checked_name(one), names)
+    return plan
+
+
+def _stack(image: Any, table: Columns) -> Depth:
+    try:
+        return open_depth(image)
+    except CellTuneError as error:
+        if "shape" not in str(error):
+            raise
         raise InputError(
-            f"Discs of {found.radius.mean():,.1f} pixels radius would cover the image {covered:,.0f} times. Is the radius in another "
-            "unit? Give it in pixels, or in µm with unit='µm'."
-        )
-    if depth is None:
-        mask = Discs(shape[1:], found.y, found.x, found.radius, found.row)
-        session.add_image(name, image, mask, channels=channels, pixel_size=size, group=group)
-        names = [name]
-    else:
-        names = _planes(session, name, depth, found, channels, size, group, progress, stop)
-    rows = session.table
-    cells = sum(
-        int(part.stop - part.start) for part in (rows.of_image(session.image_number(n)) for n in names)
-    )
-    return CentresReport(
-        tuple(names), cells, outside, found.unusable, len(found.y) - cells, float(found.radius.mean()), found.notes
-    )  # fmt: skip
+            f"The centres have a column {str(table.z)!r}, so they are taken for those of a stack, and that is none. {error} For a "
+            "single plane leave the column out."
+        ) from error
 
 
 def _flat(
-    session: Session, name: str, image: Any, channels: Any, pixel_size: Any
-) -> tuple[tuple[int, int, int], Any]:
-    """Channels, rows and columns of an image, and the size of its pixels where it is known."""
+    session: Session, name: str, image: Any, channels: Any
+) -> tuple[tuple[int, int, int], list[str], float | None]:
+    """Channels, rows and columns of an image, the names of its channels, and the size of its pixels where it is known."""
     file = (
         open_stack(image, session.chunks) if is_stack(image)
         else open_image(image, session.chunks) if is_image_path(image) else None
     )  # fmt: skip
-    if file is not None:
-        pixel_size = file.pixel_size if pixel_size is None else pixel_size
-        channels = file.channels if channels is None else channels
     given = image if file is None else file.array
     if len(getattr(given, "shape", ())) == 4:
         raise InputError(
             f"Image {name!r} is a stack, and the centres have no column z. Add one (planes from 0), or give one plane."
         )
-    array, names = check_image(name, given, channels)
-    if names == ["Red", "Green", "Blue"] and array.shape[2:] == (3,):
-        return (3, int(array.shape[0]), int(array.shape[1])), pixel_size
-    return (int(array.shape[0]), int(array.shape[1]), int(array.shape[2])), pixel_size
+    array, names = check_image(name, given, file.channels if channels is None and file else channels)
+    size = None if file is None else file.pixel_size
+    rgb = names == ["Red", "Green", "Blue"] and array.shape[2:] == (3,)
+    y, x = array.shape[:2] if rgb else array.shape[1:]
+    return (len(names), int(y), int(x)), names, size
 
 
-def _read(table: pd.DataFrame, name: str, radius: Any, scale: float, spacing: Any) -> _Centres:
-    """The rows of an image with a place, in pixels."""
-    columns = {axis: find(table.columns, words) for axis, words in (("y", Y), ("x", X), ("z", Z))}
-    for axis in "yx":
-        if columns[axis] is None:
-            raise InputError(
-                f"The centres have no column {axis!r}; there are: {', '.join(map(str, list(table.columns)[:20]))}. Call the "
-                "columns y and x, with z for stacks, in pixels."
-            )
-    notes: list[str] = []
-    here = np.ones(len(table), bool)
-    which = find(table.columns, IMAGE)
-    if which is not None:
-        said = table[which].astype(str).str.strip().to_numpy()
-        if len(set(said)) > 1 or name in said:
-            here = said == name
-            if not here.any():
-                raise InputError(
-                    f"The column {which!r} of the centres names no image {name!r}. Call the image as it is called there."
-                )
-            if not here.all():
-                notes.append(f"{int((~here).sum()):,} centres are of other images.")
-    number_ = np.flatnonzero(here) + 1
-    places = {axis: _numbers(table, column, here) for axis, column in columns.items() if column is not None}
-    if isinstance(radius, str):
-        if radius not in table.columns:
-            raise InputError(f"The centres have no column {radius!r} for the radius. Give a number, or a column's name.")  # fmt: skip
-        radii = _numbers(table, radius, here)
-    else:
-        value = number(radius, "The radius")
-        radii = np.full(len(number_), value)
-        if not np.isfinite(value) or value <= 0:
-            raise InputError(f"The radius is {radius!r}. Give a number above 0, such as 6.")
-    radii = radii * scale
-    z = places.get("z")
-    if z is not None and spacing is not None:
-        step = number(spacing, "The spacing")
-        if not 0 < step < 1e6:
-            raise InputError(f"The spacing is {spacing!r}. Give µm from plane to plane, such as 2.")
-        z = z / step
-    usable = np.isfinite(places["y"]) & np.isfinite(places["x"]) & np.isfinite(radii) & (radii > 0)
-    if z is not None:
-        usable &= np.isfinite(z)
-    few = radii[usable]
-    if len(few) and few.max() < 0.5:
+def _check_size(plan: _Plan) -> None:
+    """Refuse discs that would cover everything many times."""
+    found, pixels = plan.found, plan.shape[1] * plan.shape[2]
+    covered = max(float(np.pi * np.square(found.radius[on]).sum()) / pixels for on in plan.by_plane.values())
+    if covered > COVERED:
         raise InputError(
-            f"The radius is {few.max():.2g} pixels. Discs need half a pixel or more; is it in another unit?"
+            f"Discs of {found.radius.mean():,.1f} pixels radius would cover the image {covered:,.0f} times. Is the radius in another "
+            "unit? Give it in pixels, or in µm with unit='µm'."
         )
-    usable &= radii >= 0.5
-    return _Centres(
-        number_[usable], places["y"][usable], places["x"][usable], None if z is None else z[usable], radii[usable],
-        int(np.count_nonzero(~usable)), tuple(notes),
+
+
+def _check_room(session: Session, plan: _Plan) -> None:
+    assert plan.depth is not None
+    count = len(plan.by_plane)
+    needed = count * plan.shape[1] * plan.shape[2] * (plan.shape[0] * plan.depth.dtype.itemsize + 4)
+    free = shutil.disk_usage(session.folder).free
+    if needed > free:
+        raise ProjectError(
+            f"{count:,} planes with their cells take {needed / 1e9:.1f} GB; {free / 1e9:.1f} GB are free in {session.folder}. Make "
+            "room, or add fewer planes."
+        )
+
+
+# ---------------------------------------------------------------------- the work
+
+
+def _added(session: Session, plan: _Plan, told: Told) -> CentresReport:
+    if plan.depth is not None:
+        _check_room(session, plan)
+    session._adding.add_all(_images(plan, told))
+    rows, cells = session.table, 0
+    for name in plan.names:
+        part = rows.of_image(session.image_number(name))
+        cells += int(part.stop - part.start)
+    return replace(_report(plan), cells=cells, hidden=len(plan.found) - cells, done=True)
+
+
+def _images(plan: _Plan, told: Told) -> Iterator[Mapping[str, Any]]:
+    """What to add, one image after the other; a plane is read when it is its turn."""
+    total, found = len(plan.by_plane), plan.found
+    about = {"channels": plan.channels, "pixel_size": plan.pixel_size, "group": plan.group}
+    for place, (plane, on) in enumerate(plan.by_plane.items()):
+        name = plan.name_of(plane)
+
+        def share(part: float, place: int = place, name: str = name) -> None:
+            told(0.02 + 0.96 * (place + part) / total, f"{name} ({place + 1:,} of {total:,})")
+
+        share(0.0)
+        image = plan.image if plan.depth is None else plan.depth.read(plane)
+        here = found.chosen(on)
+        mask = Discs(plan.shape[1:], here.y, here.x, here.radius, here.row)
+        yield {"name": name, "image": image, "mask": mask, "progress": share, **about}
+
+
+def _report(plan: _Plan) -> CentresReport:
+    found = plan.found
+    distinct = np.unique(np.column_stack([plan.plane, found.y, found.x]), axis=0)
+    notes = list(found.notes)
+    touching = _touching(plan)
+    if touching > TOUCHING:
+        notes.append(
+            f"{touching:.0%} of the discs touch another one; pixels between two belong to the nearer centre."
+        )
+    return CentresReport(
+        plan.names, len(distinct), plan.outside, found.unusable, len(found) - len(distinct),
+        float(found.radius.mean()), plan.shape, 0 if plan.depth is None else plan.depth.planes, tuple(plan.channels),
+        plan.pixel_size, tuple(notes), False,
     )  # fmt: skip
 
 
-def _numbers(table: pd.DataFrame, column: Any, here: NDArray[np.bool_]) -> NDArray[np.float64]:
-    import pandas as pd
+def _touching(plan: _Plan) -> float:
+    """Share of the centres whose disc reaches the nearest other centre's, were that of the same size."""
+    from scipy.spatial import cKDTree
 
-    values = table[column]
-    if isinstance(values, pd.DataFrame):
-        raise InputError(f"The centres have several columns {column!r}. Keep one of them.")
-    found = pd.to_numeric(values[here], errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    if len(found) and not np.isfinite(found).any():
-        raise InputError(f"The column {column!r} of the centres holds no numbers.")
-    return np.asarray(found)
-
-
-def _planes(
-    session: Session, name: str, depth: Any, found: _Centres, channels: Any, pixel_size: Any, group: Any,
-    progress: Told | None, stop: Callable[[], bool] | None,
-) -> list[str]:  # fmt: skip
-    """An image of each plane that has centres."""
-    assert found.z is not None
-    plane = np.rint(found.z).astype(np.int64)
-    wide = max(3, len(str(depth.planes - 1)))
-    used = np.unique(plane).tolist()
-    names = [f"{name} z{z:0{wide}d}" for z in used]
-    taken = [n for n in names if n in session.images]
-    if taken:
-        raise InputError(f"There is an image {taken[0]!r} already. Give this stack another name.")
-    done: list[str] = []
-    with session.adding_images():
-        for z, called in zip(used, names, strict=True):
-            if stop is not None and stop():
-                break
-            here = found.chosen(plane == z)
-            mask = Discs(depth.shape[1:], here.y, here.x, here.radius, here.row)
-            # Planes of one stack are of one animal: without a group each would count as one.
-            session.add_image(
-                called, depth.read(z), mask, channels=channels, pixel_size=pixel_size, group=group or name
-            )
-            done.append(called)
-            if progress is not None:
-                progress(len(done) / len(used), f"plane {len(done):,} of {len(used):,}")
-    if not done:
-        raise Cancelled
-    return done
+    if len(plan.found) < 2:
+        return 0.0
+    # Planes lie apart by more than any image is wide.
+    places = np.column_stack([plan.plane * 4.0 * sum(plan.shape), plan.found.y, plan.found.x])
+    nearest = cKDTree(places).query(places, k=2)[0][:, 1]
+    return float((nearest < 2 * plan.found.radius).mean())

@@ -31,7 +31,7 @@ __all__ = ["MEMORY", "RECORDED", "apart", "is_there", "located", "note", "record
 
 #: Verbs of the session that are noted.
 RECORDED = (
-    "add_image", "import_folder", "import_project", "import_cells", "import_population", "import_celltypes", "train",
+    "add_image", "add_centres", "import_folder", "import_project", "import_cells", "import_population", "import_celltypes", "train",
     "set_nuclei", "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate",
     "landmarks", "accept_landmarks", "discard_landmarks", "cluster", "name_clusters", "remove_clusters", "embed",
     "set_rule", "set_working_set", "set_verdict", "set_marker_channel",
@@ -44,6 +44,7 @@ MEMORY = "in memory"
 #: Arguments that may be paths, of verbs that are not named also of add_image.
 PATHS = {
     "add_image": ("image", "mask", "nucleus"),
+    "add_centres": ("image", "centres"),
     "set_nuclei": ("nucleus",),
     "add_regions": ("regions",),
     "": ("table", "folder", "source", "path", "mask"),
@@ -105,7 +106,8 @@ def _noted(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
             result = verb(session, *args, **options)
         finally:
             _inside.depth = depth
-        if depth or session.read_only or (name == "sample" and options.get("by") != "audit"):
+        shown = given.arguments.get("preview") or (name == "sample" and options.get("by") != "audit")
+        if depth or session.read_only or shown:
             return result
 
         def done(job: Job | None = None) -> None:

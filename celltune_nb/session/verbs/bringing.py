@@ -8,7 +8,7 @@ from typing import Any
 
 from ...data.features import FeatureSource
 from ...data.images import Image
-from .. import importing, measuring
+from .. import importing, locating, measuring
 from ..jobs import Job
 from .base import Verbs
 
@@ -66,7 +66,7 @@ class Bringing(Verbs):
         InputError
             When it is another file.
         """
-        return self._session._adding.locate(name, image, mask, nucleus)
+        return locating.locate_image(self._session, name, image, mask, nucleus)
 
     def import_cells(
         self, table: Any, *, image: str = "image", id: str | None = "cellID", x: str | None = None, y: str | None = None,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import centres as placing
+from ..jobs import Job
 from .base import Verbs
 
 __all__ = ["Placing"]
@@ -15,38 +16,46 @@ class Placing(Verbs):
     """Cells from centres."""
 
     def add_centres(
-        self, name: str, image: Any, centres: Any, radius: float | str, *, unit: str = "px",
+        self, name: str, image: Any, centres: Any, radius: float | str, *, unit: str = "px", places: str | None = None,
         pixel_size: float | None = None, spacing: float | None = None, channels: Sequence[str] | None = None,
-        group: str | None = None, progress: Callable[[float, str], None] | None = None,
-        stop: Callable[[], bool] | None = None,
-    ) -> placing.CentresReport:  # fmt: skip
+        group: str | None = None, preview: bool = False, wait: bool = True,
+        progress: Callable[[float, str], object] | None = None,
+    ) -> placing.CentresReport | Job:  # fmt: skip
         """Add an image whose cells are discs around centres.
 
-        Discs never overlap: a pixel within reach of several centres belongs to the nearest.  ``cellID`` is the number of
-        the table's row, from 1.
+        Discs never overlap: a pixel within reach of several centres belongs to the nearest, of equally near ones to the
+        first.  ``cellID`` is the number of the table's row, from 1.  All of it takes effect in one step: after a stop, or an
+        error half-way through a stack, nothing is added.
 
         Parameters
         ----------
         name : str
         image : array, path or list of path
-            As of :meth:`add_image`.  Where the centres have a column z, a stack: an array (Z, Y, X) or (Z, C, Y, X), or a
-            ``.npy`` or TIFF file with planes in depth; each plane that has centres becomes an image, ``name z012``, and a cell
-            lies on the plane of its centre.
-        centres : DataFrame or path of a CSV or Parquet file
-            Columns ``y``, ``x`` in pixels from 0, origin at the centre of pixel 0; ``z`` the plane, from 0.  Rows of other images
-            are left out where a column ``image`` names them.
+            As of :meth:`add_image`.  Where the centres have a column z, a stack: an array (Z, Y, X) or (Z, C, Y, X); a
+            ``.npy`` or TIFF file with planes in depth; a folder with one image file a plane, or a list of them.  Each plane that
+            has centres becomes an image, ``name z012``, and a cell lies on the plane that its centre is nearest to.
+        centres : DataFrame, path of a CSV or Parquet file, or array (n, 2) of y, x or (n, 3) of z, y, x
+            Columns ``y``, ``x`` from 0, origin at the centre of pixel 0; ``z`` the plane, from 0; or what other programs call
+            them (``Centroid X µm``, ``Position X``; ``axis-0``, ``axis-1`` as napari).  Rows of other images are left out
+            where a column ``image`` names them.
         radius : float or str
             Or the name of the column that holds it.
         unit : {"px", "µm"}
             Of the radius.
+        places : {"px", "µm"}, optional
+            Of y and x; by default µm if their names say so, else pixels.
         pixel_size : float, optional
-            µm a pixel; by default what the file of an image says.
+            µm a pixel; by default what the file of the image says.
         spacing : float, optional
             µm from plane to plane: then z is in µm.
         channels, group
             As of :meth:`add_image`; planes of one stack are one group, called *name* where none is given.
-        progress, stop : callable, optional
-            Of a stack: told the fraction done and a text; True leaves after the plane at hand.
+        preview : bool
+            True: find out and report what would be added; nothing is written.
+        wait : bool
+            False: do it in the background and return the job, whose ``result`` is the report.
+        progress : callable, optional
+            Is told the fraction done and what is being done; instead of a bar.
 
         Returns
         -------
@@ -57,6 +66,8 @@ class Placing(Verbs):
         ------
         InputError, FormatError
             When something does not fit; nothing is added then.
+        ReadOnlyError
+            When the session may only look (a preview it may have).
 
         Examples
         --------
@@ -64,16 +75,6 @@ class Placing(Verbs):
         CentresReport(1,204 cells on slice 1, discs of 6.0 pixels radius. Left out: 3 outside of the image.)
         """
         return placing.add_centres(
-            self._session,
-            name,
-            image,
-            centres,
-            radius,
-            unit,
-            pixel_size,
-            spacing,
-            channels,
-            group,
-            progress,
-            stop,
-        )
+            self._session, name, image, centres, radius, unit=unit, places=places, pixel_size=pixel_size, spacing=spacing,
+            channels=channels, group=group, preview=bool(preview), wait=wait, progress=progress,
+        )  # fmt: skip
