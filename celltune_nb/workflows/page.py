@@ -252,12 +252,10 @@ class Page(Panel):
             # The keys of a review mean other things to the image: after a reload they would sample and label cells.
             if action is None or action.verb not in ("undo", "redo"):
                 raise NotReadyError(_PAUSED)
-        if key == "m" and not held:
-            self.labelling.useful()
-            return self.labelling.message
+        walked = self.labelling.walk.on
         self.labelling.press(key, held)
         acted = action is not None and action.verb in ("assign", "clear", "sample")
-        return None if acted else self.labelling.message
+        return None if acted and not walked else self.labelling.message
 
     def _open_page(self, _change: object = None) -> None:
         # A page comes into the browser when it is first looked at: a plot that is drawn hidden has no size.

@@ -212,6 +212,22 @@ def test_after_a_gate_too_a_training_is_seen_and_a_model_that_was_chosen_stays(w
     assert session.view.color_by == "Pred_MDL1"
 
 
+def test_cells_worth_a_label_are_gone_through_by_keys_on_the_image(workflow, session):
+    workflow.image.press("m")
+    first, second = session.offer[0][:2].tolist()
+    assert workflow.image.message.startswith("Cell 1 of ")
+    assert session.selection.tolist() == [first]
+    workflow.image.press("1")
+    assert workflow.image.message.startswith("Labelled Tcell. Cell 2 of ")
+    assert session.selection.tolist() == [second]
+    workflow.image.press("ArrowLeft", frozenset({"ctrl"}))
+    assert session.selection.tolist() == [first]
+    workflow.image.press("Escape")
+    assert not len(session.selection)
+    workflow.image.press("m")
+    assert session.selection.tolist() == [first]
+
+
 def test_keys_of_a_review_do_nothing_else_while_it_is_left(workflow, session):
     trained(session)
     session.review(n=10, by="random", border=0)

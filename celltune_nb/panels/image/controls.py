@@ -53,7 +53,7 @@ _HELP = (
             ("Shift-drag", "adds every cell inside"),
             ("S", "sample cells in the rectangle"),
             ("N", "next rectangle worth a look"),
-            ("M", "cells worth a label"),
+            ("M", "cells worth a label, one by one"),
             ("Esc", "clear selection and rectangle"),
         ),
     ),

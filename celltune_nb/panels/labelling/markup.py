@@ -11,11 +11,14 @@ from ..theme import Markup, swatch, tag
 
 if TYPE_CHECKING:
     from ...session.describing import LabelTable
+    from .walk import Steps
 
 __all__ = ["State", "image_table", "page"]
 
 #: Rows of the table of images; the rest is counted in one line.
 ROWS = 24
+#: Of more cells on offer the number is told, not each.
+SQUARES = 120
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class State:
         Code of the category into which the one being edited would be merged.
     parts : mapping of int to tuple of str
         Code of a category → the names of those that were merged into it.
+    steps : Steps or None
+        How far the cells on offer are gone through.
     """
 
     categories: tuple[Category, ...]
@@ -70,6 +75,7 @@ class State:
     brush: bool | None
     merge_into: int | None
     parts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    steps: Steps | None = None
 
 
 def page(state: State) -> Markup:
@@ -100,13 +106,53 @@ def _choosing(state: State) -> Markup:
             "div",
             tag("button", "Most useful cells" if state.trained else "Suggested first cells", do="useful",
                 cls="ct-button ct-grow",
-                title="Cells about which the models are least sure (key m)" if state.trained
-                else "Cells spread over the different kinds there are (key m)"),
+                title="One by one, the cells about which the models are least sure (key m)" if state.trained
+                else "One by one, cells spread over the different kinds there are (key m)"),
             tag("button", "Next rectangle", cls="ct-button ct-grow", do="next",
                 title="Go to the place where labels would help most (key n)"),
             cls="ct-line",
         ),
         tag("p", reason, cls="ct-muted ct-small ct-two-lines", aria_live="polite"),
+        None if state.steps is None else _walker(state, state.steps),
+    )  # fmt: skip
+
+
+def _walker(state: State, steps: Steps) -> Markup:
+    """Where among the cells on offer one is, with buttons to move."""
+    n, at = len(steps.codes), steps.at
+    colors = {c.code: c.color for c in state.categories}
+    names = {0: "not labelled"} | {c.code: c.name for c in state.categories}
+    squares = [
+        tag("button", cls="ct-here" if i == at else "ct-skipped" if i in steps.skipped else None, do="walk", what=i,
+            style=f"background:{colors[code]}" if code in colors else None, tabindex="-1", aria_label=f"Cell {i + 1}",
+            title=f"{i + 1:,}: {'skipped' if i in steps.skipped else names.get(code, '')}")
+        for i, code in enumerate(steps.codes)
+    ]  # fmt: skip
+    return tag(
+        "div",
+        tag(
+            "div",
+            tag("b", steps.words, cls="ct-nowrap ct-num", role="status"),
+            tag("span", f"{steps.labelled:,} labelled", cls="ct-muted ct-grow ct-cut ct-num"),
+            tag("button", "End", cls="ct-button ct-quiet ct-small-button", do="walk", what="end",
+                title="Leave the other cells; labels stay"),
+            cls="ct-line",
+        ),
+        tag("div", squares, cls="ct-walk-strip") if n <= SQUARES else None,
+        tag(
+            "div",
+            tag("button", "Back", cls="ct-button ct-small-button", do="walk", what="back", disabled=at == 0,
+                title="The cell before (Ctrl+←)"),
+            tag("button", "Next", cls="ct-button ct-small-button", do="walk", what="forward", disabled=at == n - 1,
+                title="The cell after (Ctrl+→)"),
+            tag("button", "Skip", tag("span", "S", cls="ct-key"), cls="ct-button ct-small-button", do="walk", what="skip",
+                title="Leave it without a label and go on (key s)"),
+            tag("button", "To this cell", tag("span", "M", cls="ct-key"), do="walk", what="here",
+                cls="ct-button ct-small-button ct-primary ct-push", title="Something else is selected: return (key m)")
+            if steps.strayed else None,
+            cls="ct-line ct-tight",
+        ),
+        cls="ct-walk",
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from .. import actions
 from ..panel import Panel
 from ..theme import Live
 from . import markup
+from .walk import KEYS, Walk
 
 __all__ = ["LabellingPanel"]
 
@@ -37,6 +38,8 @@ class LabellingPanel(Panel):
         Whether a click on one cell of the batch labelled last gives it :attr:`active` at once.
     count : int
         How many cells a sample has.
+    walk : Walk
+        The cells on offer, gone through one by one.
     """
 
     def __init__(self, session: Session) -> None:
@@ -49,14 +52,15 @@ class LabellingPanel(Panel):
         self._merge_into: int | None = None
         self._reason = ""
         self._fields = 0
-        self._live = Live(keys=actions.KEYS)
+        self.walk = Walk(self, self._walked)
+        self._live = Live(keys=(*actions.KEYS, *KEYS))
         self._table = Live()
         verbs: dict[str, Callable[..., Any]] = {
             "sample": self.sample, "useful": self.useful, "next": self.next_rectangle, "count": self.set_count,
             "assign": self._assign_code, "clear": self.unlabel, "add": self._add, "edit": self._edit,
             "rename": self._rename, "recolor": self._recolor, "set_key": self._set_key, "exclude": self._exclude,
             "merge_into": self._choose_target, "merge": self._merge, "unmerge": self.unmerge, "delete": self._delete, "undo": self.undo, "redo": self.redo,
-            "brush": self._set_brush, "key": self.press,
+            "brush": self._set_brush, "key": self.press, "walk": self._walk_on,
         }  # fmt: skip
         for verb, act in verbs.items():
             self._live.on(verb, self.guard(act))
@@ -77,25 +81,26 @@ class LabellingPanel(Panel):
     def sample(self) -> None:
         """Select :attr:`count` random unlabelled cells inside the rectangle."""
         ids = actions.sample_in_rectangle(self.session, self.count)
+        self.walk.end()
         self._reason = f"{len(ids)} cells sampled. Label all with one key, then click the exceptions."
         self._show()
 
     def useful(self) -> None:
-        """Select cells worth a label: typical ones before the first training, then those that help the models most."""
+        """Go through cells worth a label: typical ones before the first training, then those that help the models most."""
         if actions.has_model(self.session) and not self.session.view.blind:
             ids = actions.suggest_useful(self.session, self.count)
-            self._reason = f"{len(ids)} cells here about which the models are least sure."
+            why = "about which the models are least sure"
         else:
             ids = actions.suggest_first(self.session, self.count)
-            self._reason = (
-                f"{len(ids)} cells here, spread over the different kinds. Click and name each; Review goes through "
-                "such cells with pictures (Spread over the kinds)."
-            )
-        self._show()
+            why = "spread over the different kinds"
+        self._reason = f"{_cells(len(ids))} of this image, {why}. Name each by its key; the next one follows."
+        self.brush = False
+        self.walk.begin(ids)
 
     def next_rectangle(self) -> None:
         """Go to the rectangle where labels would help most, and say why."""
         self._reason = actions.next_rectangle(self.session)
+        self.walk.end()
         self._show()
 
     def set_count(self, _what: str, value: Any) -> None:
@@ -126,6 +131,10 @@ class LabellingPanel(Panel):
 
     def press(self, key: str, held: list[str] | None = None) -> None:
         """Do what a key means while the focus is in this panel; keys of the image alone do nothing here."""
+        verb = self.walk.meaning(key, held or ())
+        if verb:
+            self.useful() if verb == "useful" else getattr(self.walk, verb)()
+            return
         action = actions.key_to_action(key, held or ())
         if action is None:
             return
@@ -253,6 +262,17 @@ class LabellingPanel(Panel):
     def _delete(self, code: str) -> None:
         self.delete(self._category(code).name)
 
+    def _walk_on(self, verb: str) -> None:
+        verbs = {"back": self.walk.back, "forward": self.walk.forward, "skip": self.walk.skip, "here": self.walk.here, "end": self.walk.end}  # fmt: skip
+        if verb in verbs:
+            verbs[verb]()
+        else:
+            self.walk.go(int(verb))
+
+    def _walked(self, why: str = "") -> None:
+        self._reason = why or self._reason
+        self._show()
+
     def _set_brush(self, _what: str, on: Any) -> None:
         self.brush = bool(on)
         self._show()
@@ -260,6 +280,9 @@ class LabellingPanel(Panel):
     # ------------------------------------------------------------------ from the session
 
     def _labelled(self, ids: NDArray[np.int64], n: int, category: str) -> None:
+        if ids.tolist() == [self.walk.item]:
+            self.walk.onward(f"Labelled {category}.")
+            return
         if n > 1:
             self._batch = ids
         self.say(f"{_cells(n)} labelled {category}.", "good")
@@ -269,7 +292,10 @@ class LabellingPanel(Panel):
         if event.level == self.session.level:
             if event.ids is not None and len(event.ids) > 1:
                 self._batch = event.ids
-            self._show()
+            if event.ids is None or not self.walk.reopened(
+                event.ids
+            ):  # undo goes back to the cell, and shows it
+                self._show()
             self._counting.request()
 
     def _categories_changed(self) -> None:
@@ -287,11 +313,14 @@ class LabellingPanel(Panel):
 
     def _view_changed(self, event: ViewChanged) -> None:
         if event.fields & {"image", "rectangle", "blind"}:
+            if "blind" in event.fields:
+                self.walk.end()  # what was offered came from the models
             self._show()
         if "image" in event.fields:
             self._counting.request()
 
     def _everything(self) -> None:
+        self.walk.check()
         self._show()
         self._counting.request()
 
@@ -321,6 +350,7 @@ class LabellingPanel(Panel):
             brush=self.brush if self.active and len(self._batch) else None,
             merge_into=self._merge_into,
             parts=self._parts_of(session.categories.merged),
+            steps=self.walk.steps() if self.walk.on else None,
         )
 
     def _parts_of(self, merged: dict[str, str]) -> dict[int, tuple[str, ...]]:
