@@ -70,6 +70,7 @@ def test_the_table_and_the_plot_show_both_counts_with_their_limits(
     np.testing.assert_allclose(panel._figure._limits.y, table[["low", "high"]].to_numpy())
     np.testing.assert_allclose(panel._figure._called.y, table["raw"])
     np.testing.assert_allclose(panel._figure._bars.y[:, 1], table["corrected"])
+    assert panel._figure.widget.children == (panel._figure.figure,)
     panel._body.do("look", "right")
     assert session.view.image == "right"
     panel._head.do("by", "", "group")
@@ -147,6 +148,7 @@ def test_before_a_training_it_says_what_to_do(tmp_path: Path) -> None:
         panel = CountsPanel(session)
         try:
             assert "has no categories yet" in words(panel._body)
+            assert panel._figure.widget.children == ()  # a figure without bars has no size, and the page complains
             session.categories.add("ON")
             assert "Train first" in words(panel._body)
             panel._act.do("csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import bqplot
+import ipywidgets as w
 import numpy as np
 
 from .. import theme
@@ -24,6 +25,8 @@ class CountsFigure:
     Attributes
     ----------
     figure : bqplot.Figure
+    widget : VBox
+        Holds the figure while there is a table: bqplot complains of a figure without a size.
     """
 
     def __init__(self, height: int = 190) -> None:
@@ -55,12 +58,12 @@ class CountsFigure:
         self.figure.layout.width = "100%"
         self.figure.layout.height = f"{height}px"
         self.figure.layout.min_width = "0"
-        self.figure.layout.display = "none"
+        self.widget = w.VBox()
 
     def show(self, table: pd.DataFrame | None) -> None:
         """Draw a table of counts, its first rows."""
         rows = None if table is None or not len(table) else table.iloc[:BARS]
-        self.figure.layout.display = "none" if rows is None else None
+        self.widget.children = () if rows is None else (self.figure,)
         if rows is None:
             return
         n = len(rows)

@@ -69,12 +69,13 @@ class CountsPanel(Panel):
             for page in (self._head, self._act, self._body, self._areas):
                 page.on(verb, self.guard(act))
         self._figure = CountsFigure()
+        self.own(self._figure.figure)
         self._download = Download(lambda text: self.say(text, "error"))
         self.widget = theme.column(
             self._head,
             self._act,
             self._download,
-            self._figure.figure,
+            self._figure.widget,
             self._body,
             theme.fold("Regions of interest", self._areas),
         )
