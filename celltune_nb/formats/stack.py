@@ -15,7 +15,7 @@ from ..data.chunks import ChunkCache, Chunked
 from ..errors import FormatError
 from .images import PART, ImageFile, checked_shape, open_image
 
-__all__ = ["is_stack", "open_stack"]
+__all__ = ["is_stack", "open_stack", "plain_stem"]
 
 #: Decoded bytes kept for files that are cut into other pieces than the first one.
 KEPT = 16 << 20
@@ -79,7 +79,7 @@ def open_stack(
     def load(index: tuple[int, ...]) -> NDArray[Any]:
         return planes[index[0]].read(index[1], index[2])[np.newaxis]
 
-    names = [_stem(file.path) for file in files]
+    names = [plain_stem(file.path) for file in files]
     sizes = {file.pixel_size for file in files if file.pixel_size is not None}
     return ImageFile(
         folder,
@@ -131,7 +131,8 @@ class _Plane:
         return part[0] if self._deep else part
 
 
-def _stem(path: Path) -> str:
+def plain_stem(path: Path) -> str:
+    """The name of an image file without its ending, ``.ome.tif`` taken as one."""
     name = path.name
     for ending in (".ome.tif", ".ome.tiff", ".ome.zarr"):
         if name.lower().endswith(ending):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from .tables import image_names, read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["UNITS", "Centres", "Columns", "centre_table", "read_centres"]
+__all__ = ["UNITS", "Centres", "Columns", "centre_table", "place_columns", "read_centres"]
 
 UNITS = ("px", "µm")
 #: Radius in pixels beyond which it is none.
@@ -72,27 +73,50 @@ class Centres:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Columns:
-    """A table and which of its columns say where cells are.
+    """Which columns of a table say where cells are.
 
     Attributes
     ----------
-    frame : DataFrame
-    y, x : column
+    y, x : column or None
     z : column or None
+        Of the planes of a stack.
     micrometres : bool
-        Whether the names of the columns say µm.
+        Whether the names of y and x say µm.
     """
 
-    frame: pd.DataFrame
     y: Any
     x: Any
-    z: Any
+    z: Any = None
     micrometres: bool = False
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Their names, z first."""
+        return tuple(str(one) for one in (self.z, self.y, self.x) if one is not None)
 
-def centre_table(centres: Any) -> Columns:
+
+def place_columns(columns: Sequence[Any]) -> Columns:
+    """The columns of places by their names, as people and other programs write them; with or without a unit."""
+    axes = [name for name in _AXES[3] if name in columns]
+    if tuple(axes) in _AXES.values() and find(columns, Y) is None:
+        return Columns(axes[-2], axes[-1], axes[0] if len(axes) == 3 else None)
+    bare = {_UNIT.sub("", str(name)): name for name in reversed(columns)}
+    places = {}
+    for axis, words in zip("yxz", (Y, X, Z), strict=True):
+        places[axis] = find(columns, words)
+        if places[axis] is None and (found := find(bare, words)) is not None:
+            places[axis] = bare[found]
+    return Columns(**places, micrometres=_micrometres(places["y"]) and _micrometres(places["x"]))
+
+
+def _micrometres(column: Any) -> bool:
+    found = _UNIT.search(str(column))
+    return found is not None and not found["unit"].lower().startswith("p")
+
+
+def centre_table(centres: Any) -> tuple[pd.DataFrame, Columns]:
     """Read a table of centres and find its columns.
 
     Parameters
@@ -127,34 +151,18 @@ def centre_table(centres: Any) -> Columns:
             )
         centres = pd.DataFrame(centres, columns=list("zyx")[3 - centres.shape[1] :])
     frame = read_table(centres)
-    columns = list(frame.columns)
-    axes = [name for name in _AXES[3] if name in columns]
-    if tuple(axes) in _AXES.values() and find(columns, Y) is None:
-        return Columns(frame, axes[-2], axes[-1], axes[0] if len(axes) == 3 else None)
-    said = {_UNIT.sub("", str(name)): name for name in reversed(columns)}
-    places = {axis: find(columns, words) for axis, words in zip("yxz", (Y, X, Z), strict=True)}
-    for axis, words in zip("yxz", (Y, X, Z), strict=True):
-        bare = find(said, words)
-        if places[axis] is None and bare is not None:
-            places[axis] = said[bare]
+    columns = place_columns(list(frame.columns))
     for axis in "yx":
-        if places[axis] is None:
+        if getattr(columns, axis) is None:
             raise InputError(
-                f"The centres have no column {axis!r}; there are: {', '.join(map(str, columns[:20]))}. Call the columns y and "
-                "x, with z for stacks."
+                f"The centres have no column {axis!r}; there are: {', '.join(map(str, list(frame.columns)[:20]))}. Call the "
+                "columns y and x, with z for stacks."
             )
-    return Columns(
-        frame, places["y"], places["x"], places["z"], _micrometres(places["y"]) and _micrometres(places["x"])
-    )
-
-
-def _micrometres(column: Any) -> bool:
-    found = _UNIT.search(str(column))
-    return found is not None and not found["unit"].lower().startswith("p")
+    return frame, columns
 
 
 def read_centres(
-    table: Columns, name: str, radius: Any, scale: float, spacing: Any, *, places: float = 1.0, depth: bool = False
+    frame: pd.DataFrame, columns: Columns, name: str, radius: Any, scale: float, spacing: Any, *, places: float = 1.0
 ) -> Centres:  # fmt: skip
     """The rows of an image with a place, in pixels.
 
@@ -168,14 +176,12 @@ def read_centres(
         Pixels in the unit of the radius, and of the places.
     spacing : float or None
         µm from plane to plane, where z is in µm.
-    depth : bool
-        Whether z counts.
 
     Raises
     ------
     InputError
     """
-    frame, notes = table.frame, []
+    notes: list[str] = []
     here = np.ones(len(frame), bool)
     which = find(frame.columns, IMAGE)
     if which is not None:
@@ -190,8 +196,8 @@ def read_centres(
             if not here.all():
                 notes.append(f"{int((~here).sum()):,} centres are of other images.")
     row = np.flatnonzero(here) + 1
-    y, x = (_numbers(frame, column, here) * places for column in (table.y, table.x))
-    z = _numbers(frame, table.z, here) if depth else None
+    y, x = (_numbers(frame, column, here) * places for column in (columns.y, columns.x))
+    z = None if columns.z is None else _numbers(frame, columns.z, here)
     if z is not None and spacing is not None:
         step = number(spacing, "The spacing")
         if not 0 < step < 1e6:

@@ -58,6 +58,8 @@ class CentresReport:
     channels : tuple of str
     pixel_size : float or None
         µm.
+    columns : tuple of str
+        Of the table that were taken for the places: y and x, or z, y and x.
     notes : tuple of str
         Sentences that a person should read.
     done : bool
@@ -74,6 +76,7 @@ class CentresReport:
     planes: int = 0
     channels: tuple[str, ...] = ()
     pixel_size: float | None = None
+    columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     done: bool = True
 
@@ -112,6 +115,7 @@ class _Plan:
     group: str | None
     found: Centres
     outside: int
+    columns: Columns
 
     @cached_property
     def plane(self) -> NDArray[np.int64]:
@@ -165,7 +169,9 @@ def add_centres(
         if progress is not None:
             progress(job.progress.fraction, job.progress.text)
 
-    job = session.jobs.submit(work, "reading centres" if preview else f"adding {str(name)[:60]}", changed)
+    # What only reads does not wait for a training.
+    start = session.jobs.aside if preview else session.jobs.submit
+    job = start(work, "reading centres" if preview else f"adding {str(name)[:60]}", changed)
     if not wait:
         return job
     if progress is None:
@@ -185,8 +191,8 @@ def _planned(
 ) -> _Plan:  # fmt: skip
     """Everything that a person may have got wrong, found out before the work."""
     name = session._adding.checked_name(name)
-    table = centre_table(centres)
-    depth = None if table.z is None else _stack(image, table)
+    frame, columns = centre_table(centres)
+    depth = None if columns.z is None else _stack(image, columns)
     if depth is None:
         shape, names, known = _flat(session, name, image, channels)
         session._adding.check_new(name, names)
@@ -197,14 +203,12 @@ def _planned(
     size = known if pixel_size is None else number(pixel_size, "The pixel size")
     if size is not None and not 0 < size < 1e6:
         raise InputError(f"The pixel size is {size}. Give µm a pixel, such as 0.5.")
-    in_um = table.micrometres if places is None else places == "µm"
+    in_um = columns.micrometres if places is None else places == "µm"
     if size is None and (in_um or unit == "µm"):
         what = "Places" if in_um else "A radius"
         raise InputError(f"{what} in µm need the size of a pixel. Give pixel_size=, or pixels.")
     scale = {True: 1.0 / (size or 1.0), False: 1.0}
-    found = read_centres(
-        table, name, radius, scale[unit == "µm"], spacing, places=scale[in_um], depth=depth is not None
-    )
+    found = read_centres(frame, columns, name, radius, scale[unit == "µm"], spacing, places=scale[in_um])
     rows = found.rows
     inside = (found.y >= -0.5) & (found.y < shape[1] - 0.5) & (found.x >= -0.5) & (found.x < shape[2] - 0.5)
     if depth is not None and found.z is not None:
@@ -218,10 +222,10 @@ def _planned(
             "planes from 0 too."
         )
     if in_um and places is None:
-        found = replace(found, notes=(*found.notes, f"Places are in µm, as the columns {table.y!r} and {table.x!r} say."))  # fmt: skip
+        found = replace(found, notes=(*found.notes, f"Places are in µm, as the columns {columns.y!r} and {columns.x!r} say."))  # fmt: skip
     # Planes of one stack are of one animal: without a group each would count as one.
     unit_of = group if depth is None or group is not None else name
-    plan = _Plan(name, image, depth, shape, names, size, None if unit_of is None else str(unit_of), found, outside)  # fmt: skip
+    plan = _Plan(name, image, depth, shape, names, size, None if unit_of is None else str(unit_of), found, outside, columns)  # fmt: skip
     _check_size(plan)
     if depth is not None:
         for one in plan.names:
@@ -229,14 +233,14 @@ def _planned(
     return plan
 
 
-def _stack(image: Any, table: Columns) -> Depth:
+def _stack(image: Any, columns: Columns) -> Depth:
     try:
         return open_depth(image)
     except CellTuneError as error:
         if "shape" not in str(error):
             raise
         raise InputError(
-            f"The centres have a column {str(table.z)!r}, so they are taken for those of a stack, and that is none. {error} For a "
+            f"The centres have a column {str(columns.z)!r}, so they are taken for those of a stack, and that is none. {error} For a "
             "single plane leave the column out."
         ) from error
 
@@ -327,7 +331,7 @@ def _report(plan: _Plan) -> CentresReport:
     return CentresReport(
         plan.names, len(distinct), plan.outside, found.unusable, len(found) - len(distinct),
         float(found.radius.mean()), plan.shape, 0 if plan.depth is None else plan.depth.planes, tuple(plan.channels),
-        plan.pixel_size, tuple(notes), False,
+        plan.pixel_size, plan.columns.words, tuple(notes), False,
     )  # fmt: skip
 
 

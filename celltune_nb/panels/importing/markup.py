@@ -169,6 +169,10 @@ def _fields(plan: FolderPlan, image: PlannedImage, number: int, edits: int, lock
         tag("span", "Name"), line("name", image.name, "Name"),
         tag("span", "Files"), tag("span", files, cls="ct-cut", title="\n".join(plan.shown(path) for path in image.files[:60])),
         tag("span", "Cells"), choice("mask", image.mask),
+        [tag("span", ""), tag(
+            "button", "From centres …", do="centres", what=number, cls="ct-button ct-small-button ct-left", disabled=locked or image.name in plan.present,
+            title="No mask? Make cells of a table of centres and a radius",
+        )] if image.mask is None else None,
         tag("span", "Nuclei"), choice("nucleus", image.nucleus),
         tag("span", "Pixel size"), line("pixel_size", None if image.pixel_size is None else f"{image.pixel_size:g}", "Pixel size", placeholder="µm"),
         tag("span", "Group"), line("group", image.group, "Group", placeholder="donor, animal, slide"),

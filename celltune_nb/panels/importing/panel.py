@@ -18,6 +18,7 @@ from ..panel import Panel
 from ..theme import Live, Markup, tag
 from . import markup
 from .browsing import browse
+from .centres import CentresPanel
 from .masks import MaskPanel
 from .table import TablePanel
 
@@ -53,6 +54,8 @@ class ImportingPanel(Panel):
         For tables that lie elsewhere.
     masks : MaskPanel
         For an image that was segmented anew.
+    centres : CentresPanel
+        For an image without a mask.
     below : VBox
         The end of the page, for what follows the import.
     """
@@ -70,7 +73,8 @@ class ImportingPanel(Panel):
         self._top, self._found = _Found(), Live()
         self.table = TablePanel(session)
         self.masks = MaskPanel(session)
-        for part in (self.table, self.masks):
+        self.centres = CentresPanel(session)
+        for part in (self.table, self.centres, self.masks):
             self.part(part)
         self.below = w.VBox()
         for verb, act in (
@@ -79,13 +83,20 @@ class ImportingPanel(Panel):
             self._top.on(verb, self.guard(act))
         verbs: dict[str, Callable[..., Any]] = {
             "use": self._use, "use_all": self.use_all, "open": self._open, "page": self._turn, "channel": self.rename_channel,
-            "table": self._use_table, "import": self.import_, "stop": self.stop,
+            "table": self._use_table, "centres": self._centres, "import": self.import_, "stop": self.stop,
             **{name: self._setter(name) for name in ("name", "mask", "nucleus", "pixel_size", "group")},
         }  # fmt: skip
         for verb, act in verbs.items():
             self._found.on(verb, self.guard(act))
-        self.widget = [self._top, self._found, self.table.widget, self.masks.widget, self.below]
-        self.listen(session.items_changed, self._show)
+        self.widget = [
+            self._top,
+            self._found,
+            self.table.widget,
+            self.centres.widget,
+            self.masks.widget,
+            self.below,
+        ]
+        self.listen(session.items_changed, self._came)
         self.listen(session.access_changed, self._show)
         self._show()
         if folder is not None:
@@ -203,6 +214,10 @@ class ImportingPanel(Panel):
         self._opened = None if self._opened == int(number) else int(number)
         self._show_found()
 
+    def _centres(self, number: str) -> None:
+        """Fill in the fields for an image that has no mask."""
+        self.centres.begin(self._looked(), self._image(number))
+
     def _turn(self, page: str) -> None:
         self._page = max(0, int(page))
         self._show_found()
@@ -290,6 +305,15 @@ class ImportingPanel(Panel):
         self.session.jobs.aside(work, "counting cells")
 
     # ------------------------------------------------------------------ what is shown
+
+    def _came(self) -> None:
+        """An image that came in another way is not offered any more."""
+        if self.plan is not None and not self.busy:
+            came = {image.name for image in self.plan.images if image.name in self.session.images}
+            self.plan.present |= came
+            for image in self.plan.images:
+                image.use = image.use and image.name not in came
+        self._show()
 
     def _show(self) -> None:
         self._show_top()

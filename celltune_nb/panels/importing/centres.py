@@ -1,0 +1,313 @@
+"""Cells from centres, where nobody has segmented: files named, what they hold shown, then added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ...data.amounts import duration
+from ...errors import CellTuneError, InputError
+from ...formats.folders import FolderPlan, PlannedImage
+from ...formats.folders.listing import printable
+from ...formats.stack import plain_stem
+from ...session import Session
+from ...session.centre_tables import place_columns
+from ...session.centres import CentresReport
+from ...session.jobs import Job
+from .. import theme
+from ..panel import Panel
+from ..theme import Live, Markup, tag
+from . import markup
+
+__all__ = ["CentresPanel", "centres_beside"]
+
+FIELDS = ("image", "centres", "radius", "unit", "pixel_size", "spacing", "name", "group")
+#: What files of centres are called, beside being called as the image.
+WORDS = ("cent", "point", "cell", "spot", "detect", "coord")
+
+
+class CentresPanel(Panel):
+    """Make cells of a table of centres.
+
+    Parameters
+    ----------
+    session : Session
+
+    Attributes
+    ----------
+    image : str or list of Path
+        File of the image, or of a stack; a list where each channel has a file.
+    centres, radius, unit, pixel_size, spacing, name, group : str
+        What the fields say; the radius is a number or the name of a column.
+    report : CentresReport or None
+        What would become, or has become, of the centres.
+    job : Job or None
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.image: str | list[Path] = ""
+        self.centres = self.pixel_size = self.spacing = self.name = self.group = ""
+        self.radius, self.unit = "6", "px"
+        self.report: CentresReport | None = None
+        self.job: Job | None = None
+        self._channels: list[str] | None = None
+        self._ended: Job | None = None
+        self._deep = self._open = self._adding = False
+        self._edits = 0
+        self._done = ""
+        self._live = Live()
+        verbs: dict[str, Callable[..., Any]] = {
+            "unfold": self._unfold, "preview": self.preview, "add": self.add, "stop": self.stop,
+            **{what: self._setter(what) for what in FIELDS},
+        }  # fmt: skip
+        for verb, act in verbs.items():
+            self._live.on(verb, self.guard(act))
+        self.widget = self._live
+        self.listen(session.access_changed, self._show)
+        self._show()
+
+    @property
+    def busy(self) -> bool:
+        """Whether centres are being read, or cells added."""
+        return self.job is not None and not self.job.finished
+
+    # ------------------------------------------------------------------ what the fields say
+
+    def set(self, what: str, value: Any) -> None:
+        """Say what a field says; a new image or table is not taken for what was shown before.
+
+        Parameters
+        ----------
+        what : {"image", "centres", "radius", "unit", "pixel_size", "spacing", "name", "group"}
+        """
+        if self.busy:
+            raise CellTuneError("Centres are being read already. Wait, or press Stop.")
+        setattr(self, what, str(value).strip())
+        self.report, self._done = None, ""
+        if what == "image":
+            self._channels = None
+            self.name = plain_stem(Path(self.image)) if isinstance(self.image, str) and self.image else ""
+            self._edits += 1
+        try:
+            if what == "centres":
+                head = self.session.look_at_table(self.centres) if self.centres else None
+                self._deep = head is not None and place_columns(head.columns).z is not None
+        finally:
+            self._show()
+
+    def _setter(self, what: str) -> Callable[[str, Any], None]:
+        return lambda _what, value: self.set(what, value)
+
+    def begin(self, plan: FolderPlan, image: PlannedImage) -> None:
+        """Take an image of a folder that has no mask, and the table of centres beside it where there is one."""
+        files = list(image.files)
+        self.set("image", files[0])
+        self.image = str(files[0]) if len(files) == 1 else files
+        self.name, self._channels = image.name, list(image.channels)
+        self.group, self.pixel_size = image.group or "", f"{image.pixel_size:g}" if image.pixel_size else ""
+        self._open = True
+        self._edits += 1
+        beside = centres_beside(plan, image)
+        self.set("centres", beside or "")
+
+    # ------------------------------------------------------------------ work
+
+    def preview(self) -> None:
+        """Find out what would be added; nothing is written, and this returns at once."""
+        self._start(preview=True)
+
+    def add(self) -> None:
+        """Add the image and its cells; returns at once."""
+        if self.report is None or self.report.done:
+            raise InputError("Name the files first, then press Show what is recognised.")
+        self._start(preview=False)
+
+    def stop(self) -> None:
+        """End what is being done; nothing is added then."""
+        if self.job is not None:
+            self.job.stop()
+
+    def _start(self, preview: bool) -> None:
+        if self.busy:
+            raise CellTuneError("Centres are being read already. Wait, or press Stop.")
+        if not self.image or not self.centres:
+            raise InputError("Name the file of an image and the table of its centres.")
+        image = Path(self.image).expanduser().absolute() if isinstance(self.image, str) else self.image
+        options: dict[str, Any] = {
+            "unit": self.unit, "pixel_size": _number(self.pixel_size, "pixel size"), "group": self.group or None,
+            "spacing": _number(self.spacing, "distance of planes") if self._deep else None, "channels": self._channels,
+        }  # fmt: skip
+        try:
+            radius: float | str = float(self.radius)
+        except ValueError:
+            radius = self.radius  # the name of a column
+        self._done, self.job, self._adding = "", None, not preview
+        table = Path(self.centres).expanduser().absolute()
+        job = self.session.add_centres(
+            self.name, image, table, radius, preview=preview, wait=False, progress=self._told, **options
+        )
+        assert isinstance(job, Job)
+        self.job = job
+        self._told()
+
+    def _told(self, *_how_far: Any) -> None:
+        """From the thread that works, and once more when the job is known here."""
+        job = self.job
+        if self.closed or job is None:
+            return
+        with self.setting():
+            if job.finished:
+                with self.showing:
+                    ended, self._ended = self._ended is job, job
+                if not ended:
+                    self._try(self._finished, (job,))
+                    return
+            self._try(self._show, ())
+
+    def _finished(self, job: Job) -> None:
+        if job.state == "cancelled":
+            self._done = "Stopped. Nothing was added."
+        elif job.error is None:
+            self.report = job.result
+            if self.report is not None and self.report.done:
+                self._edits += 1
+                self.image = self.centres = ""  # what is in needs no second time
+                self._channels = None
+        self._show()
+        if isinstance(job.error, CellTuneError) and job.state == "failed":
+            self.say(str(job.error), "error")
+        elif job.error is not None and job.state == "failed":
+            raise job.error
+
+    # ------------------------------------------------------------------ what is shown
+
+    def _unfold(self, *_rest: Any) -> None:
+        self._open = not self._open
+        self._show()
+
+    def _show(self) -> None:
+        with self.showing:
+            self._live.html = tag("section", self._content(), cls="ct-import")
+
+    def _content(self) -> list[Any]:
+        head = tag(
+            "h3",
+            tag("button", f"{'▾' if self._open else '▸'} Cells from centres", do="unfold", cls="ct-link",
+                aria_expanded="true" if self._open else "false"),
+        )  # fmt: skip
+        if not self._open:
+            return [head]
+        report, locked = self.report, self.session.read_only
+        ready = report is not None and not report.done
+        count = f"Add {report.cells:,} cells" if ready and report is not None else ""
+        return [
+            head,
+            tag("p", "No mask? A table of centres and a radius make discs that never overlap.", cls="ct-muted"),
+            self._fields(),
+            _shown(report) if report is not None and not (self.busy and not self._adding) else None,
+            tag(
+                "div",
+                tag("button", count, do="add", cls="ct-button ct-primary ct-grow", disabled=self.busy or locked,
+                    title=self.session.access.reason if locked else "Add the image and its cells to the project")
+                if ready else
+                tag("button", "Show what is recognised", do="preview", cls="ct-button ct-grow", disabled=self.busy,
+                    title="Reads the table and the header of the image; nothing is written"),
+                tag("button", "Stop", do="stop", cls="ct-button", disabled=not self.busy, title="End now; nothing is added then"),
+                cls="ct-line",
+            ),
+            self._progress(),
+        ]  # fmt: skip
+
+    def _fields(self) -> Markup:
+        files = self.image if isinstance(self.image, str) else f"{len(self.image)} files, one a channel"
+
+        def line(what: str, value: str, label: str, placeholder: str, title: str) -> list[Markup]:
+            return [tag("span", label), tag(
+                "input", type="text", value=value, do=what, reset=f"{self._edits}{value}", placeholder=placeholder,
+                aria_label=f"{label} of cells from centres", spellcheck="false", disabled=self.busy, title=title,
+            )]  # fmt: skip
+
+        def small(what: str, value: str, placeholder: str, label: str, title: str) -> Markup:
+            return tag(
+                "input", type="text", value=value, do=what, reset=f"{self._edits}{value}", placeholder=placeholder, aria_label=label,
+                disabled=self.busy, title=title, cls="ct-short", spellcheck="false",
+            )  # fmt: skip
+
+        units = [tag("option", one, value=one, selected=one == self.unit) for one in ("px", "µm")]
+        return tag(
+            "div",
+            line("image", files, "Image", "/path/to/slice.tif", "TIFF, OME-TIFF, Zarr or .npy; for centres with z a stack, or a folder of one file a plane"),
+            line("centres", self.centres, "Centres", "/path/to/centres.csv", "CSV or Parquet with columns y and x, and z for a stack; pixels and planes count from 0"),
+            tag("span", "Radius"),
+            tag("div",
+                small("radius", self.radius, "6", "Radius", "A number, or the name of the column that holds it"),
+                tag("select", units, do="unit", aria_label="Unit of the radius", disabled=self.busy),
+                tag("span", "pixel size", cls="ct-muted"),
+                small("pixel_size", self.pixel_size, "of file", "Pixel size of the image of centres", "µm a pixel; by default what the file says"),
+                tag("span", "µm", cls="ct-muted"), cls="ct-line"),
+            [tag("span", "Planes"), tag("div",
+                small("spacing", self.spacing, "–", "Distance of planes", "µm from plane to plane; empty: z is the number of the plane, from 0"),
+                tag("span", "µm apart, if z is in µm", cls="ct-muted"), cls="ct-line")] if self._deep else None,
+            line("name", self.name, "Name", "of the image", "What the image is called in the project; planes of a stack get z000 … added"),
+            line("group", self.group, "Group", "donor, animal, slide", "The independent unit it belongs to"),
+            cls="ct-fields",
+        )  # fmt: skip
+
+    def _progress(self) -> Markup:
+        if self.busy and self.job is not None:
+            step = self.job.progress
+            left = "" if step.remaining is None else f", {duration(step.remaining)} left"
+            return markup.progress(
+                step.fraction, f"{step.fraction:.0%} · {printable(step.text)}{left}", self._adding
+            )
+        return markup.progress(0.0, self._done, False)
+
+
+def _number(text: str, what: str) -> float | None:
+    """What a field says, None where it is empty."""
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{text!r} is no {what}. Give a number, such as 0.5, or leave it empty.") from None
+
+
+def centres_beside(plan: FolderPlan, image: PlannedImage) -> str | None:
+    """The table in the image's folder that is called as the image, or as centres are; None where it is not clear."""
+    home = image.files[0].parent
+    tables = [table.path for table in plan.tables] + [one.path for one in plan.left_out]
+    here = [
+        path
+        for path in dict.fromkeys(tables)
+        if path.parent == home and path.suffix.lower() in (".csv", ".parquet", ".pq")
+    ]
+    stems = {plain_stem(file).lower() for file in image.files} | {image.name.lower()}
+    own = [path for path in here if any(path.stem.lower().startswith(stem) for stem in stems)]
+    for some in (own, [path for path in here if any(word in path.stem.lower() for word in WORDS)], here):
+        if len(some) == 1:
+            return str(some[0])
+    return None
+
+
+def _shown(report: CentresReport) -> Markup:
+    """What was recognised, or what was done."""
+    channels, rows, columns = report.shape
+    names = ", ".join(map(printable, report.channels[:8])) + (" …" if channels > 8 else "")
+    about = [
+        f"{columns:,} × {rows:,} pixels" + (f", {report.planes:,} planes" if report.planes else ""),
+        f"{channels} channel{'' if channels == 1 else 's'}: {names}",
+        "pixel size unknown" if report.pixel_size is None else f"{report.pixel_size:g} µm a pixel",
+    ]
+    left = report.outside + report.unusable + report.hidden
+    about.append(f"places from {', '.join(map(printable, report.columns))}")
+    lines = [tag("li", text) for text in ("; ".join(about) + ".", *map(printable, report.notes))]
+    words = ("Added: " if report.done else "") + printable(report.sentence)
+    return tag(
+        "div",
+        theme.note(words, "good" if left <= (report.cells + left) // 10 else "warning"),
+        tag("ul", lines, cls="ct-left-out ct-small ct-muted"),
+        cls="ct-report",
+    )
