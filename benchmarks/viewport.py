@@ -191,7 +191,7 @@ def looks(kind: str, session: Session, side: int) -> Iterator[Figure]:
         "whole after s": time.perf_counter() - start,
     }
     yield Figure(f"{kind} first look, slowest frame", OURS, max(took), time.process_time() - cpu, extra=extra)
-    session.jobs.aside(lambda job: None, "last").wait()
+    session.pyramids.settle()
 
 
 def levels(kind: str, session: Session, path: Path, side: int) -> Iterator[Figure]:

@@ -103,6 +103,8 @@ class Reduced:
         self.flat = np.zeros(0, self.dtype)
         self.levels: dict[int, npt.NDArray[Any]] = {}
         self.held = 0
+        #: Held by whoever makes all that is missing, so that two do not do the same work.
+        self.building = threading.Lock()
 
     def lay(self, flat: npt.NDArray[Any] | None) -> None:
         """Take complete levels out of a flat array of :attr:`size` elements, or make room for them in memory."""
@@ -139,6 +141,10 @@ class Reduced:
 
     def make(self, i: int, j: int) -> None:
         """Reduce a block to its part of every level."""
+        # Another thread may complete them meanwhile and put the ones on disk, which nobody writes to, in their place.
+        levels = self.levels
+        if self.filled[i, j]:
+            return
         y, x = i * self.block[0], j * self.block[1]
         ys = slice(y, min(y + self.block[0], self.shape[0]))
         xs = slice(x, min(x + self.block[1], self.shape[1]))
@@ -147,7 +153,7 @@ class Reduced:
             part = part.astype(self.dtype, copy=False) if self.labels else as_level(part)
         for level in range(1, len(self._sizes)):
             part = self._halve(part)
-            kept = self.levels.get(self.offset + level)
+            kept = levels.get(self.offset + level)
             if kept is not None:
                 top, left = y >> level, x >> level
                 kept[top : top + part.shape[0], left : left + part.shape[1]] = part
@@ -240,19 +246,33 @@ class Pyramid:
         Parameters
         ----------
         step : callable
-            ``step(fraction)`` is called after each block; what it raises ends the work.
+            ``step(fraction)`` is called after each block, and now and then while another thread makes them; what it
+            raises ends the work, and what is made by then stays.
         """
         reduced = self.reduced(channel)
         if reduced is None:
             return
-        for i, j in reduced.missing():
-            reduced.make(i, j)
-            step(reduced.filled.mean())
-        if self._store is not None and reduced.held:
-            # Frames fill memory, never the file: a page of a file that is being written to disk stops who touches it.
-            kept = self._store.save(channel, reduced.flat)
-            if kept is not None:
-                reduced.lay(kept)
+        while not reduced.building.acquire(timeout=0.1):
+            step(float(reduced.filled.mean()))
+        try:
+            for i, j in reduced.missing():
+                reduced.make(i, j)
+                step(float(reduced.filled.mean()))
+            if self._store is not None and reduced.held:
+                # Frames fill memory, never the file: a page of a file that is being written to disk stops who touches it.
+                kept = self._store.save(channel, reduced.flat)
+                if kept is not None:
+                    reduced.lay(kept)
+        finally:
+            reduced.building.release()
+
+    def complete(self, channel: int) -> bool:
+        """Whether a view of the whole image needs no more than a few parts of the file: see :meth:`build`.
+
+        So it is with a mapped array, which is read with a stride.
+        """
+        reduced = self.reduced(channel)
+        return reduced is None or not isinstance(reduced.base, Chunked) or bool(reduced.filled.all())
 
     # ------------------------------------------------------------------ for a frame
 

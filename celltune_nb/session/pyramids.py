@@ -1,31 +1,20 @@
-"""The reduced copies of a session's images: made in the background, kept in the project folder.
-
-::
-
-    pyramids/<image>-<channel>.json       which file holds the levels, and what they were made from
-    pyramids/<image>-<channel>-<id>.npy   the levels of one channel, one after the other
-"""
+"""The reduced copies of a session's images: made in the background, kept in the project folder."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from psygnal import Signal
 
 from ..errors import Cancelled, CellTuneError
-from ..formats.images import fingerprint
-from .files import read_json, write_atomically, write_json
-from .sources import unchanged
+from .pyramid_files import Store, key_of
 
 if TYPE_CHECKING:
     from ..data.images import Image
@@ -33,21 +22,22 @@ if TYPE_CHECKING:
     from .jobs import Job
     from .session import Session
 
-__all__ = ["FOLDER", "Pyramids", "cache_bytes"]
+__all__ = ["Pyramids", "cache_bytes"]
 
-FOLDER = "pyramids"
-#: Changes when levels are made in another way: those on disk are made again then.
-VERSION = 1
-#: Levels of a channel that take fewer bytes are made again in each session.
-LEAST = 12 << 20
 #: Images and masks whose reduced copies are kept in memory.
 KEPT = 8
 #: Bytes of them; beyond it only those of the image that is looked at stay.
 MOST = 512 << 20
 
+#: An image or a mask by :func:`key_of`, which of the two, and the channel.
+_Key = tuple[str, bool, int]
+
 
 class Pyramids:
     """Reduced copies by image.
+
+    They are made one channel at a time: those of the image on the screen first, then the others in the order in which
+    they were asked for.
 
     Parameters
     ----------
@@ -60,8 +50,11 @@ class Pyramids:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._kept: OrderedDict[tuple[str, bool], Pyramid] = OrderedDict()
-        self._asked: set[tuple[str, bool, int]] = set()
+        self._wanted: dict[_Key, tuple[Image, bool, int]] = {}
+        self._now: _Key | None = None
+        self._queued = False
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
 
     def of(self, image: Image, *, mask: bool = False) -> Pyramid:
         """The reduced copies of an image, or of its mask.
@@ -73,115 +66,138 @@ class Pyramids:
         """
         from ..render.pyramid import Pyramid
 
-        key = (_key(image, mask), mask)
+        key = (key_of(image, mask), mask)
+        here = self._session.images.get(self._session.view.image or "")
+        spared = {key} if here is None else {key, (key_of(here, False), False), (key_of(here, True), True)}
         with self._lock:
             found = self._kept.get(key)
             if found is None:
                 array = image.mask if mask else image.array
                 found = self._kept[key] = Pyramid(
-                    array, labels=mask, own=() if mask else image.levels(), store=_Store(self._session, image, mask),
+                    array, labels=mask, own=() if mask else image.levels(), store=Store(self._session, image, mask),
                     ask=lambda channel: self._ask(image, mask, channel),
                 )  # fmt: skip
             self._kept.move_to_end(key)
             held = sum(one.nbytes for one in self._kept.values())
-            while len(self._kept) > KEPT or (len(self._kept) > 2 and held > MOST):
-                held -= self._kept.popitem(last=False)[1].nbytes
+            for other in [one for one in self._kept if one not in spared]:
+                if len(self._kept) <= KEPT and held <= MOST:
+                    break
+                held -= self._kept.pop(other).nbytes
             return found
 
     def close(self) -> None:
         """Let go of everything, decoded chunks too."""
         with self._lock:
             self._kept.clear()
+            self._wanted.clear()
+            self._idle.notify_all()
         self._session.chunks.clear()
         # glibc keeps freed memory for later; a server of many sessions has better use for it.
         with suppress(OSError, AttributeError, TypeError):
             ctypes.CDLL(None).malloc_trim(0)
 
+    # ------------------------------------------------------------------ a view of the whole image
+
+    def ready(self, image: Image, channels: Iterable[int]) -> bool:
+        """Whether the whole image can be shown at once, without decoding its file.
+
+        Raises
+        ------
+        FormatError
+            When the file cannot be read.
+        """
+        pyramid = self.of(image)
+        return all(pyramid.complete(channel) for channel in channels)
+
+    def want(self, image: Image, channels: Iterable[int]) -> None:
+        """Have the levels of channels made in the background; :attr:`arrived` tells when."""
+        pyramid = self.of(image)
+        for channel in channels:
+            if not pyramid.complete(channel):
+                self._ask(image, False, channel)
+
+    def finish(self, image: Image, channels: Iterable[int]) -> None:
+        """Make the levels of channels now, in this thread."""
+        pyramid = self.of(image)
+        for channel in channels:
+            if not pyramid.complete(channel):
+                pyramid.build(channel, lambda fraction: None)
+
+    def settle(self, timeout: float = 60.0) -> bool:
+        """Wait until nothing is made in the background; False after *timeout* seconds."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._wanted and self._now is None, timeout)
+
     # ------------------------------------------------------------------ in the background
 
     def _ask(self, image: Image, mask: bool, channel: int) -> None:
-        key = (_key(image, mask), mask, channel)
+        key = (key_of(image, mask), mask, channel)
         with self._lock:
-            if key in self._asked:
+            if key in self._wanted or key == self._now:
                 return
-            self._asked.add(key)
-        with suppress(CellTuneError):  # the session is being closed
-            self._session.jobs.aside(
-                lambda job: self._build(job, image, mask, channel), f"preparing {image.name}"
-            )
+            self._wanted[key] = (image, mask, channel)
+            queued, self._queued = self._queued, True
+        if not queued:
+            self._queue()
 
-    def _build(self, job: Job, image: Image, mask: bool, channel: int) -> None:
+    def _queue(self) -> None:
+        """One channel is one piece of work, so that others, such as an export, come in between."""
+        try:
+            self._session.jobs.aside(self._next, "preparing images")
+        except CellTuneError:  # the session is being closed
+            with self._lock:
+                self._wanted.clear()
+                self._idle.notify_all()
+
+    def _next(self, job: Job) -> None:
+        """Make the levels of the channel whose turn it is."""
+        with self._lock:
+            # Where somebody looks now comes first.
+            here = self._session.view.image
+            first = next((key for key, one in self._wanted.items() if one[0].name == here), None)
+            key = first or next(iter(self._wanted), None)
+            if key is None:
+                self._queued = False
+                return
+            image, mask, channel = self._wanted.pop(key)
+            self._now = key
+        done = False
+        try:
+            done = self._build(job, image, mask, channel)
+        except _Later:
+            with self._lock:
+                self._wanted[key] = (image, mask, channel)
+        finally:
+            with self._lock:
+                self._now = None
+                self._queued = more = bool(self._wanted)
+                self._idle.notify_all()
+            if more:
+                self._queue()
+        if done:
+            self._session.emit(self.arrived, image.name)
+
+    def _build(self, job: Job, image: Image, mask: bool, channel: int) -> bool:
         def step(fraction: float) -> None:
             job.check()
-            job.report(fraction)
+            job.report(fraction, image.name)
+            here = self._session.view.image
+            if image.name != here:
+                with self._lock:
+                    if any(one[0].name == here for one in self._wanted.values()):
+                        raise _Later
 
         try:
             self.of(image, mask=mask).build(channel, step)
         except Cancelled:
             raise
         except CellTuneError:
-            return  # whoever looks at the image is told
-        finally:
-            with self._lock:
-                self._asked.discard((_key(image, mask), mask, channel))
-        self._session.emit(self.arrived, image.name)
+            return False  # whoever looks at the image is told
+        return True
 
 
-class _Store:
-    """The levels of one image, or mask, in the project folder."""
-
-    def __init__(self, session: Session, image: Image, mask: bool) -> None:
-        self._session = session
-        self._image = image
-        self._mask = mask
-
-    def _name(self, channel: int) -> str:
-        return f"{_key(self._image, self._mask)}-{'mask' if self._mask else channel}"
-
-    def _origin(self) -> dict[str, int]:
-        """The fingerprint of what is reduced."""
-        image, mask = self._image, self._mask
-        source = image.mask_source if mask else image.source
-        if source is None:
-            source = self._session.project.path("masks" if mask else "images", f"{_key(image, mask)}.npy")
-        return fingerprint(source)
-
-    def load(self, channel: int, size: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
-        """Levels that were made from the same pixels."""
-        project = self._session.project
-        try:
-            about = read_json(project.path(FOLDER, f"{self._name(channel)}.json"))
-            if about["version"] != VERSION or not unchanged(about["origin"], self._origin()):
-                return None
-            levels = project.read_array(f"{FOLDER}/{Path(str(about['file'])).name}")
-        except (CellTuneError, KeyError, TypeError, ValueError, OSError):
-            return None  # not there, or damaged: made again
-        return levels if levels.shape == (size,) and levels.dtype == dtype else None
-
-    def save(self, channel: int, levels: NDArray[Any]) -> NDArray[Any] | None:
-        """Write complete levels into the project folder, when it may be written and they are worth it."""
-        if levels.nbytes < LEAST or not self._image.key or self._session.read_only:
-            return None
-        project = self._session.project
-        try:
-            path = project.path(FOLDER, f"{self._name(channel)}-{uuid4().hex[:8]}.npy")
-            path.parent.mkdir(exist_ok=True)
-            if shutil.disk_usage(path.parent).free < 2 * levels.nbytes:
-                return None
-            former = list(path.parent.glob(f"{self._name(channel)}-*.npy"))
-            write_atomically(path, lambda stream: np.save(stream, levels))
-            about = {"version": VERSION, "file": path.name, "origin": self._origin()}
-            write_json(path.parent / f"{self._name(channel)}.json", about)  # from now on they are found
-            for old in former:
-                old.unlink(missing_ok=True)
-            return project.read_array(f"{FOLDER}/{path.name}")
-        except (CellTuneError, OSError):
-            return None  # a full or strange disk: they stay in memory
-
-
-def _key(image: Image, mask: bool) -> str:
-    """What tells an image, or its mask, apart from every other."""
-    return (mask and image.mask_key) or image.key or image.name
+class _Later(Exception):
+    """Somebody looks at another image by now: its levels come first."""
 
 
 def cache_bytes() -> int:

@@ -11,9 +11,11 @@ from ..errors import InputError
 from .checks import whole_number
 
 if TYPE_CHECKING:
+    from ..data.images import Image
     from .session import Session
+    from .view import ChannelView
 
-__all__ = ["look", "thumbnail"]
+__all__ = ["look", "ready", "thumbnail"]
 
 #: Pixels that are averaged into one of the picture, each way: skipping pixels would show noise.
 FINER = 4
@@ -39,11 +41,8 @@ def thumbnail(session: Session, name: str, size: Any = 96) -> NDArray[np.uint8]:
     scale = size / max(rows, columns)
     height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
     finer = max(1, min(FINER, max(rows, columns) // size))
-    channels = [
-        Channel(image.channels.index(c.name), c.color, c.low, c.high)
-        for c in session.view.channels
-        if c.visible and c.name in image.channels
-    ]
+    channels = [Channel(image.channels.index(c.name), c.color, c.low, c.high) for c in _shown(session, image)]
+    session.pyramids.finish(image, _numbers(session, image))
     camera = Camera.fit((rows, columns), height * finer, width * finer)
     seen = compose(image.array, camera, channels, pyramid=session.pyramids.of(image))
     blocks = seen.reshape(height, finer, width, finer, 3).mean(axis=(1, 3), dtype=np.float32)
@@ -51,6 +50,33 @@ def thumbnail(session: Session, name: str, size: Any = 96) -> NDArray[np.uint8]:
         # Cells that are smaller than a pixel of the picture fade into the dark around them.
         blocks = 255 * (blocks / 255) ** GAMMA
     return blocks.round().astype(np.uint8)
+
+
+def ready(session: Session, name: str) -> bool:
+    """Whether the picture of an image takes milliseconds.
+
+    For an image that has to be decoded whole for it, that is asked for: ``session.pyramids.arrived`` tells when a channel
+    is there.
+
+    Raises
+    ------
+    CellTuneError
+        When its file is gone.
+    """
+    image = session.images[name]
+    numbers = _numbers(session, image)
+    if not session.pyramids.ready(image, numbers):
+        session.pyramids.want(image, numbers)
+    return session.pyramids.ready(image, numbers)
+
+
+def _shown(session: Session, image: Image) -> list[ChannelView]:
+    return [c for c in session.view.channels if c.visible and c.name in image.channels]
+
+
+def _numbers(session: Session, image: Image) -> list[int]:
+    """The channels that the picture of an image is made from."""
+    return [0] if image.is_rgb else [image.channels.index(c.name) for c in _shown(session, image)]
 
 
 def look(session: Session) -> tuple[Any, ...]:

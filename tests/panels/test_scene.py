@@ -17,7 +17,7 @@ import zarr
 from celltune_nb.panels.image import ImagePanel, scene
 from celltune_nb.panels.image.scene import Scene
 from celltune_nb.render import Camera, pyramid
-from celltune_nb.session import Session, pyramids
+from celltune_nb.session import Session, pyramid_files
 from celltune_nb.session.jobs import Jobs
 
 SHAPE = (3000, 2600)
@@ -128,7 +128,7 @@ def test_two_panels_draw_while_the_levels_are_made(
 @pytest.fixture
 def keeps_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small images are handled as large ones: nothing is made within a single frame, and all levels are kept."""
-    monkeypatch.setattr(pyramids, "LEAST", 0)
+    monkeypatch.setattr(pyramid_files, "LEAST", 0)
     monkeypatch.setattr(pyramid, "FEW", 0)
     monkeypatch.setattr(scene, "WAIT", 0)
     monkeypatch.setattr(scene, "WAIT_MASK", 0)
@@ -152,7 +152,7 @@ def look(folder: Path, **options: object) -> np.ndarray:
 
 def settle(session: Session) -> None:
     """Wait until nothing is made in the background any more."""
-    session.jobs.aside(lambda job: None, "last").wait(60)
+    assert session.pyramids.settle(60)
 
 
 def test_levels_are_kept_and_found_again(

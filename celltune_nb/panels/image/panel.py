@@ -168,12 +168,11 @@ class ImagePanel(Panel):
         kept = (max(y0, -0.5), max(x0, -0.5), min(y1, image.shape[0] - 0.5), min(x1, image.shape[1] - 0.5))
         if kept[2] <= kept[0] or kept[3] <= kept[1]:
             return
+        inside = self.session.items_in(image.name, kept)
         if held & {"shift", "ctrl"}:
-            inside = self.session.items_in(image.name, kept)
             self.session.select(inside, "add" if "shift" in held else "toggle")
             return
         self.session.set_view(rectangle=kept)
-        inside = self.session.items_in(image.name, kept)
         free = int((self.session.labels.codes()[self.session.positions(inside)] == 0).sum())
         self.say(
             f"{controls.cells(len(inside))} in this rectangle, {free:,} not labelled. Press S to sample in it."
@@ -350,10 +349,11 @@ class ImagePanel(Panel):
         self._draw_marks()
         self._show_line()
 
-    def _arrived(self) -> None:
+    def _arrived(self, name: str) -> None:
         """The reduced copies of an image are complete."""
-        self.scene.renew()
-        self.viewport.refresh()
+        if name == self.session.view.image:
+            self.scene.renew()
+            self.viewport.refresh()
 
     def _recolored(self) -> None:
         self.scene.recolor()

@@ -13,7 +13,7 @@ from ...session import Session
 from ...session.events import ViewChanged
 from ...session.onoff import positive_of
 from ...session.study import study_table
-from ...session.thumbnails import look
+from ...session.thumbnails import look, ready
 from ..panel import Panel
 from ..pictures import Pictures
 from ..theme import Live
@@ -48,7 +48,10 @@ class SlicesPanel(Panel):
         super().__init__(session)
         self.search, self.only = "", False
         self._rows: tuple[markup.Row, ...] = ()
-        self._pictured: tuple[Any, ...] = ()
+        #: By slice: what its picture was made from, and the picture.
+        self._made: dict[str, tuple[Any, bytes | None]] = {}
+        #: Slices whose pixels came after their picture was made or had to wait.
+        self._stale: set[str] = set()
         self._live = _List()
         verbs: dict[str, Callable[..., Any]] = {
             "go": self.go, "choose": self._choose, "verdict": self.set_verdict, "search": self.find, "only": self.show_only,
@@ -66,6 +69,7 @@ class SlicesPanel(Panel):
             self.listen(signal, self._counting.request)
         self.listen(session.items_changed, self._everything)
         self.listen(session.view_changed, self._view_changed)
+        self.listen(session.pyramids.arrived, self._arrived)
         self._everything()
 
     # ------------------------------------------------------------------ verbs
@@ -154,20 +158,34 @@ class SlicesPanel(Panel):
                 )
             )  # fmt: skip
 
+    def _arrived(self, name: str) -> None:
+        """There are pixels for a picture that had to wait for them."""
+        self._stale.add(name)
+        self._drawing.request()
+
     def _draw(self) -> None:
-        """Make the pictures that differ from those shown; some at a time, so that the first are soon there."""
+        """Make the pictures that differ from those shown; some at a time, so that the first are soon there.
+
+        A slice whose file has to be decoded whole for it keeps the picture it has until that is done.
+        """
         session = self.session
         names = list(dict.fromkeys([*session.table.names, *session.images]))
-        wanted = (tuple(names), look(session))
-        if wanted == self._pictured:
-            return
-        self._pictures.fill(map(self._picture, names), lambda: not self.closed)
-        self._pictured = wanted
+        seen = look(session)
+        self._made = {name: self._made[name] for name in names if name in self._made}
+        self._pictures.fill((self._picture(name, seen) for name in names), lambda: not self.closed)
 
-    def _picture(self, name: str) -> bytes | None:
-        if name not in self.session.images:
-            return None
+    def _picture(self, name: str, seen: tuple[Any, ...]) -> bytes | None:
+        session = self.session
+        image = session.images.get(name)
+        before, picture = self._made.get(name, (None, None))
+        if image is None or (before == (image, seen) and name not in self._stale):
+            return picture
+        self._stale.discard(name)
         try:
-            return jpeg(self.session.thumbnail(name, SIZE), 80, halved_color=True)
+            if not ready(session, name):
+                return picture
+            picture = jpeg(session.thumbnail(name, SIZE), 80, halved_color=True)
         except CellTuneError:
-            return None  # its file is gone; the image panel says so when it is looked at
+            picture = None  # its file is gone; the image panel says so when it is looked at
+        self._made[name] = ((image, seen), picture)
+        return picture
