@@ -281,6 +281,10 @@ def out_of_fold_of(
     from ..learn import evaluation
     from ..learn.models import ModelSpec
 
+    if not len(now.positions):
+        raise NotReadyError(
+            "No label lies on a cell that is measured. Measure first (session.measure()), then evaluate."
+        )
     params = run.about.get("params", {})
     specs = [ModelSpec(kind, dict(params.get(kind, {}))) for kind in run.model_names]
     return evaluation.evaluate_out_of_fold(

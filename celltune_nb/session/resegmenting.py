@@ -108,6 +108,8 @@ def replace_mask(
         if batch is not None:
             break
     tidy(session)
+    if session.view.color_by not in (None, *session.populations):  # predictions of cells that are all gone
+        session.set_view(color_by="labels", hidden=frozenset())
     session.tell_everything()
     return replace(told_of, batch=batch)
 

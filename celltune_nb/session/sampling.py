@@ -203,7 +203,7 @@ def sample(
     trained = has_model(session, level)
     if by is None:
         by = "random" if rectangle is not None else "quota_margin" if trained else "clusters"
-        if by == "clusters" and not session.features_by_name:
+        if by == "clusters" and not (session.features_by_name and len(session.features)):
             by = "random"
     if by == "audit":
         if any(given is not None for given in (image, rectangle, within, more)):
@@ -355,9 +355,10 @@ def make_pool(
         counts -= np.bincount(state.codes_of(table.ids[kept]), minlength=len(counts))
         tally = {c.name: int(counts[c.code]) for c in categories}
     sets = [s for s in model_sets(session, level) if s.given is not None]
-    source: Any = session.active_features() if session.features_by_name else None
+    measuring = bool(session.features_by_name) and len(session.features) > 0
+    source: Any = session.active_features() if measuring else None
     # Items added after the last measuring or training can be neither measured nor predicted.
-    known = min([len(table), *map(len, sets), *([len(source)] if source else [])])
+    known = min([len(table), *map(len, sets), *([len(source)] if measuring else [])])
     if measured:
         positions = positions[: int(np.searchsorted(positions, known))]
     held = session.regions.mask(level)
@@ -395,6 +396,5 @@ def _some_labelled(session: Session, level: str, known: int, most: int) -> NDArr
 
 def model_sets(session: Session, level: str) -> list[PopulationSet]:
     """``Pred_MDL1``, ``Pred_MDL2``… of a level, as far as there are any."""
-    prefix = "" if level == session.level else f"{level}/"
-    names = [f"{prefix}Pred_MDL{i}" for i in range(1, 10)]
+    names = [f"{'' if level == session.level else f'{level}/'}Pred_MDL{i}" for i in range(1, 10)]
     return [session.populations[name] for name in names if name in session.populations]

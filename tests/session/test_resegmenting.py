@@ -540,3 +540,36 @@ def test_a_script_replaces_masks_again(
         pd.testing.assert_frame_equal(again.items[columns], session.items[columns])
         one, other = session.features.to_pandas(), again.features.to_pandas()
         pd.testing.assert_frame_equal(one, other[one.columns])
+
+
+def test_where_every_mask_was_replaced_the_work_goes_on(tmp_path: Path) -> None:
+    image, mask, kinds = field(0)
+    with Session.create(tmp_path / "one", jobs=Jobs(inline=True)) as session:
+        session.add_image("a", image, mask, channels=["A", "B", "C"])
+        session.measure(**MEASURING)
+        for name in "ABC":
+            session.categories.add(name)
+        label_each = {name: 1 + np.flatnonzero(kinds == k)[:8] for k, name in enumerate("ABC")}
+        session.label_each(label_each)
+        session.train(models=("xgboost", "lightgbm"), rounds=3, wait=True)
+        session.gate("A__Probability", 0.5, name="sure")
+        session.set_view(color_by="Pred_AVG")
+        session.replace_mask("a", mask)
+        # No answer is left of cells that are all gone, and what needs one says so.
+        assert "Pred_AVG" not in session.populations
+        assert session.view.color_by == "labels"
+        assert "train again" in session.populations.gates.problem("sure")
+        with pytest.raises(NotReadyError, match="Measure"):
+            session.evaluate()
+        with pytest.raises(NotReadyError, match="Measure"):
+            session.sample(5, by="clusters")
+        assert len(session.sample(5)) == 5
+        session.measure(**MEASURING)
+        assert len(session.sample(5)) == 5
+        assert session.evaluate().n == 24
+        with pytest.raises(NotReadyError, match="needs a model"):
+            session.review(n=5)
+        session.train(models=("xgboost", "lightgbm"), rounds=3, wait=True)
+        assert len(session.populations["Pred_AVG"]) == len(session.table)
+        assert len(session.review(n=5, border=0)) == 5
+        assert not session.problems
