@@ -196,7 +196,7 @@ class Fitting:
             try:
                 fitted = boosting.fit(model.kind, train, valid, k, device="cuda", **settings)
             except TrainingError as error:  # none, busy, or too little of its memory free
-                why = str(error).split(". Check the model")[0].split(". Close other")[0].removesuffix(".")
+                why = boosting.gpu_trouble(error)
                 notes.append(f"{model.name} could not use the GPU and was trained on the CPU. {why}.")
                 watch.restart()
                 self._refused.add(index)

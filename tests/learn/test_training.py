@@ -417,6 +417,95 @@ def test_a_gpu_that_refuses_gives_the_cpus_models_and_a_sentence(data, monkeypat
         )
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "why"),
+    [
+        (
+            "xgboost",
+            (
+                "[11:01:50] /workspace/src/tree/updater_gpu_hist.cu:784: Exception in gpu_hist: [11:01:50] "
+                "/workspace/src/common/device_helpers.cuh:431: Memory allocation error on worker 0: std::bad_alloc: "
+                "cudaErrorMemoryAllocation: out of memory\n- Free memory: 8126464\n- Requested memory: 33554432\n"
+            ),
+            "Too little of its memory is free: other programs use it, or it is small for so many labels and features",
+        ),
+        (
+            "catboost",
+            (
+                "/src/catboost/catboost/cuda/cuda_lib/memory_pool/stack_like_memory_pool.h:303: Error: Out of memory. "
+                "Requested 8880 MB; Free 5902.061425 MB"
+            ),
+            "Too little of its memory is free",
+        ),
+        (
+            "catboost",
+            (
+                "catboost/cuda/cuda_lib/devices_provider.h:190: Error: device already requested. CUDA error 46: all "
+                "CUDA-capable devices are busy or unavailable"
+            ),
+            "It is busy, or kept for another program",
+        ),
+        (
+            "catboost",
+            "CUDA error 35: CUDA driver version is insufficient for CUDA runtime version",
+            "Its driver is older than the library needs",
+        ),
+        (
+            "xgboost",
+            "[10:00:00] /workspace/src/x.cu:12: Something nobody has seen\nStack trace:\n  [bt] (0) 0x1",
+            "XGBoost could not train: Something nobody has seen",
+        ),
+    ],
+)
+def test_what_a_gpu_lacks_is_said_in_words(data, monkeypatch, kind, text, why):
+    """The texts are those of the libraries, raised as they raise them, in the middle of a fit."""
+    from celltune_nb.learn import fitting
+    from celltune_nb.learn.boosting import cat, xgb
+
+    module = {"xgboost": xgb, "catboost": cat}[kind]
+    on_cpu = module.fit
+
+    def fit(*rows, device, on_round, **settings):
+        if device == "cpu":
+            return on_cpu(*rows, device=device, on_round=on_round, **settings)
+        on_cpu(*rows, device="cpu", on_round=on_round, **{**settings, "rounds": 2})
+        raise module.LibraryError[0](text)
+
+    monkeypatch.setattr(fitting, "cuda_available", lambda: True)  # hardware that is not there
+    monkeypatch.setattr(module, "fit", fit)
+    result = fit_models(data, [kind], rounds=4, device="cuda", n_jobs=1)
+    said = [note for note in result.notes if "GPU" in note]
+    assert len(said) == 1
+    assert said[0].startswith(f"{kind} could not use the GPU and was trained on the CPU. {why}")
+    assert said[0].endswith(".")
+    plain = fit_models(data, [kind], rounds=4, device="cpu", n_jobs=1)
+    assert [row["step"] for row in result.history] == [row["step"] for row in plain.history]
+    np.testing.assert_array_equal(
+        result.handles[0].predict_proba(data.X[:20]), plain.handles[0].predict_proba(data.X[:20])
+    )
+
+
+def test_a_trained_booster_keeps_its_trees_and_lets_go_of_the_training(data):
+    """What it would keep lies on the GPU where one trained; XGBoost 2 has no way but to be read anew."""
+    import xgboost
+
+    from celltune_nb.learn.boosting.xgb import XGBoost, _bare
+
+    present, rows = np.unique(data.y, return_inverse=True)
+    matrix = xgboost.DMatrix(data.X, rows.reshape(-1))
+    booster = xgboost.train({"objective": "multi:softprob", "num_class": len(present)}, matrix, 3)
+    before = booster.inplace_predict(data.X[:50])
+
+    class Older:
+        def save_raw(self, kind):
+            return booster.save_raw(kind)
+
+    for bare in (_bare(Older()), _bare(booster)):
+        assert bare.num_boosted_rounds() == 3
+        np.testing.assert_array_equal(bare.inplace_predict(data.X[:50]), before)
+        np.testing.assert_allclose(XGBoost(bare, len(present)).predict(data.X[:50]), before, atol=1e-6)
+
+
 def test_too_little_memory_is_said(data, monkeypatch):
     import catboost
     import lightgbm

@@ -229,7 +229,37 @@ def read(kind: str, path: Path, k: int, rounds: int, n_features: int) -> Fitted:
     return fitted
 
 
+#: What the libraries write when a GPU fails them, and what that means; the first that fits is said.
+_GPU_TROUBLE = (
+    (r"out of memory|OutOfMemory|bad_alloc|MemoryAllocation|not enough memory",
+     "Too little of its memory is free: other programs use it, or it is small for so many labels and features"),
+    (r"busy or unavailable|DevicesUnavailable|device.*(is|already) in use|prohibited",
+     "It is busy, or kept for another program"),
+    (r"driver version is insufficient|InsufficientDriver|unsupported toolchain",
+     "Its driver is older than the library needs"),
+    (r"no kernel image|NoKernelImage|compute capability", "The library was not built for this GPU"),
+    (r"no CUDA-capable device|NoDevice|invalid device ordinal|device not found", "No GPU is there"),
+)  # fmt: skip
+
+
+def gpu_trouble(error: TrainingError) -> str:
+    """Why a GPU could not train, in words, without a full stop.
+
+    Parameters
+    ----------
+    error : TrainingError
+        From :func:`fit`; what the library itself wrote is its cause.
+    """
+    if isinstance(error.__cause__, MemoryError):
+        return _GPU_TROUBLE[0][1]
+    said = str(error.__cause__ or error)
+    for pattern, words in _GPU_TROUBLE:
+        if re.search(pattern, said, re.IGNORECASE):
+            return words
+    return str(error).split(". Check the model")[0].removesuffix(".")
+
+
 def _first_line(error: Exception) -> str:
     """What a library says, without its source file, line and stack."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return re.sub(r"^(\[[\d:]+\] )?\S+\.(cpp|cc|h):\d+: ", "", lines[0]).rstrip(". ")
+    return re.sub(r"^(\[[\d:]+\] )?\S+\.(cpp|cc|cuh?|h):\d+: ", "", lines[0]).rstrip(". ")

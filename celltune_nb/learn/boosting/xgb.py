@@ -142,7 +142,16 @@ def fit(
                 figures[name] = scores(_two_columns(booster.predict(matrix)), codes, loss_weights=weights)
         if on_round(number, figures):
             break
-    return XGBoost(booster, k, device)
+    return XGBoost(_bare(booster), k, device)
+
+
+def _bare(booster: xgboost.Booster) -> xgboost.Booster:
+    """The trees alone: a booster keeps the gradients and histograms of its training, on the GPU if it was there."""
+    if hasattr(booster, "reset"):  # XGBoost 3
+        return booster.reset()
+    bare = xgboost.Booster()
+    bare.load_model(booster.save_raw("ubj"))
+    return bare
 
 
 def used_device(booster: xgboost.Booster) -> str:
