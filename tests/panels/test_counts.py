@@ -14,7 +14,7 @@ import pytest
 import tifffile
 
 import celltune_nb as ct
-from celltune_nb.panels.counts import CountsPanel
+from celltune_nb.panels.counts import CountsPanel, markup
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 
@@ -70,13 +70,32 @@ def test_the_table_and_the_plot_show_both_counts_with_their_limits(
     np.testing.assert_allclose(panel._figure._limits.y, table[["low", "high"]].to_numpy())
     np.testing.assert_allclose(panel._figure._called.y, table["raw"])
     np.testing.assert_allclose(panel._figure._bars.y[:, 1], table["corrected"])
-    assert panel._figure.widget.children == (panel._figure.figure,)
+    assert panel._figure.widget.children[-1] is panel._figure.figure
     panel._body.do("look", "right")
     assert session.view.image == "right"
     panel._head.do("by", "", "group")
     assert panel.table.index.name == "group"
     panel._head.do("by", "", "nothing")
     assert "Choose one of" in panel.message
+
+
+@pytest.mark.parametrize("dense", [False, True])
+@pytest.mark.parametrize("by", ["image", "group×image"])
+def test_every_number_stands_under_its_title(session: ct.Session, by: str, dense: bool) -> None:
+    table = session.counts(by)
+    if dense:
+        table["area_mm2"] = 2.0
+        table["density"] = table["corrected"] / 2
+    html = markup.table(table, "", None)
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr.*?</tr>", html)]
+    titles, left = rows[0], next(row for row in rows if row[0] == "left" and len(row) > 1)
+    found = dict(zip(titles, left, strict=True))
+    row = table.iloc[0]
+    assert found["Called"] == f"{row['raw']:.0f}"
+    assert found["95 %"] == f"{row['low']:.0f}–{row['high']:.0f}"
+    assert found.get("Cells", "100") == "100"
+    assert ("per mm²" in found) is dense
+    assert len(rows[-1]) == len(titles)
 
 
 def test_a_combination_is_counted_and_kept(panel: CountsPanel, session: ct.Session) -> None:
@@ -148,7 +167,8 @@ def test_before_a_training_it_says_what_to_do(tmp_path: Path) -> None:
         panel = CountsPanel(session)
         try:
             assert "has no categories yet" in words(panel._body)
-            assert panel._figure.widget.children == ()  # a figure without bars has no size, and the page complains
+            # A figure without bars has no size, and the page complains.
+            assert panel._figure.widget.children == ()
             session.categories.add("ON")
             assert "Train first" in words(panel._body)
             panel._act.do("csv")

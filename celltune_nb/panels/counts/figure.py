@@ -25,8 +25,10 @@ class CountsFigure:
     Attributes
     ----------
     figure : bqplot.Figure
+    parts : tuple of Widget
+        What the lines and colours mean, and the figure.
     widget : VBox
-        Holds the figure while there is a table: bqplot complains of a figure without a size.
+        Holds them while there is a table: bqplot complains of a figure without a size.
     """
 
     def __init__(self, height: int = 190) -> None:
@@ -58,15 +60,19 @@ class CountsFigure:
         self.figure.layout.width = "100%"
         self.figure.layout.height = f"{height}px"
         self.figure.layout.min_width = "0"
+        self._key = theme.Live()
+        self.parts = (self._key, self.figure)
         self.widget = w.VBox()
 
     def show(self, table: pd.DataFrame | None) -> None:
         """Draw a table of counts, its first rows."""
         rows = None if table is None or not len(table) else table.iloc[:BARS]
-        self.widget.children = () if rows is None else (self.figure,)
+        self.widget.children = () if rows is None else self.parts
         if rows is None:
             return
         n = len(rows)
+        known = rows["low"].notna().to_numpy()
+        self._key.html = _key(bool(known.any()), len(table) if table is not None else 0)
         place = np.arange(n, dtype=np.float64)
         corrected = rows["corrected"].notna().to_numpy()
         top = np.where(corrected, rows["corrected"], rows["raw"]).astype(np.float64)
@@ -83,12 +89,26 @@ class CountsFigure:
         self._bars.stroke_width = float(np.clip(200 / n, 3, 22))
         with self._bars.hold_sync():
             self._bars.x, self._bars.y = _pairs(place, place), _pairs(np.zeros(n), top)
-        known = rows["low"].notna().to_numpy()
         with self._limits.hold_sync():
             self._limits.x = _pairs(place[known], place[known])
             self._limits.y = _pairs(rows["low"].to_numpy()[known], rows["high"].to_numpy()[known])
         with self._called.hold_sync():
-            self._called.x, self._called.y = place, rows["raw"].to_numpy(np.float64)
+            # Where nothing is corrected the bars are the called ones already.
+            called = rows["raw"].to_numpy(np.float64)
+            self._called.x, self._called.y = (place, called) if known.any() else (np.empty(0), np.empty(0))
+
+
+def _key(corrected: bool, rows: int) -> theme.Markup:
+    """What bars, lines and dots are."""
+    swatch = [
+        theme.tag("span", theme.tag("i", style=f"background:{color}", cls=f"ct-counts-{shape}"), name)
+        for color, shape, name in (
+            (theme.SERIES[0], "bar", "corrected" if corrected else "called"), *([("#3A3F47", "limit", "95 % limits")] if corrected else []),
+            *([(theme.SERIES[1], "dot", "called")] if corrected else []),
+        )
+    ]  # fmt: skip
+    more = f"the first {BARS} of {rows:,} rows" if rows > BARS else ""
+    return theme.tag("div", theme.tag("span", "Positive cells:"), swatch, more, cls="ct-counts-key ct-muted")
 
 
 def _pairs(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -108,7 +108,8 @@ def _row(names: list[str], row: Any, by: str, dense: bool, looked_at: str | None
         hints.append("Click to look at the slice.")
     name = " × ".join(names[1:] or names)
     parts = [
-        tag("th", name, scope="row", title=" × ".join(names)), tag("td", f"{row['cells']:,.0f}", cls="ct-muted"),
+        tag("th", name, scope="row", title=" × ".join(names)),
+        None if dense else tag("td", f"{row['cells']:,.0f}", cls="ct-muted"),
         tag("td", f"{row['raw']:,.0f}", cls="ct-counts-off" if off else None), tag("td", _number(row["corrected"])),
         tag("td", _range(row["low"], row["high"]), cls="ct-counts-few" if few else None),
     ]  # fmt: skip
@@ -124,7 +125,8 @@ def _total(found: pd.DataFrame, dense: bool) -> Markup | None:
     if len(found) < 2:
         return None
     parts = [
-        tag("th", "All", scope="row"), tag("td", f"{found['cells'].sum():,.0f}", cls="ct-muted"), tag("td", f"{found['raw'].sum():,.0f}"),
+        tag("th", "All", scope="row"), None if dense else tag("td", f"{found['cells'].sum():,.0f}", cls="ct-muted"),
+        tag("td", f"{found['raw'].sum():,.0f}"),
         tag("td", _number(found["corrected"].sum(skipna=False))), tag("td", ""),
     ]  # fmt: skip
     return tag("tr", parts, tag("td", "") if dense else None, cls="ct-counts-total")

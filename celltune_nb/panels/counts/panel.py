@@ -69,7 +69,7 @@ class CountsPanel(Panel):
             for page in (self._head, self._act, self._body, self._areas):
                 page.on(verb, self.guard(act))
         self._figure = CountsFigure()
-        self.own(self._figure.figure)
+        self.own(*self._figure.parts)
         self._download = Download(lambda text: self.say(text, "error"))
         self.widget = theme.column(
             self._head,
