@@ -90,7 +90,7 @@ def test_what_is_recognised_is_shown_before_anything_is_added(
     assert "Added: 3 cells on slice <1>" in text(panel)
     assert session.items["cellID"].tolist() == [1, 2, 3]
     assert session.images["slice <1>"].group == "mouse 1"
-    assert (panel.image, panel.centres) == ("", "")
+    assert (panel.image, panel.centres, panel.name) == ("", "", "")
     assert panel.group == "mouse 1"  # the next slice may be of the same animal
     with pytest.raises(InputError, match="Name the files first"):
         panel.add()

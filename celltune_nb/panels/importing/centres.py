@@ -22,7 +22,7 @@ from . import markup
 
 __all__ = ["CentresPanel", "centres_beside"]
 
-FIELDS = ("image", "centres", "radius", "unit", "pixel_size", "spacing", "name", "group")
+FIELDS = ("image", "centres", "radius", "unit", "pixel_size", "spacing", "channels", "name", "group")
 #: What files of centres are called, beside being called as the image.
 WORDS = ("cent", "point", "cell", "spot", "detect", "coord")
 
@@ -38,8 +38,8 @@ class CentresPanel(Panel):
     ----------
     image : str or list of Path
         File of the image, or of a stack; a list where each channel has a file.
-    centres, radius, unit, pixel_size, spacing, name, group : str
-        What the fields say; the radius is a number or the name of a column.
+    centres, radius, unit, pixel_size, spacing, channels, name, group : str
+        What the fields say; the radius is a number or the name of a column, names of channels have commas between them.
     report : CentresReport or None
         What would become, or has become, of the centres.
     job : Job or None
@@ -48,11 +48,11 @@ class CentresPanel(Panel):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.image: str | list[Path] = ""
-        self.centres = self.pixel_size = self.spacing = self.name = self.group = ""
+        self.centres = self.pixel_size = self.spacing = self.channels = self.name = self.group = ""
         self.radius, self.unit = "6", "px"
         self.report: CentresReport | None = None
         self.job: Job | None = None
-        self._channels: list[str] | None = None
+        self._names: list[str] | None = None
         self._ended: Job | None = None
         self._deep = self._open = self._adding = False
         self._edits = 0
@@ -80,16 +80,19 @@ class CentresPanel(Panel):
 
         Parameters
         ----------
-        what : {"image", "centres", "radius", "unit", "pixel_size", "spacing", "name", "group"}
+        what : {"image", "centres", "radius", "unit", "pixel_size", "spacing", "channels", "name", "group"}
         """
         if self.busy:
             raise CellTuneError("Centres are being read already. Wait, or press Stop.")
         setattr(self, what, str(value).strip())
         self.report, self._done = None, ""
-        if what == "image":
-            self._channels = None
+        if what == "image":  # what was said of another one does not hold
+            self.channels = self.pixel_size = ""
+            self._names = None
             self.name = plain_stem(Path(self.image)) if isinstance(self.image, str) and self.image else ""
             self._edits += 1
+        if what == "channels":
+            self._names = [name.strip() for name in self.channels.split(",")] if self.channels else None
         try:
             if what == "centres":
                 head = self.session.look_at_table(self.centres) if self.centres else None
@@ -105,7 +108,8 @@ class CentresPanel(Panel):
         files = list(image.files)
         self.set("image", files[0])
         self.image = str(files[0]) if len(files) == 1 else files
-        self.name, self._channels = image.name, list(image.channels)
+        self.name, self._names = image.name, list(image.channels)
+        self.channels = ", ".join(self._names)
         self.group, self.pixel_size = image.group or "", f"{image.pixel_size:g}" if image.pixel_size else ""
         self._open = True
         self._edits += 1
@@ -137,7 +141,7 @@ class CentresPanel(Panel):
         image = Path(self.image).expanduser().absolute() if isinstance(self.image, str) else self.image
         options: dict[str, Any] = {
             "unit": self.unit, "pixel_size": _number(self.pixel_size, "pixel size"), "group": self.group or None,
-            "spacing": _number(self.spacing, "distance of planes") if self._deep else None, "channels": self._channels,
+            "spacing": _number(self.spacing, "distance of planes") if self._deep else None, "channels": self._names,
         }  # fmt: skip
         try:
             radius: float | str = float(self.radius)
@@ -173,8 +177,8 @@ class CentresPanel(Panel):
             self.report = job.result
             if self.report is not None and self.report.done:
                 self._edits += 1
-                self.image = self.centres = ""  # what is in needs no second time
-                self._channels = None
+                self.image = self.centres = self.name = self.channels = self.pixel_size = ""
+                self._names = None  # what is in needs no second time
         self._show()
         if isinstance(job.error, CellTuneError) and job.state == "failed":
             self.say(str(job.error), "error")
@@ -226,12 +230,13 @@ class CentresPanel(Panel):
         def line(what: str, value: str, label: str, placeholder: str, title: str) -> list[Markup]:
             return [tag("span", label), tag(
                 "input", type="text", value=value, do=what, reset=f"{self._edits}{value}", placeholder=placeholder,
-                aria_label=f"{label} of cells from centres", spellcheck="false", disabled=self.busy, title=title,
+                aria_label=f"{label} of cells from centres", spellcheck="false", disabled=self.busy,
+                title=f"{value}: {title}" if value else title,
             )]  # fmt: skip
 
         def small(what: str, value: str, placeholder: str, label: str, title: str) -> Markup:
             return tag(
-                "input", type="text", value=value, do=what, reset=f"{self._edits}{value}", placeholder=placeholder, aria_label=label,
+                "input", type="text", value=value, do=what, then="preview", reset=f"{self._edits}{value}", placeholder=placeholder, aria_label=label,
                 disabled=self.busy, title=title, cls="ct-short", spellcheck="false",
             )  # fmt: skip
 
@@ -250,6 +255,7 @@ class CentresPanel(Panel):
             [tag("span", "Planes"), tag("div",
                 small("spacing", self.spacing, "–", "Distance of planes", "µm from plane to plane; empty: z is the number of the plane, from 0"),
                 tag("span", "µm apart, if z is in µm", cls="ct-muted"), cls="ct-line")] if self._deep else None,
+            line("channels", self.channels, "Channels", "of the file", "Their names, with commas between them, where the file does not say; all images of a project have the same"),
             line("name", self.name, "Name", "of the image", "What the image is called in the project; planes of a stack get z000 … added"),
             line("group", self.group, "Group", "donor, animal, slide", "The independent unit it belongs to"),
             cls="ct-fields",
