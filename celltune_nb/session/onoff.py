@@ -66,6 +66,8 @@ def negative_of(session: Session, level: str) -> Category | None:
 def _plain(name: str, level: str) -> str:
     """``cFos ON``, ``cFos+`` and ``ON`` of the level cFos are one name."""
     plain = name.casefold().strip()
+    if plain in POSITIVE or plain in NEGATIVE:
+        return plain
     if plain.startswith(level.casefold()) and plain != level.casefold():
         plain = plain[len(level) :].strip(" _-:") or plain[len(level) :].strip()
     return plain

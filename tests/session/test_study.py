@@ -180,6 +180,13 @@ def test_which_category_is_counted(tmp_path, names, positive, negative):
         assert (found and found.name) == negative
 
 
+def test_a_marker_of_one_letter_does_not_eat_into_the_names_of_its_categories(tmp_path):
+    with Session.create(tmp_path / "p", level="o", jobs=Jobs(inline=True)) as session:
+        for name in ("OFF", "ON"):
+            session.categories.add(name)
+        assert positive_of(session, "o").name == "ON"
+
+
 def test_a_script_decides_the_same(session):
     session.set_rule("a rule")
     session.set_working_set(["field 0"])
