@@ -14,24 +14,26 @@ from numpy.typing import NDArray
 from ..data.predictions import called_now
 from ..errors import Cancelled, FormatError, NotReadyError
 from .files import read_json, write_json
-from .marker import marker_channel
+from .marker import labels_in_sight, signal_channel
 from .markers import feature_of_marker
 from .onoff import negative_of, positive_of
 from .runs import Run, load_models
 
 if TYPE_CHECKING:
     from ..data.categories import Category
-    from ..learn.strength import Brightness, Limits
+    from ..learn.strength import Limits
     from ..learn.verdict import Evaluation
     from .session import Session
 
-__all__ = ["FILE", "Look", "Scales", "load_looks", "look_at", "marker_column", "scales", "write_looks"]
+__all__ = ["FILE", "Look", "Scales", "load_looks", "look_at", "scales", "write_looks"]
 
 FILE = "looks.json"
 #: Rows for which the models' contributions are asked; their mean settles early.
 _EXPLAINED = 200
 #: Probability of being wrong below which a prediction is in no doubt.
 _SURE = 0.1
+#: Labels of each category that tell whether the marker is bright or dark.
+LEAST = 10
 
 Progress = Callable[[float, str], None]
 
@@ -75,86 +77,72 @@ class Scales:
 
     Attributes
     ----------
-    column : int or None
-        Of the marker, among the used features; None where none is known.
-    images : dict of int to Brightness
-        By number of the image.
+    brightness : float64 array, shape (n,), or None
+        Of every measured cell in the marker, in spreads of its image; None where no channel is known to show it.
     limits : Limits or None
     positive : Category
     negative : Category or None
         None where the level has not two categories.
     """
 
-    column: int | None
-    images: dict[int, Brightness]
+    brightness: NDArray[np.float64] | None
     limits: Limits | None
     positive: Category
     negative: Category | None
 
-    def kinds(
-        self, on: NDArray[np.bool_], rows: NDArray[np.floating], image: NDArray[np.integer]
-    ) -> NDArray[np.object_]:
-        """What each cell is called: "weak ON", or "ON" where brightness cannot tell.
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The kinds by brightness, then those of cells whose brightness cannot tell."""
+        from ..learn.strength import KINDS, named
+
+        on = self.positive.name
+        off = self.negative.name if self.negative is not None else f"not {on}"
+        return (*(named(k, on, off) for k in range(len(KINDS))), f"doubtful {on}", f"doubtful {off}")
+
+    def kinds(self, on: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.object_]:
+        """What each cell is called: "weak ON", or "doubtful ON" where brightness cannot tell.
 
         Parameters
         ----------
         on : bool array, shape (n,)
-        rows : float array, shape (n, f)
-            The used features.
-        image : int array, shape (n,)
+        rows : int array, shape (n,)
         """
-        from ..learn.strength import kinds, named
+        from ..learn.strength import kinds
 
-        negative = self.negative.name if self.negative is not None else f"not {self.positive.name}"
-        if self.column is None or self.limits is None:
-            return np.where(on, self.positive.name, negative).astype(object)
-        signal = np.full(len(on), np.nan)
-        for number in np.unique(image):
-            if (scale := self.images.get(int(number))) is not None:
-                here = image == number
-                signal[here] = scale(rows[here, self.column])
-        names = np.array([named(k, self.positive.name, negative) for k in range(4)], object)
-        return np.asarray(names[kinds(on, signal, self.limits)])
-
-
-def marker_column(session: Session, level: str) -> int | None:
-    """Where the mean of a level's marker stands among the used features; None where none is called like it."""
-    source = session.active_features()
-    feature = feature_of_marker(source, marker_channel(session, level) or level)
-    used = source.used or source.names
-    return used.index(feature) if feature in used else None
+        names = np.array(self.names, object)
+        if self.brightness is None or self.limits is None:
+            return np.asarray(names[-2:][np.where(on, 0, 1)])
+        return np.asarray(names[kinds(on, self.brightness[rows], self.limits)])
 
 
 def scales(session: Session, level: str, found: Evaluation | None = None) -> Scales:
-    """The brightness of each labelled image, and where weak and bright lie by the labels that were judged.
+    """The brightness of each cell for its image, and where weak and bright lie by the labels that were judged.
 
     Parameters
     ----------
     found : Evaluation, optional
-        Its labels; by default every label of the level is looked at.
+        Its labels; by default every label of the level but the audit's is looked at.
     """
-    from ..learn.shift import ROWS
     from ..learn.strength import Brightness, limits
 
     source, table = session.active_features(), session.table
     positive, negative = positive_of(session, level), negative_of(session, level)
-    column = marker_column(session, level)
-    if column is None or negative is None:
-        return Scales(None, {}, None, positive, negative)
-    with session.lock:
-        codes = session.book.level(level).codes_in_order(table.ids)[: len(source)]
-    on = np.flatnonzero(codes == positive.code)
-    if found is not None:
-        on = on[np.isin(table.ids[on], found.ids)]
-    images, values = {}, []
+    # Of all features, not of those that models learn from: these may leave the plain mean out.
+    feature = feature_of_marker(source, signal_channel(session, level) or level)
+    if feature is None or negative is None:
+        return Scales(None, None, positive, negative)
+    signal = source.column(feature)
+    brightness = np.full(len(signal), np.nan)
     for number in range(len(table.names)):
-        rows = _some(table.of_image(number), len(source), ROWS)
-        if len(rows):
-            images[number] = Brightness.of(source.rows(rows)[:, column])
-            here = on[table.images[on] == number]
-            if len(here):
-                values.append(images[number](source.rows(here)[:, column]))
-    return Scales(column, images, limits(np.concatenate(values)) if values else None, positive, negative)
+        part = table.of_image(number)
+        brightness[part] = Brightness.of(signal[part])(signal[part])
+    codes = labels_in_sight(session, level, len(source))
+    if found is not None:
+        codes[~np.isin(table.ids[: len(codes)], found.ids)] = 0
+    on, off = brightness[codes == positive.code], brightness[codes == negative.code]
+    if min(len(on), len(off)) >= LEAST and np.nanmedian(on) < np.nanmedian(off):
+        brightness, on = -brightness, -on  # a dye that takes light away: the darker, the stronger
+    return Scales(brightness, limits(on), positive, negative)
 
 
 def look_at(
@@ -212,7 +200,7 @@ def look_at(
             p = apply_temperature(p, t) if t is not None else p
             on = np.nan_to_num(p[:, place])
             expected = expected_f1(on)
-            doubt = _doubt(scale, on, X, number, ~labelled[rows], _cells(table.of_image(number), len(source)))
+            doubt = _doubt(scale, on, rows, ~labelled[rows], _cells(table.of_image(number), len(source)))
         looks[table.names[number]] = Look(far, expected, doubt)
     return _with_mistakes(session, looks, found, scale)
 
@@ -237,8 +225,8 @@ def _weights(handles: list[Any], rows: NDArray[np.float32]) -> NDArray[np.float6
 
 
 def _doubt(
-    scale: Scales, on: NDArray[np.floating], X: NDArray[np.float32], number: int, free: NDArray[np.bool_], cells: int,
-) -> dict[str, float]:  # fmt: skip
+    scale: Scales, on: NDArray[np.floating], rows: NDArray[np.int64], free: NDArray[np.bool_], cells: int
+) -> dict[str, float]:
     """Wrong predictions to be expected among an image's unlabelled cells, by the kind that each would turn out to be."""
     if not free.any():
         return {}
@@ -246,7 +234,7 @@ def _doubt(
     # Thousands of cells that are clearly OFF would outweigh the few that are in doubt.
     wrong = np.where(wrong < _SURE, 0.0, wrong)
     # A cell called OFF is wrong when it is ON, and the other way round.
-    names = scale.kinds(on[free] < 0.5, X[free], np.full(int(free.sum()), number))
+    names = scale.kinds(on[free] < 0.5, rows[free])
     factor = cells / max(1, len(on))
     return {str(name): round(float(wrong[names == name].sum() * factor), 2) for name in np.unique(names)}
 
@@ -256,11 +244,11 @@ def _with_mistakes(
 ) -> dict[str, Look]:
     if scale.positive.name not in found.categories:
         return looks
-    table, source = session.table, session.active_features()
+    table = session.table
     there = np.isin(found.ids, table.ids) & (found.truth != found.predicted)
     rows = table.positions(found.ids[there])
     on = (found.truth == found.categories.index(scale.positive.name))[there]
-    names = scale.kinds(on, source.rows(rows), table.images[rows])
+    names = scale.kinds(on, rows)
     for number in np.unique(table.images[rows]):
         name, here = table.names[int(number)], names[table.images[rows] == number]
         if name in looks:

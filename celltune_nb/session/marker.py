@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..learn.mistakes import Signal
     from .session import Session
 
-__all__ = ["marker_channel", "set_marker_channel", "signal_of"]
+__all__ = ["labels_in_sight", "marker_channel", "set_marker_channel", "signal_channel", "signal_of"]
 
 _RINGS = ("Environment", "Dilated")
 
@@ -67,7 +67,7 @@ def signal_of(session: Session, level: str, negative: NDArray[np.bool_]) -> Sign
     """
     from ..learn.mistakes import Signal
 
-    channel = marker_channel(session, level) or _telling(session, level)
+    channel = signal_channel(session, level)
     if channel is None:
         return None
     columns, source = _measured(session)[channel], session.active_features()
@@ -78,6 +78,20 @@ def signal_of(session: Session, level: str, negative: NDArray[np.bool_]) -> Sign
     return Signal.of(cell, around, session.table.images[:n], negative[:n])
 
 
+def signal_channel(session: Session, level: str) -> str | None:
+    """The channel of a level's marker; where none is known, the one in which its labels differ most."""
+    return marker_channel(session, level) or _telling(session, level)
+
+
+def labels_in_sight(session: Session, level: str, n: int) -> NDArray[np.int64]:
+    """Category code of each of the first n items; 0 without a label, and of the audit: its labels shape nothing."""
+    with session.lock:
+        codes = session.book.level(level).codes_in_order(session.table.ids[:n]).astype(np.int64)
+        audit = session.table.positions(session.audits.of(level).ids)
+    codes[audit[audit < len(codes)]] = 0
+    return codes
+
+
 def _telling(session: Session, level: str) -> str | None:
     """The channel in which the labelled positives and negatives differ most; None with fewer than ten of each."""
     from ..learn.mistakes import LEAST
@@ -85,8 +99,7 @@ def _telling(session: Session, level: str) -> str | None:
     known, source = _measured(session), session.active_features() if session.features_by_name else None
     if source is None or not known:
         return None
-    with session.lock:
-        codes = session.book.level(level).codes_in_order(session.table.ids[: len(source)])
+    codes = labels_in_sight(session, level, len(source))
     rows = np.flatnonzero(codes)
     positive = codes[rows] == positive_of(session, level).code
     if min(np.count_nonzero(positive), np.count_nonzero(~positive)) < LEAST:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..data.journal import ProposalRecord
 from ..errors import InputError, NotReadyError
 from .checks import one_of, whole_number
-from .marker import signal_of
+from .marker import labels_in_sight, signal_of
 from .onoff import positive_of
 from .study import stored, working_rows
 
@@ -58,22 +58,14 @@ def _judged(session: Session, level: str) -> _Judged:
     if rows is None or positive.name not in average.classes:
         raise NotReadyError(f"The models have not learned {positive.name}. Label some, and train again.")
     threshold = _threshold(session, level)
-    revision = session.book.revision
-    key = (
-        average.run,
-        level,
-        revision,
-        threshold,
-        positive.name,
-        stored(session, "channels").get(level),
-        len(average),
-    )
+    # Not the labels: as long as the models say the same, the same cells are suspicious, and walking them is quick.
+    channel = stored(session, "channels").get(level)
+    key = (average.run, level, threshold, positive.code, positive.name, channel, len(average))
     kept = _KEPT.get(session)
     if kept is not None and kept[0] == key:
         return kept[1]
     p = np.asarray(rows[:, average.classes.index(positive.name)], np.float64)
-    with session.lock:
-        codes = session.book.level(level).codes_in_order(session.table.ids[: len(p)])
+    codes = labels_in_sight(session, level, len(p))
     known = np.where(codes == 0, -1, (codes == positive.code).astype(np.int64))
     found = suspects(p, threshold, signal_of(session, level, ~(p >= threshold)), known)
     others = [c for c in average.classes if c != positive.name]

@@ -25,7 +25,7 @@ __all__ = [
     "settled_condition",
 ]  # fmt: skip
 
-#: Labels that are asked for at a time, cells of a first audit, of a top-up at least and at most.
+#: Labels that are asked for at a time, cells of a first audit, of a top-up at least, and from which on labels come first.
 MORE, AUDIT, TOP_UP, TOO_MANY = 25, 250, 50, 1_000
 
 
@@ -134,8 +134,14 @@ def audit_figures(session: Session, level: str, run: Run) -> dict[str, Any] | No
     return {"of": f"F1 of {name}", "value": value, "low": low, "high": high, "n": found.n}
 
 
-def audit_condition(session: Session, level: str, run: Run, target: float, looked: Troubled) -> Condition:
-    """The audit's lower bound is at the target."""
+def audit_condition(
+    session: Session, level: str, run: Run, target: float, looked: Troubled, settled: bool
+) -> Condition:
+    """The audit's lower bound is at the target.
+
+    Where predictions have *settled*, more labels hardly change them: as long as the interval reaches the target, a larger
+    audit is what can tell.
+    """
     sample = session.audits.of(level)
     text = f"the blind audit's lower bound ≥ {target:.0%}"
     drawn, blind = len(sample.ids), sample.labelled
@@ -160,9 +166,12 @@ def audit_condition(session: Session, level: str, run: Run, target: float, looke
     if low >= target:
         return Condition("audit", text, True, state)
     reason = f"the audit's lower bound is {low:.2f} ({found['of']} {value:.2f}), the target {target:.2f}"
-    more = _top_up(found, target)
-    todo = len(sample.todo)
-    if more is None:
+    more, todo = _top_up(found, target), len(sample.todo)
+    if settled and found["high"] >= target:
+        more = AUDIT if more is None else min(more, AUDIT)
+    elif settled:
+        reason = f"even the audit's upper bound, {found['high']:.2f} ({found['of']}), is below the target {target:.2f}"
+    if more is None or more > TOO_MANY:
         return Condition("audit", text, False, state, reason, looked.sample(MORE))
     action = (
         NextAction("audit", {"n": 0}, f"Label the audit blind: {todo} cells")
@@ -173,12 +182,12 @@ def audit_condition(session: Session, level: str, run: Run, target: float, looke
 
 
 def _top_up(found: dict[str, Any], target: float) -> int | None:
-    """Audit cells that would narrow the interval enough, if the figure stays; None where only better models help."""
+    """Audit cells that would narrow the interval enough, if the figure stays; None where it is not above the target."""
     above, width = found["value"] - target, found["value"] - found["low"]
     if not above > 0.005 or not math.isfinite(width):
         return None
     wanted = found["n"] * ((width / above) ** 2 - 1)  # the width goes with one by the root of n
-    return None if wanted > TOO_MANY else max(TOP_UP, math.ceil(wanted / 10) * 10)
+    return max(TOP_UP, math.ceil(round(wanted) / 10) * 10)
 
 
 def image_condition(table: pd.DataFrame | None, looked: Troubled) -> Condition:

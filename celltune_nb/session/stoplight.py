@@ -108,11 +108,12 @@ def stop_light(session: Session, level: str, target: Any) -> StopLight:
             looked = troubled(table)
         except CellTuneError:
             table = None  # images went, or the features are others: it has to be judged again
+    steady = settled_condition(settled, looked)
     found = [
         label_condition(session, level),
-        settled_condition(settled, looked),
+        steady,
         agreement_condition(settled),
-        audit_condition(session, level, run, target, looked),
+        audit_condition(session, level, run, target, looked, steady.holds is True),
         image_condition(table, looked),
     ]
     new = _new_labels(session, level, run)
@@ -190,6 +191,8 @@ def _light(
     if open_ and not sentence:
         lead = next((c for c in open_ if c.action is action), open_[0])
         why = lead.reason or f"{lead.text}: {lead.state}"
+        if action.verb == "train" and lead.action is not action:
+            why = "the models have not learned from your newest labels"
         sentence = f"{why}. {action.text}."
     sentence = sentence or "every condition holds."
     sentence = sentence[0].upper() + sentence[1:]
@@ -212,7 +215,8 @@ def follow(session: Session, light: Any) -> Any:
     if verb == "judge":
         return session.judge(level=level)
     if verb == "working_set":
-        session.set_working_set([*session.working_set, given["image"]])
+        if session.working_set:  # empty by now: every image is worked on
+            session.set_working_set([*session.working_set, given["image"]])
         return _show(session, sample_kind(session, MORE, given["image"], None, level, None))
     if verb == "audit":
         return session.draw_audit(given["n"], level=level) if given["n"] else session.audits.of(level).todo

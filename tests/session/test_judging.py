@@ -14,6 +14,8 @@ from celltune_nb.errors import Cancelled, InputError, NotReadyError
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 from celltune_nb.session.left_out import left_out, plan
+from celltune_nb.session.stop_conditions import audit_condition
+from celltune_nb.session.trouble import troubled
 
 
 def _slices(folder: Path, weakest: float, brightest: float) -> Path:
@@ -258,6 +260,75 @@ def test_green_asks_for_every_condition(slices):
             slices.stop_light(target=wrong)
     with pytest.raises(InputError, match="no stop light"):
         slices.follow("red")
+
+
+def test_the_kind_is_told_by_brightness_also_where_models_do_not_learn_from_the_mean(slices):
+    """A group of features measured against the cells of each slice leaves the plain mean out."""
+    _label(slices, ["slice 1", "slice 3", "slice 4"])
+    used = [name for name in slices.features.names if not name.endswith("__Mean__Cell")]
+    slices.features.use("cells", used)
+    slices.train(wait=True)
+    assert set(slices.judge()["trouble"]) <= {"weak ON", "strong ON", "bright OFF", "dim OFF", ""}
+    marker = slices.features_by_name["cells"].column("cFos__Mean__Cell")
+    weak = slices.sample_kind(5, image="slice 2", kind="weak ON", seed=1)
+    strong = slices.sample_kind(5, image="slice 2", kind="strong ON", seed=1)
+    rows = slices.table.positions
+    assert marker[rows(weak)].max() < marker[rows(strong)].min()
+
+
+def test_where_brightness_cannot_tell_doubtful_cells_are_asked_for(slices):
+    slices.add_marker("unheard of", on="yes", off="no")
+    for image in ("slice 1", "slice 3", "slice 4"):
+        ids = slices.items.index[slices.items["image"] == image]
+        slices.label(ids[:3], "yes")
+        slices.label(ids[3:6], "no")
+    slices.train(wait=True)
+    assert set(slices.judge()["trouble"]) <= {"doubtful yes", "doubtful no", ""}
+    ids = slices.sample_kind(5, image="slice 2", kind="doubtful yes", seed=1)
+    average = slices.populations["Pred_AVG"]
+    p = average.probability[:, average.classes.index("yes")]
+    assert (p[slices.table.positions(ids)] < 0.5).all()
+    rows = slices.table.positions(slices.items.index[slices.items["image"] == "slice 2"])
+    closest = np.sort(p[rows][p[rows] < 0.5])[-5:]
+    assert sorted(p[slices.table.positions(ids)].tolist()) == pytest.approx(closest.tolist())
+
+
+def _judged(**changes: list[float]) -> pd.DataFrame:
+    columns = {
+        "cells": 500, "labels": 20, "judged": 20, "mistakes": 1, "f1": 0.9, "expected_f1": 0.9, "shift": 0.1, "trouble": "weak ON",
+        "in_set": True, "audited": 20, "audit_f1": 0.95, "audit_high": 0.99,
+    }  # fmt: skip
+    return pd.DataFrame({**columns, **changes}, index=["a", "b", "c", "d"])
+
+
+def test_a_slice_is_far_below_by_the_audit_only_if_its_whole_interval_is():
+    few = _judged(audit_f1=[0.95, 0.95, 0.95, 0.75], audit_high=[0.99, 0.99, 0.99, 0.96])
+    assert troubled(few).below == ()
+    sure = _judged(audit_f1=[0.95, 0.95, 0.95, 0.55], audit_high=[0.99, 0.99, 0.99, 0.8])
+    assert troubled(sure).below == ("d",)
+    assert "by the audit" in troubled(sure).why["d"]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "settled", "verb", "n"),
+    [
+        (0.95, 0.85, 0.98, False, "audit", 750), (0.91, 0.80, 0.96, False, "sample", 25), (0.91, 0.80, 0.96, True, "audit", 250),
+        (0.88, 0.78, 0.94, True, "audit", 250), (0.88, 0.78, 0.94, False, "sample", 25), (0.70, 0.60, 0.80, True, "sample", 25),
+    ],
+)  # fmt: skip
+def test_what_an_audit_that_leaves_the_target_open_asks_for(
+    slices, monkeypatch, value, low, high, settled, verb, n
+):
+    """More labels while they still change predictions; after that a larger audit, as long as it can decide."""
+    _label(slices, ["slice 1", "slice 3", "slice 4"])
+    slices.train(wait=True)
+    _answer(slices, slices.draw_audit(60, seed=0), "audit")
+    found = {"of": "F1 of ON", "value": value, "low": low, "high": high, "n": 250}
+    monkeypatch.setattr("celltune_nb.session.stop_conditions.audit_figures", lambda *_: found)
+    condition = audit_condition(slices, "cFos", slices.run, 0.9, troubled(_judged()), settled)
+    assert condition.holds is False
+    assert (condition.action.verb, condition.action.arguments["n"]) == (verb, n)
+    assert ("upper bound" in condition.reason) == (high < 0.9)
 
 
 def test_cells_of_a_kind_are_of_that_brightness_and_on_that_slice(slices):

@@ -173,3 +173,13 @@ def test_where_no_channel_has_the_markers_name_the_one_that_tells_on_from_off_is
     session.train(wait=True)
     assert session.marker_channel() is None
     assert session.likely_mistakes(30).index.tolist() == with_name.index.tolist()
+
+
+def test_labels_of_the_audit_shape_no_opinion(session):
+    """Whatever the audit's labels say, the same cells are suspicious for the same reasons."""
+    audit = session.draw_audit(60, seed=3)
+    before = session.likely_mistakes(200)
+    session.label(audit, "ON", source="audit")
+    session.close()
+    with Session.open(session.folder, jobs=Jobs(inline=True)) as again:
+        assert again.likely_mistakes(200).equals(before)
