@@ -57,6 +57,7 @@ class CountsPanel(Panel):
         self.by, self.what = "image", ""
         self.table: pd.DataFrame | None = None
         self.job: Job | None = None
+        self._starting = False
         self._why, self._region, self._path, self._reset = "", "", "", 0
         self._choices: list[str] = []
         self._head, self._act, self._body, self._areas = _Page(), _Page(), _Page(), _Page()
@@ -79,8 +80,10 @@ class CountsPanel(Panel):
             self._body,
             theme.fold("Regions of interest", self._areas),
         )
-        self._counting = self.latest(self._count)
-        self._adding = self.latest(self._add)
+        # Aside: each takes more than the tenth of a second that a page may be held.
+        self._counting, self._keeping = self.latest(self._count), self.latest(self._keep)
+        self._applying, self._writing = self.latest(self._apply), self.latest(self._write)
+        self._adding, self._removing = self.latest(self._add), self.latest(self._remove)
         self.listen(session.populations_changed, self._changed)
         self.listen(session.labels_changed, self.count_again)
         self.listen(session.items_changed, self._items_changed)
@@ -115,20 +118,15 @@ class CountsPanel(Panel):
 
     def keep(self) -> None:
         """Make a population of what is counted."""
-        made = self.session.combine(self.what)
-        self.say(
-            f"{made.name}: {made.tally()[made.name]:,} cells. It stands among the populations and follows trainings.",
-            "good",
-        )
-        self._show()
+        self._keeping.request(self.what)
 
     def apply(self) -> None:
         """Apply the newest model of every marker to all slices; in the background."""
         if self.busy:
             raise InputError("The models are being applied already. Wait until it is done, or stop it.")
-        self.job = self.session.predict_all(changed=self._progressed)
-        self.job.then(self._applied)
+        self._starting = True
         self._show_actions()
+        self._applying.request()
 
     def stop(self) -> None:
         """End the application of the models; markers that are done stay so."""
@@ -137,17 +135,7 @@ class CountsPanel(Panel):
 
     def write(self) -> None:
         """Write the table as CSV into the project's exports, and offer it as a download."""
-        session = self.session
-        stem = file_stem(
-            "-".join(
-                part for part in ("counts", self.what or session.level, self.by.replace("×", "-by-")) if part
-            )
-        )
-        path = session.export_counts(
-            session.folder / "exports" / f"{stem}.csv", self.by, what=self.what or None
-        )
-        self._download.offer([path])
-        self.say(f"Written to {path}.", "good")
+        self._writing.request(self.by, self.what)
 
     def look(self, image: str) -> None:
         """Look at a slice."""
@@ -172,13 +160,14 @@ class CountsPanel(Panel):
     def remove_regions(self) -> None:
         """Remove the regions of the slice."""
         image = self.session.view.image
-        n = self.session.remove_regions(image)
-        self.say(f"{n} regions of {image} removed.")
+        if image is None:
+            raise InputError("Look at a slice first, then remove its regions.")
+        self._removing.request(image)
 
     @property
     def busy(self) -> bool:
         """Whether the models are being applied."""
-        return self.job is not None and not self.job.finished
+        return self._starting or (self.job is not None and not self.job.finished)
 
     # ------------------------------------------------------------------ what it hears
 
@@ -234,6 +223,35 @@ class CountsPanel(Panel):
             self.table, self._why = found, why
             self._figure.show(found)
         self._show()
+
+    def _keep(self, what: str) -> None:
+        made = self.session.combine(what)
+        self.say(
+            f"{made.name}: {made.tally()[made.name]:,} cells. It stands among the populations and follows trainings.",
+            "good",
+        )
+        self._show()
+
+    def _apply(self) -> None:
+        try:
+            self.job = self.session.predict_all(changed=self._progressed)
+            self.job.then(self._applied)
+        finally:
+            self._starting = False
+            self._show_actions()
+
+    def _write(self, by: str, what: str) -> None:
+        session = self.session
+        stem = file_stem(
+            "-".join(part for part in ("counts", what or session.level, by.replace("×", "-by-")) if part)
+        )
+        path = session.export_counts(session.folder / "exports" / f"{stem}.csv", by, what=what or None)
+        self._download.offer([path])
+        self.say(f"Written to {path}.", "good")
+
+    def _remove(self, image: str) -> None:
+        n = self.session.remove_regions(image)
+        self.say(f"{n} region{'s' if n != 1 else ''} of {image} removed.")
 
     def _add(self, image: str, regions: Any) -> None:
         found = self.session.add_regions(image, regions)
@@ -303,10 +321,12 @@ class CountsPanel(Panel):
         ]
         stale = len(session.table) - min(lengths) if lengths else 0
         fraction, text = None, ""
-        if self.busy and self.job is not None:
-            now = self.job.progress
-            left = "" if now.remaining is None else f" · {now.remaining:.0f} s left"
-            fraction, text = now.fraction, f"{now.text or 'Waiting'}{left}"
+        if self.busy:
+            fraction, text = 0.0, "Loading the models"
+            if self.job is not None and not self.job.finished:
+                now = self.job.progress
+                left = "" if now.remaining is None else f" · {now.remaining:.0f} s left"
+                fraction, text = now.fraction, f"{now.text or 'Waiting'}{left}"
         with self.showing:
             self._act.html = markup.applying(
                 text, fraction, stale=stale, ready=bool(trained) and not session.read_only
