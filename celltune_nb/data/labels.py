@@ -167,6 +167,7 @@ class LabelBook:
         order = np.argsort(ids, kind="stable")
         if len(ids) and (np.any(np.diff(ids[order]) == 0) or ids[order[0]] < 0):
             raise LabelError("An item may be named once in a labelling, by its id. Remove the repeats.")
+        self._refuse_gone(ids)
         return self._record(
             Entry(
                 "label", level, ids[order], codes if isinstance(codes, int) else codes[order],
@@ -206,11 +207,13 @@ class LabelBook:
 
     def note(self, item: int, text: str, level: str, user: str = "") -> int:
         """Write a note on an item in place of the former one, as one undoable step; an empty text removes it."""
+        self._refuse_gone(np.array([item], np.int64))
         return self._record(Entry(NOTE, level, np.array([item], np.int64), user=user, detail={"text": text}))
 
     def opinion(self, item: int, code: int, *, level: str, round: int = 0, user: str = "") -> int:
         """Keep what somebody called an item without seeing its label, beside the label; one undoable step."""
         state, ids = self.level(level), np.array([item], np.int64)
+        self._refuse_gone(ids)
         if code not in state.categories.by_code:
             raise LabelError(f"Level {level!r} has no category with code {code}. Add it first.")
         batch = state.batches_of(ids)
@@ -224,6 +227,15 @@ class LabelBook:
                 strategy="blind", round=round, user=user, detail=before,
             )
         )  # fmt: skip
+
+    def _refuse_gone(self, ids: NDArray[np.int64]) -> None:
+        """Refuse what would be said of no cell: whoever chose these items did so before their mask was replaced."""
+        if len(self.lineage) and not (living := self.lineage.living(ids)).all():
+            n = len(living) - int(np.count_nonzero(living))
+            raise LabelError(
+                f"{n:,} of these {len(ids):,} cells are gone: the mask of their image was replaced meanwhile. Choose again; "
+                "nothing was changed."
+            )
 
     def retire(self, ids: NDArray[np.int64], into: NDArray[np.int64], *, mark: str, user: str = "") -> int:
         """Items are gone for good, on all levels, and others may have taken their places; no step of undo's.

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -573,3 +576,32 @@ def test_where_every_mask_was_replaced_the_work_goes_on(tmp_path: Path) -> None:
         assert len(session.populations["Pred_AVG"]) == len(session.table)
         assert len(session.review(n=5, border=0)) == 5
         assert not session.problems
+
+
+def test_a_label_that_waits_while_a_mask_is_replaced_is_refused_and_not_lost(session: Session) -> None:
+    said: list[Exception] = []
+
+    def click(act: Callable[[], object]) -> None:
+        try:
+            act()
+        except CellTuneError as error:
+            said.append(error)
+
+    cell = int(session.table.ids[0])
+    acts = (
+        lambda: session.label([cell], "A"),
+        lambda: session.label_each({"A": [cell]}),
+        lambda: session.note(cell, "odd"),
+    )
+    with session.lock:
+        clicks = [threading.Thread(target=click, args=(act,)) for act in acts]
+        for one in clicks:
+            one.start()
+        time.sleep(0.2)  # they have looked up their cell, and wait for the lock
+        session.replace_mask("field 0", moved(0))
+    for one in clicks:
+        one.join()
+    assert [str(error).split(":")[0] for error in said] == ["1 of these 1 cells are gone"] * 3
+    assert session.labels.to_pandas().empty
+    assert session.notes.empty
+    session.label([int(session.table.ids[0])], "A")
