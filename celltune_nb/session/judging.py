@@ -76,11 +76,12 @@ def judge(
         return lambda fraction, text: progress(start + (end - start) * fraction, text)
 
     found = left_out(session, run, part(0.0, 0.75), stop)
-    looks = look_at(session, run, found, part(0.75, 0.95), stop)
+    # Before the images are looked at: the audit says at which temperature the probabilities are to be read.
     if len(audited(session, run).positions) >= ENOUGH_AUDITED:
         evaluation = _evaluation(run)
         if evaluation is None or evaluation.kind != "audit" or session.outdated(evaluation):
-            session.evaluate(run, level=level, progress=part(0.95, 1.0), stop=stop)
+            session.evaluate(run, level=level, progress=part(0.75, 0.8), stop=stop)
+    looks = look_at(session, run, found, part(0.8, 1.0), stop)
     run.judging = Judging(found, looks)
     _write(session, run)
     if progress is not None:

@@ -240,6 +240,17 @@ def test_clear_cells_lead_to_green(tmp_path):
         assert {"audit", "judge", "train", "sample"} <= set(seen)
 
 
+def test_what_is_to_be_expected_is_read_at_the_temperature_of_the_audit_at_once(slices):
+    _label(slices, ["slice 1", "slice 3", "slice 4"])
+    slices.train(wait=True)
+    before = slices.judge()["expected_f1"]
+    _answer(slices, slices.draw_audit(60, seed=0), "audit")
+    after = slices.judge()["expected_f1"]
+    assert slices.run.temperature != 1
+    assert not np.allclose(before, after, equal_nan=True)
+    pd.testing.assert_series_equal(slices.judge()["expected_f1"], after)
+
+
 def test_green_asks_for_every_condition(slices):
     _label(slices, ["slice 1", "slice 2", "slice 3", "slice 4", "slice 5"])
     slices.train(wait=True)
