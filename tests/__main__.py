@@ -1,12 +1,14 @@
 """Run every test: ``python -m tests``, from the root of the repository.
 
-Finds a Chromium for the tests that need a browser, installs one where there is none, and hands over to
-pytest, which runs the notebooks as well; then once more for what needs anndata and spatialdata.  Arguments go to
-pytest: ``python -m tests tests/learn -x``.
+Finds a Chromium for the tests that need a browser, installs one where there is none, and hands over to pytest: on all
+cores for the tests that bear it, then one by one for the others (browser, notebooks, whatever measures time), then for
+what needs anndata and spatialdata.  Arguments go to pytest: ``python -m tests -m "not browser"`` leaves the browser
+out; ``python -m tests tests/learn -x`` runs what is named, in one process.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -19,6 +21,9 @@ from tests import overlay
 ROOT = Path(__file__).resolve().parents[1]
 BROWSER = "CELLTUNE_NB_BROWSER"
 """Environment variable with the browser's program; unset, Playwright's own is used."""
+
+CORES = 4
+"""Processes side by side, at most: each of them loads every library, half a gigabyte."""
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -39,16 +44,66 @@ def main(arguments: list[str]) -> int:
     named = any(
         Path(argument.split("::")[0]).exists() for argument in arguments if not argument.startswith("-")
     )
-    paths = [] if named else [name for name in ("tests", "notebooks") if (ROOT / name).is_dir()]
-    command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", *paths, *arguments]
     with tempfile.TemporaryDirectory(prefix="celltune-nb-tests-", ignore_cleanup_errors=True) as folder:
         # example projects of the tests stay apart from the person's own
         environment["XDG_DATA_HOME"] = folder
-        code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        parts = [["--nbval-lax", "--nbval-current-env", *arguments]] if named else split(arguments)
+        codes: list[int] = []
+        for part in parts:
+            command = [sys.executable, "-m", "pytest", *part]
+            codes.append(subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode)
+            if codes[-1] not in (0, overlay.NO_TESTS) and (codes[-1] != 1 or _ends_early(arguments)):
+                break  # interrupted, or asked to end at a failure
+        code = summed(codes)
         more = overlay.chosen(arguments, named)
         if more is None or code not in (0, overlay.NO_TESTS):
             return code
         return overlay.run(more, environment)
+
+
+def split(arguments: list[str]) -> list[list[str]]:
+    """What pytest is given when no test is named: the tests side by side, then those that are to run alone."""
+    wish, rest = marked(arguments)
+    within = f"({wish}) and " if wish else ""
+    notebooks = ["notebooks"] if (ROOT / "notebooks").is_dir() else []
+    cores = min(CORES, _cores())
+    alone = ["--nbval-lax", "--nbval-current-env", "tests", *notebooks]
+    if cores < 2 or importlib.util.find_spec("xdist") is None or "--pdb" in rest:
+        return [[*alone, *(["-m", wish] if wish else []), *rest]]
+    side = ["-n", str(cores), "--dist", "worksteal", "tests", "--ignore=tests/browser"]
+    return [
+        [*side, "-m", f"{within}not alone and not browser", *rest],
+        [*alone, "-m", f"{within}(alone or browser)", *rest],
+    ]
+
+
+def marked(arguments: list[str]) -> tuple[str, list[str]]:
+    """The expression over marks among pytest's arguments (the last ``-m``, as there), and the other arguments."""
+    wish, rest, following = "", [], iter(arguments)
+    for argument in following:
+        if argument == "-m":
+            wish = next(following, "")
+        elif argument.startswith("-m") and not argument.startswith("--"):
+            wish = argument[2:].removeprefix("=")
+        else:
+            rest.append(argument)
+    return wish, rest
+
+
+def summed(codes: list[int]) -> int:
+    """One exit code for several runs: the first that is a failure; no tests only if there were none in any."""
+    bad = [code for code in codes if code not in (0, overlay.NO_TESTS)]
+    return bad[0] if bad else 0 if 0 in codes else overlay.NO_TESTS
+
+
+def _ends_early(arguments: list[str]) -> bool:
+    return any(
+        argument in ("-x", "--exitfirst") or argument.startswith("--maxfail") for argument in arguments
+    )
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def find_browser(environment: dict[str, str]) -> bool:

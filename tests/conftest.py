@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -10,6 +11,20 @@ import pytest
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Run in the background of a shell: the programs that tests start would not hear Ctrl-C either.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+if "PYTEST_XDIST_WORKER" in os.environ and "XDG_DATA_HOME" in os.environ:
+    # Tests side by side: example projects that one of them breaks on purpose are not another's.
+    _own = Path(os.environ["XDG_DATA_HOME"], os.environ["PYTEST_XDIST_WORKER"])
+    _own.mkdir(parents=True, exist_ok=True)
+    os.environ["XDG_DATA_HOME"] = str(_own)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Cells of notebooks go one after the other, whatever else runs side by side."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker("alone")
 
 
 @pytest.fixture(scope="session")

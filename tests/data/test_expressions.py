@@ -119,6 +119,7 @@ def test_expressions_are_joined_with_brackets_where_they_need_them():
         "__import__('os').system('true')",
     ],
 )
+@pytest.mark.alone
 def test_a_hostile_expression_is_refused_at_once(text):
     began = time.perf_counter()
     with pytest.raises(InputError):

@@ -18,6 +18,7 @@ def test_results_come_in_the_order_of_the_calls(threads):
     assert len(listened) >= 2
 
 
+@pytest.mark.alone
 def test_two_calls_take_the_time_of_one():
     begin = time.perf_counter()
     together([lambda: time.sleep(0.2)] * 2, 2, listen=list, give_up=list)

@@ -328,6 +328,7 @@ def test_the_count_that_is_most_wrong_is_named():
     assert counts_sentence(table) == "Counts: the audit does not contradict any of them."
 
 
+@pytest.mark.alone
 def test_it_works_in_the_background_and_stops(project, tmp_path):
     folder = shutil.copytree(project, tmp_path / "project")
     with ct.Session.open(folder) as session:

@@ -194,6 +194,7 @@ def test_cells_without_a_mask_are_discs(tmp_path):
         assert len(Scene(session).outlines(np.array([1, 2]))) == 2
 
 
+@pytest.mark.alone
 def test_recolouring_a_hundred_thousand_cells_takes_a_few_milliseconds(tmp_path):
     side = 2600
     y, x = np.mgrid[:side, :side]

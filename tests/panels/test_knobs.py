@@ -49,6 +49,7 @@ def words(panel: KnobsPanel) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", panel._page.html)).split())
 
 
+@pytest.mark.alone
 def test_three_knobs_are_explained_and_the_preview_follows_the_slider(
     panel: KnobsPanel, session: ct.Session
 ) -> None:

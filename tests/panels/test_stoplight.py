@@ -124,6 +124,7 @@ def test_the_target_is_checked_and_kept_to(panel, session):
         panel.show_by("slide")
 
 
+@pytest.mark.alone
 def test_judging_is_a_job_that_can_be_stopped_and_callbacks_are_short(tmp_path):
     small.make(tmp_path / "p")
     with Session.open(tmp_path / "p") as session:

@@ -82,6 +82,7 @@ def test_no_channel_at_all_is_black(field) -> None:
     assert not picture.any()
 
 
+@pytest.mark.alone
 def test_ten_tiles_take_less_than_a_thirtieth_of_a_second(field) -> None:
     image, mask = field
     took = []
