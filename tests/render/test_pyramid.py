@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -242,3 +243,72 @@ def test_a_mapped_image_is_read_with_a_stride_until_its_levels_are_there():
     part, _, _ = pyramid.look(0, window)
     assert asked == [0]
     assert abs(int(part[9, 9]) - image[0, 288:320, 288:320].mean()) < 1
+
+
+def test_a_block_that_is_made_while_the_levels_go_to_disk_does_no_harm():
+    image = np.full((1, 2048, 1024), 7, np.uint16)
+    reading, go_on = threading.Event(), threading.Event()
+
+    def wait():
+        if threading.current_thread().name == "slow":
+            reading.set()
+            go_on.wait(10)
+
+    class Disk:
+        def load(self, channel, size, dtype):
+            return None
+
+        def save(self, channel, levels):
+            kept = levels.copy()
+            kept.flags.writeable = False  # as a mapped file is
+            return kept
+
+    pyramid = Pyramid(chunked(image, 1024, wait), store=Disk())
+    failed = []
+
+    def slow():
+        try:
+            pyramid.reduced(0).make(1, 0)
+        except ValueError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=slow, name="slow")
+    thread.start()
+    assert reading.wait(10)
+    pyramid.build(0, lambda fraction: None)
+    go_on.set()
+    thread.join()
+    assert not failed
+    assert pyramid.nbytes == 0
+    assert (pyramid.reduced(0).levels[3] == 7).all()
+
+
+def test_two_who_want_the_same_levels_read_the_file_once():
+    read, told = [], []
+    image = RNG.integers(0, 4000, (1, 4096, 4096)).astype(np.uint16)
+
+    def wait():
+        read.append(1)
+        time.sleep(0.01)
+
+    pyramid = Pyramid(chunked(image, 1024, wait))
+    threads = [threading.Thread(target=pyramid.build, args=(0, told.append)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(read) == 16
+    assert pyramid.complete(0)
+
+
+def test_who_waits_for_anothers_levels_can_be_stopped():
+    pyramid = Pyramid(chunked(np.zeros((1, 2048, 2048), np.uint16), 1024))
+
+    def stop(fraction):
+        raise InterruptedError
+
+    reduced = pyramid.reduced(0)
+    with reduced.building, pytest.raises(InterruptedError):
+        pyramid.build(0, stop)
+    pyramid.build(0, lambda fraction: None)  # nothing is left locked
+    assert pyramid.complete(0)
