@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,10 @@ def open_depth(stack: Any) -> Depth:
 
     Parameters
     ----------
-    stack : array (Z, Y, X) or (Z, C, Y, X), path, or list of path
+    stack : array (Z, Y, X) or (Z, C, Y, X), path, list of path, or mapping of str to those
         ``.npy`` of such an array; a TIFF file whose first series has the axes Z, Y, X and perhaps C; a folder of
-        image files, one a plane by the order of their names ("2" before "10"), or a list of them.
+        image files, one a plane by the order of their names ("2" before "10"), or a list of them.  A mapping names the
+        stack of each channel.
 
     Raises
     ------
@@ -68,6 +69,8 @@ def open_depth(stack: Any) -> Depth:
     InputError
         An array has another shape.
     """
+    if isinstance(stack, Mapping):
+        return _of_channels({str(name): open_depth(one) for name, one in stack.items()})
     if isinstance(stack, list | tuple) and stack and all(isinstance(p, str | os.PathLike) for p in stack):
         return _of_files([Path(p).expanduser().absolute() for p in stack])
     if not isinstance(stack, str | os.PathLike):
@@ -93,6 +96,30 @@ def open_depth(stack: Any) -> Depth:
             f"{path.name} cannot be read ({_reason(error)}). It may be truncated or of another kind: copy or export it again."
         ) from error
     raise FormatError(f"{path.name} is neither .npy nor TIFF. Export the stack as one of them.")
+
+
+def _of_channels(stacks: Mapping[str, Depth]) -> Depth:
+    """Stacks of the same planes, one after the other as channels."""
+    if not stacks:
+        raise InputError("There is no channel. Give the stack of each by its name.")
+    first = next(iter(stacks.values()))
+    for name, one in stacks.items():
+        if one.shape[0] != 1 or (one.planes, one.shape) != (first.planes, first.shape):
+            what = " × ".join(map(str, (first.planes, *first.shape[1:])))
+            raise InputError(
+                f"The stack of channel {name!r} has {one.planes:,} planes of {' × '.join(map(str, one.shape))} (channels, rows, "
+                f"columns); one channel of {what} belongs here. Export it at the same size."
+            )
+    dtype = np.result_type(*(one.dtype for one in stacks.values()))
+
+    def read(z: int) -> NDArray[Any]:
+        return np.concatenate([one.read(z) for one in stacks.values()]).astype(dtype, copy=False)
+
+    sizes = {one.pixel_size for one in stacks.values() if one.pixel_size is not None}
+    size = sizes.pop() if len(sizes) == 1 else None
+    shape = (len(stacks), *first.shape[1:])
+    _check(Path("the stack"), first.planes, shape, dtype)
+    return Depth(first.planes, shape, dtype, read, list(stacks), size)
 
 
 def _reason(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..formats.headings import IMAGE, X, Y, Z, find
+from ..formats.stack import plain_stem
 from .checks import number
 from .tables import image_names, read_table
 
@@ -186,6 +188,9 @@ def read_centres(
     which = find(frame.columns, IMAGE)
     if which is not None:
         said = image_names(frame[which]).to_numpy()
+        if not (said == name).any():  # tables of other programs name the file
+            stems = {one: plain_stem(Path(one)) for one in set(said.tolist())}
+            said = np.array([name if stems[one] == name else one for one in said], object)
         # One other name for all of them is that of the file they were found in.
         if (said == name).any() or len(set(said.tolist())) > 1:
             here = said == name

@@ -192,6 +192,8 @@ def _planned(
     """Everything that a person may have got wrong, found out before the work."""
     name = session._adding.checked_name(name)
     frame, columns = centre_table(centres)
+    if isinstance(image, Mapping) and columns.z is None:
+        image, channels = list(image.values()), list(image) if channels is None else channels
     depth = None if columns.z is None else _stack(image, columns)
     if depth is None:
         shape, names, known = _flat(session, name, image, channels)

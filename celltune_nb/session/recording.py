@@ -162,6 +162,8 @@ def located(value: Any) -> Any:
     """Names of files as paths, which are noted as a whole: a script may run elsewhere."""
     if isinstance(value, list | tuple):
         return [Path(one) if is_there(one) else one for one in value]
+    if isinstance(value, Mapping):
+        return {name: located(one) for name, one in value.items()}
     return Path(value) if is_there(value) else value
 
 

@@ -92,6 +92,23 @@ def test_a_folder_or_a_list_of_files_is_a_file_a_plane(tmp_path: Path) -> None:
         open_depth(tmp_path / "none")
 
 
+def test_a_mapping_names_the_stack_of_each_channel(tmp_path: Path) -> None:
+    np.save(tmp_path / "signal.npy", STACK[:, 0])
+    tifffile.imwrite(
+        tmp_path / "background.tif",
+        STACK[:, 1].astype(np.uint8),
+        metadata={"axes": "ZYX"},
+        photometric="minisblack",
+    )
+    stacks = {"cFos": tmp_path / "signal.npy", "tissue": tmp_path / "background.tif"}
+    both = np.stack([STACK[:, 0], STACK[:, 1].astype(np.uint8)], 1)
+    same(stacks, both)
+    assert open_depth(stacks).channels == ["cFos", "tissue"]
+    for wrong in ({**stacks, "third": STACK[:4, 0]}, {**stacks, "third": STACK}, {}):
+        with pytest.raises(InputError, match="channel"):
+            open_depth(wrong)
+
+
 def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     class Hostile:
         def __reduce__(self) -> object:

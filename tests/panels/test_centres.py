@@ -119,6 +119,27 @@ def test_a_stack_asks_for_its_planes(
     assert panel.report.images == ("again z000", "again z001")
 
 
+def test_channels_in_files_of_their_own(
+    session: ct.Session, panel: CentresPanel, tmp_path: Path, folder: Path
+) -> None:
+    for name, channel in zip(("DAPI", "cFos"), IMAGE, strict=True):
+        tifffile.imwrite(tmp_path / f"{name}.tif", channel)
+    table = folder / "slice 2 centres.csv"
+    fill(panel, image=f"{tmp_path / 'DAPI.tif'}; {tmp_path / 'cFos.tif'}", centres=table, name="a")
+    panel._live.do("preview")
+    assert "2 channels: DAPI, cFos" in text(panel)
+    panel._live.do("add")
+    np.testing.assert_array_equal(np.asarray(session.images["a"].array), IMAGE)
+    fill(panel, image=f"{tmp_path / 'DAPI.tif'}; {tmp_path / 'DAPI.tif'}", centres=table)
+    panel._live.do("preview")
+    assert "called the same" in panel.message
+    odd = tmp_path / "a;b.tif"
+    tifffile.imwrite(odd, IMAGE, photometric="minisblack")
+    fill(panel, image=odd, centres=table, name="odd", channels="DAPI, cFos")
+    panel._live.do("preview")
+    assert panel.report.cells == 3
+
+
 def test_mistakes_are_said_and_nothing_is_added(
     session: ct.Session, panel: CentresPanel, tmp_path: Path, folder: Path
 ) -> None:

@@ -254,6 +254,8 @@ def test_rows_of_other_images_are_left_out(session: Session) -> None:
     assert session.items.groupby("image")["cellID"].apply(list).to_dict() == {"one": [1], "3": [6]}
     with pytest.raises(InputError, match="names no image 'four'"):
         session.add_centres("four", IMAGE, table, 5)
+    files = table.assign(image=[f"scan {i}.ome.tif" for i in (1, 2, 2, 2, 2, 1, 3)])
+    assert session.add_centres("scan 1", IMAGE, files, 5).cells == 2
     # one other name for all is that of the file they were found in
     assert session.add_centres("five", IMAGE, TABLE.assign(filename="IMG_1.tif"), 5).cells == 4
 
@@ -268,8 +270,33 @@ def test_pictures_and_files_of_a_channel_each(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / f"{name}.tif", channel)
     with Session.create(tmp_path / "files", jobs=Jobs(inline=True)) as session:
         session.add_centres("two", [tmp_path / "DAPI.tif", tmp_path / "cFos.tif"], TABLE, 5)
+        named = {"DAPI": tmp_path / "DAPI.tif", "cFos": tmp_path / "cFos.tif"}
+        session.add_centres("named", named, TABLE, 5)
+        np.testing.assert_array_equal(np.asarray(session.images["named"].array), IMAGE)
         assert session.images["two"].channels == ["DAPI", "cFos"]
         np.testing.assert_array_equal(np.asarray(session.images["two"].array), IMAGE)
+
+
+def test_a_real_brain_of_a_stack_a_channel(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shared_data / "brain_lightsheet_cells"
+    image = {"signal": str(folder / "signal_zyx.tif"), "background": str(folder / "background_zyx.tif")}
+    table = pd.read_csv(folder / "cells.csv")
+    with Session.create(tmp_path / "project", jobs=Jobs(inline=True)) as session:
+        report = session.add_centres("crop", image, folder / "cells.csv", radius=5)
+        assert report.cells == len(table) == 56
+        assert report.images == tuple(f"crop z{z:03d}" for z in sorted(table["z"].unique()))
+        assert report.channels == ("signal", "background")
+        features = session.measure(**MEASURING).to_pandas()
+        signal = features["signal__Mean__Cell"].to_numpy()
+        usual = [
+            np.median(session.images[name].plane("signal")) for name in session.items["image"]
+        ]  # of the plane around it
+        assert (signal > usual).mean() > 0.95
+        with replayed(session.script(), tmp_path, monkeypatch) as again:
+            pd.testing.assert_frame_equal(again.items, session.items)
+            assert "session.add_centres(" in again.script()
 
 
 XY = TABLE[["y", "x"]]

@@ -89,7 +89,7 @@ class CentresPanel(Panel):
         if what == "image":  # what was said of another one does not hold
             self.channels = self.pixel_size = ""
             self._names = None
-            self.name = plain_stem(Path(self.image)) if isinstance(self.image, str) and self.image else ""
+            self.name = plain_stem(Path(str(self.image).split(";")[0].strip())) if self.image else ""
             self._edits += 1
         if what == "channels":
             self._names = [name.strip() for name in self.channels.split(",")] if self.channels else None
@@ -138,7 +138,7 @@ class CentresPanel(Panel):
             raise CellTuneError("Centres are being read already. Wait, or press Stop.")
         if not self.image or not self.centres:
             raise InputError("Name the file of an image and the table of its centres.")
-        image = Path(self.image).expanduser().absolute() if isinstance(self.image, str) else self.image
+        image = _files(self.image) if isinstance(self.image, str) else self.image
         options: dict[str, Any] = {
             "unit": self.unit, "pixel_size": _number(self.pixel_size, "pixel size"), "group": self.group or None,
             "spacing": _number(self.spacing, "distance of planes") if self._deep else None, "channels": self._names,
@@ -243,7 +243,7 @@ class CentresPanel(Panel):
         units = [tag("option", one, value=one, selected=one == self.unit) for one in ("px", "µm")]
         return tag(
             "div",
-            line("image", files, "Image", "/path/to/slice.tif", "TIFF, OME-TIFF, Zarr or .npy; for centres with z a stack, or a folder of one file a plane"),
+            line("image", files, "Image", "/path/to/slice.tif", "TIFF, OME-TIFF, Zarr or .npy; for centres with z a stack, or a folder of one file a plane; one file a channel with ; between them"),
             line("centres", self.centres, "Centres", "/path/to/centres.csv", "CSV or Parquet with columns y and x, and z for a stack; pixels and planes count from 0"),
             tag("span", "Radius"),
             tag("div",
@@ -269,6 +269,20 @@ class CentresPanel(Panel):
                 step.fraction, f"{step.fraction:.0%} · {printable(step.text)}{left}", self._adding
             )
         return markup.progress(0.0, self._done, False)
+
+
+def _files(text: str) -> Path | dict[str, Path]:
+    """The file that a field names, or one for each channel with semicolons between them."""
+    parts = [part.strip() for part in text.split(";") if part.strip()]
+    if len(parts) < 2 or Path(text).expanduser().exists():
+        return Path(text).expanduser().absolute()
+    paths = [Path(part).expanduser().absolute() for part in parts]
+    found = {plain_stem(path): path for path in paths}
+    if len(found) < len(paths):
+        raise InputError(
+            "Two of the files are called the same. Files of channels are told apart by their names."
+        )
+    return found
 
 
 def _number(text: str, what: str) -> float | None:
