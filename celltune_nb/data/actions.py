@@ -10,6 +10,7 @@ import json
 import sqlite3
 import time
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from typing import Any
 
 from ..errors import FormatError
@@ -43,6 +44,10 @@ class Action:
     revision: int = 0
     user: str = ""
     time: float = 0.0
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not text.startswith("_") and not iskeyword(text)
 
 
 def record(journal: Journal, action: Action) -> None:
@@ -84,6 +89,10 @@ def actions(journal: Journal) -> list[Action]:
         ]
         if not all(isinstance(action.arguments, dict) for action in found):
             raise ValueError("arguments without names")
+        # They become lines of a program: whatever somebody wrote into the file, a verb and an argument are names.
+        names = (name.removeprefix("+") for action in found for name in action.arguments)
+        if not all(map(_is_name, names)) or not all(_is_name(v) for a in found for v in a.verb.split(".")):
+            raise ValueError("a verb or an argument that is no name")
     except (sqlite3.DatabaseError, ValueError, TypeError, RecursionError) as error:
         raise FormatError(
             f"The list of what was done, in {journal.path.name}, is damaged ({error}). Restore the file from a copy of the "

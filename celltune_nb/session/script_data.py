@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.actions import Action
 from .recording import MEMORY, is_there
 from .script_text import Writer, comment, literal
+from .training_options import OPTIONS
 
 if TYPE_CHECKING:
     from .session import Session
@@ -261,5 +262,6 @@ def _training(session: Session, given: Mapping[str, Any], writer: Writer) -> Non
         f"seed={run.seed}",
         "wait=True",
     ]
-    parts += [f"{name}={literal(value)}" for name, value in run.options.items()]
+    # The record of a training is a file: what is no option of a training is none of the script either.
+    parts += [f"{name}={literal(value)}" for name, value in run.options.items() if name in OPTIONS]
     return writer.add(f"session.train({', '.join(parts)})")

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from celltune_nb.data.categories import CategorySet
+from celltune_nb.errors import FormatError
 from celltune_nb.session import Session, recording
 from celltune_nb.session.jobs import Jobs
 from celltune_nb.session.recording import RECORDED
@@ -147,6 +148,35 @@ def test_a_project_of_before_there_were_notes_is_told_from_what_it_holds(
         np.testing.assert_array_equal(
             other.populations["Pred_AVG"].codes, session.populations["Pred_AVG"].codes
         )
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("close(); print('mine') #", "{}"),
+        ("gate", '{"name=1); print(1) #": 2}'),
+        ("__class__", "{}"),
+        ("journal.close.__self__", "{}"),
+    ],
+)
+def test_what_somebody_wrote_into_the_notes_is_no_line_of_the_program(
+    session: Session, verb: str, arguments: str
+) -> None:
+    session.categories.add("D")
+    session.gate("A__Mean__Cell", low=3.0, name="bright")
+    with session.journal.writing() as connection:
+        connection.execute(
+            "UPDATE actions SET verb = ?, arguments = ? WHERE verb = 'gate'", (verb, arguments)
+        )
+    with pytest.raises(FormatError, match="is damaged"):
+        session.script()
+
+
+def test_options_of_a_training_that_are_none_are_left_out(session: Session) -> None:
+    label_some(session)
+    run = session.train(models=("xgboost",), rounds=3, wait=True)
+    run.about["options"]["rounds=3); print('mine') #"] = 1
+    assert "mine" not in session.script()
 
 
 def test_every_verb_that_is_noted_is_one_of_the_session() -> None:
