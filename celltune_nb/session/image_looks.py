@@ -96,7 +96,7 @@ class Scales:
         from ..learn.strength import KINDS, named
 
         on = self.positive.name
-        off = self.negative.name if self.negative is not None else f"not {on}"
+        off = self.negative.name if self.negative is not None else "others"
         return (*(named(k, on, off) for k in range(len(KINDS))), f"doubtful {on}", f"doubtful {off}")
 
     def kinds(self, on: NDArray[np.bool_], rows: NDArray[np.int64]) -> NDArray[np.object_]:
@@ -242,7 +242,7 @@ def _doubt(
 def _with_mistakes(
     session: Session, looks: dict[str, Look], found: Evaluation, scale: Scales
 ) -> dict[str, Look]:
-    if scale.positive.name not in found.categories:
+    if scale.positive.name not in found.categories or scale.negative is None:
         return looks
     table = session.table
     there = np.isin(found.ids, table.ids) & (found.truth != found.predicted)

@@ -160,7 +160,8 @@ def judged_table(session: Session, level: str, run: Run, by: str) -> pd.DataFram
     wanted = plan(session, run)
     groups = images_of_groups(session)
     unit, names = _units(session, by)
-    labelled = np.bincount(unit[wanted.now.positions], minlength=len(names))
+    of_labels = unit[wanted.now.positions]
+    labelled = np.bincount(of_labels[of_labels >= 0], minlength=len(names))  # some images may have no group
     cells = np.bincount(unit[unit >= 0], minlength=len(names))
     taught = {groups.get(table.names[i]) for i in np.unique(table.images[wanted.now.positions])}
     chosen = set(working_set(session))
@@ -347,8 +348,9 @@ def _warnings(session: Session, wanted: Plan) -> list[str]:
             "All labels come from one image: on others the models will do worse. Label in another one."
         )
     elif wanted.unit == "image":
+        which = "Not every image says" if groups else "No image says"
         texts.append(
-            "No image says which group (animal) it is of: images were left out, and another image of the same animal may "
+            f"{which} which group (animal) it is of: images were left out, and another image of the same animal may "
             "have taken part. Give groups when images are added."
         )
     return texts

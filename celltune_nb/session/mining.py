@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..data.journal import ProposalRecord
 from ..errors import InputError, NotReadyError
 from .checks import one_of, whole_number
+from .deciding import threshold
 from .marker import labels_in_sight, signal_of
 from .onoff import positive_of
 from .study import stored, working_rows
@@ -38,11 +39,27 @@ class _Judged:
     """Every prediction of a level, held against the marker."""
 
     found: Suspects
+    answers: Any
+    """Probabilities, (n, k), of *classes*."""
+    classes: tuple[str, ...]
     probability: NDArray[np.float64]
+    """Of the positive category."""
     positive: str
-    negative: str
     threshold: float
     run: str | None
+
+    @property
+    def negative(self) -> str:
+        """What a cell is that is not positive: the other category where there are two."""
+        others = [name for name in self.classes if name != self.positive]
+        return others[0] if len(others) == 1 else f"not {self.positive}"
+
+    def predicted(self, rows: NDArray[np.int64]) -> NDArray[np.object_]:
+        """What some items are called: the positive category, else the most probable of the others."""
+        others = [i for i, name in enumerate(self.classes) if name != self.positive]
+        best = np.nan_to_num(self.answers[rows])[:, others].argmax(axis=1)
+        other = np.array(self.classes, object)[others][best]
+        return np.where(self.probability[rows] >= self.threshold, self.positive, other)
 
 
 def _judged(session: Session, level: str) -> _Judged:
@@ -57,29 +74,21 @@ def _judged(session: Session, level: str) -> _Judged:
     rows = average.probability
     if rows is None or positive.name not in average.classes:
         raise NotReadyError(f"The models have not learned {positive.name}. Label some, and train again.")
-    threshold = _threshold(session, level)
+    value = threshold(session, level).value
+    at = value if value is not None and 0 < value < 1 else 0.5
     # Not the labels: as long as the models say the same, the same cells are suspicious, and walking them is quick.
     channel = stored(session, "channels").get(level)
-    key = (average.run, level, threshold, positive.code, positive.name, channel, len(average))
+    key = (average.run, level, at, positive.code, positive.name, average.classes, channel, len(average))
     kept = _KEPT.get(session)
     if kept is not None and kept[0] == key:
         return kept[1]
     p = np.asarray(rows[:, average.classes.index(positive.name)], np.float64)
     codes = labels_in_sight(session, level, len(p))
     known = np.where(codes == 0, -1, (codes == positive.code).astype(np.int64))
-    found = suspects(p, threshold, signal_of(session, level, ~(p >= threshold)), known)
-    others = [c for c in average.classes if c != positive.name]
-    judged = _Judged(
-        found, p, positive.name, others[0] if len(others) == 1 else "other", threshold, average.run
-    )
+    found = suspects(p, at, signal_of(session, level, ~(p >= at)), known)
+    judged = _Judged(found, rows, tuple(average.classes), p, positive.name, at, average.run)
     _KEPT[session] = (key, judged)
     return judged
-
-
-def _threshold(session: Session, level: str) -> float:
-    entry = stored(session, "thresholds").get(level)
-    value = entry.get("value") if isinstance(entry, dict) else None
-    return float(value) if isinstance(value, int | float) and 0 < value < 1 else 0.5
 
 
 def likely_mistakes(
@@ -111,12 +120,11 @@ def likely_mistakes(
     rows = np.flatnonzero(free)
     score = judged.found.suspicion[rows]
     rows = rows[np.argsort(-score, kind="stable")[:n]]
-    called = judged.probability[rows] >= judged.threshold
     return pd.DataFrame(
         {
             "image": [table.names[i] for i in table.images[rows]],
             "kind": [KINDS[k] for k in judged.found.kind[rows]],
-            "predicted": np.where(called, judged.positive, judged.negative),
+            "predicted": judged.predicted(rows),
             "probability": judged.probability[rows],
             "suspicion": judged.found.suspicion[rows],
             "reason": [_reason(judged, row) for row in rows.tolist()],
@@ -130,7 +138,7 @@ def _reason(judged: _Judged, row: int) -> str:
 
     p, opinion = judged.probability[row], judged.found.opinion[row]
     called = p >= judged.threshold
-    said = f"{judged.positive if called else judged.negative} ({judged.positive} {p:.0%})"
+    said = f"{judged.predicted(np.array([row]))[0]} ({judged.positive} {p:.0%})"
     text = {
         "weak signal": "the signal is weak", "strong signal": "the signal is as strong as in most positives",
         "background": "stands out from its surroundings no more than a negative", "borderline": "the models can hardly decide",

@@ -215,4 +215,4 @@ def image_condition(table: pd.DataFrame | None, looked: Troubled) -> Condition:
         )  # fmt: skip
     if not math.isfinite(looked.mean):
         return Condition("images", text, None, "too little is known of each slice to compare them")
-    return Condition("images", text, True, f"F1 to be expected: {looked.mean:.2f} on the mean")
+    return Condition("images", text, True, f"F1 of the slices: {looked.mean:.2f} on the mean")

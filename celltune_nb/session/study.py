@@ -263,8 +263,8 @@ def suggest_images(session: Session, n: Any, level: str) -> ImageSuggestion:
             part = np.asarray(source.matrix[rows.start : min(rows.stop, len(source)) : step])[:, columns]
             looks.append(np.append(appearance(part).ravel(), density))
     groups = _groups(session)
-    kinds = sorted({str(groups.get(table.names[i])) for i in usable})
-    codes = np.array([kinds.index(str(groups.get(table.names[i]))) for i in usable])
+    kinds = sorted({groups.get(table.names[i]) or "" for i in usable})
+    codes = np.array([kinds.index(groups.get(table.names[i]) or "") for i in usable])
     found = span(np.stack(looks), codes, n)
     chosen = [table.names[usable[k]] for k in found.chosen]
     reasons = {
@@ -272,12 +272,20 @@ def suggest_images(session: Session, n: Any, level: str) -> ImageSuggestion:
         for k, (name, remark) in enumerate(zip(chosen, found.remark, strict=True))
     }
     animals = len({groups.get(name) for name in chosen} - {None})
-    sentence = f"{len(chosen)} of {len(usable)} slices" + (
-        f", from {animals} of {len(kinds)} animals" if animals > 1 else ""
+    sentence = (
+        "The only slice with cells."
+        if len(usable) == 1
+        else (
+            f"{len(chosen)} of {len(usable)} slices"
+            + (f", from {animals} of {len(set(kinds) - {''})} animals" if animals > 1 else "")
+            + (
+                f", that look as unlike each other as {len(chosen)} can."
+                if 1 < len(chosen) < len(usable)
+                else "."
+            )
+        )
     )
-    return ImageSuggestion(
-        tuple(chosen), reasons, f"{sentence}, that look as unlike each other as {len(chosen)} can."
-    )
+    return ImageSuggestion(tuple(chosen), reasons, sentence)
 
 
 def _intensities(session: Session) -> tuple[NDArray[np.int64] | None, Sequence[str]]:

@@ -104,13 +104,14 @@ def troubled(table: pd.DataFrame | None) -> Troubled:
     surely = by_audit.where(table["audit_high"] < by_audit.mean())
     # With more than two categories nothing is expected of one of them: their held-out figures have to do.
     some = table["f1"].where((table["judged"] >= FEW) & (table["mistakes"] >= ERRORS))
-    expected = table["expected_f1"] if table["expected_f1"].notna().any() else some
+    promised = bool(table["expected_f1"].notna().any())
+    expected = table["expected_f1"] if promised else some
     mean, audited = expected.mean(), by_audit.mean()
     why: dict[str, tuple[float, str]] = {}
     for name in map(str, table.index):
         for value, other, whose in (
             (surely[name], audited, "by the audit"),
-            (expected[name], mean, "to be expected"),
+            (expected[name], mean, "to be expected" if promised else "of its labels, held out"),
         ):
             if value < other - FAR:
                 why[name] = max(
@@ -156,8 +157,9 @@ def sample_kind(
     rows = np.arange(len(pool))
     if len(rows) > _SCORED:
         rows = np.sort(rng.choice(rows, _SCORED, replace=False))
-    on = np.nan_to_num(pool.mean(rows)[:, pool.categories.index(scale.positive.name)])
-    doubt = np.minimum(on, 1 - on)
+    mean = np.nan_to_num(pool.mean(rows))
+    on = mean[:, pool.categories.index(scale.positive.name)]
+    doubt = np.minimum(on, 1 - on) if scale.negative is not None else 1 - mean.max(axis=1)
     if kind is not None:
         if kind in (scale.positive.name, "" if scale.negative is None else scale.negative.name):
             # A category itself is wanted: its likeliest cells.

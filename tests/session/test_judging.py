@@ -187,6 +187,42 @@ def test_few_animals_are_warned_about(slices, images, unit, warning):
     assert table.loc["slice 5", "held_out"]
 
 
+def test_an_image_without_a_group_beside_others_that_have_one(tmp_path):
+    rng = np.random.default_rng(0)
+    with Session.create(tmp_path / "p", jobs=Jobs(inline=True)) as session:
+        for number, group in enumerate(("animal 1", None, "animal 2")):
+            mask = np.kron(np.arange(1, 37).reshape(6, 6), np.ones((8, 8), int)).astype(np.uint16)
+            image = rng.poisson(20 + 40 * (mask % 3 == 0), (1, 48, 48)).astype(np.uint16)
+            session.add_image(f"slice {number}", image, mask, channels=["cFos"], group=group)
+        session.measure(rings=False, neighbours=False)
+        session.add_marker("cFos")
+        for number in range(3):
+            cells = session.items[session.items["image"] == f"slice {number}"]
+            session.label(cells.index[cells["cellID"] % 3 == 0][:6], "ON")
+            session.label(cells.index[cells["cellID"] % 3 != 0][:6], "OFF")
+        session.train(wait=True)
+        assert list(session.judge("image")["judged"]) == [12, 12, 12]
+        by_group = session.judge("group")
+        assert list(by_group["labels"]) == [12, 12]
+        assert by_group.attrs["warnings"][0].startswith("Not every image says")
+        assert "from 2 of 2 animals" in session.suggest_images(3).sentence
+
+
+def test_with_more_than_two_categories_unsure_cells_are_asked_for(slices):
+    slices.categories.add("unclear")
+    _label(slices, ["slice 1", "slice 3", "slice 4"])
+    slices.label(slices.items.index[slices.items["image"] == "slice 3"][-20:], "unclear")
+    slices.train(wait=True)
+    assert set(slices.judge()["trouble"]) == {""}
+    light = slices.stop_light()
+    assert "unsure cells" in light.next_action
+    assert not any("to be expected" in text for text in light.reasons)
+    ids = slices.sample_kind(5, image="slice 2", seed=1)
+    best = slices.populations["Pred_AVG"].probability.max(axis=1)
+    rows = slices.table.positions(slices.items.index[slices.items["image"] == "slice 2"])
+    assert best[slices.table.positions(ids)].max() == pytest.approx(np.sort(best[rows])[4])
+
+
 def test_a_threshold_is_kept_to(slices):
     _label(slices, ["slice 1", "slice 3", "slice 4"])
     slices.train(wait=True)

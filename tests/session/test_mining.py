@@ -183,3 +183,20 @@ def test_labels_of_the_audit_shape_no_opinion(session):
     session.close()
     with Session.open(session.folder, jobs=Jobs(inline=True)) as again:
         assert again.likely_mistakes(200).equals(before)
+
+
+def test_with_more_than_two_categories_each_cell_is_called_by_its_own(session):
+    session.categories.add("dim")
+    ids = session.items.index.to_numpy()
+    faint = np.argsort(session.features_by_name["cells"].column("cFos__Mean__Cell"))[:30]
+    session.label(ids[faint], "dim")
+    session.train(wait=True)
+    found = session.likely_mistakes(600)
+    assert set(found["predicted"]) == {"ON", "OFF", "dim"}
+    average = session.populations["Pred_AVG"]
+    rows = session.positions(found.index[found["probability"] < 0.4])
+    names = {c.code: c.name for c in session.categories}
+    called = [names[code] for code in average.codes[rows]]
+    assert found.loc[found["probability"] < 0.4, "predicted"].tolist() == called
+    session.categories.rename("dim", "faint")
+    assert "faint" in set(session.likely_mistakes(600)["predicted"])
