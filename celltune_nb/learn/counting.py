@@ -39,7 +39,12 @@ FURTHEST = 0.002  # a probability nearer to 0 or 1 says no more than this: boost
 SPREADS = (0.1, 0.35, 0.8, 1.6, 3.0)  # of the effects, on the logit scale
 COARSE = (0.1, 0.6, 2.0)
 """The same where there are three kinds of effects, and 125 fits would be too many."""
-SCALE = 1.0  # of the half-t prior (3 degrees of freedom) of a spread
+#: Scale of the half-t prior (3 degrees of freedom) of a spread, and the power of the spread that it is multiplied with, which
+#: keeps it away from 0 (Chung et al., Psychometrika 78, 2013): where slices have enough audited cells, and where they have one
+#: or two.  From so few the spread cannot be told from a smaller slope b, and would be taken for none.
+PRIORS = ((1.0, 0.5), (2.0, 1.5))
+ENOUGH = (8.0, 2.0)
+"""Audited cells a slice at which the first and the second of these hold; in between, something in between."""
 #: Prior mean and deviation of a, b and c: probabilities are taken to mean what they say until the audit speaks.
 PRIOR = ((0.0, 2.0), (1.0, 0.7), (0.0, 1.0))
 DRAWS = 600
@@ -137,6 +142,9 @@ def fit(
     mean[: len(PRIOR)] = [m for m, _ in PRIOR]
     theta, found = mean.copy(), []
     grid = SPREADS if len(units.sizes) < 3 else COARSE
+    each = n / max([1, *units.sizes])
+    sparse = float(np.clip((ENOUGH[0] - each) / (ENOUGH[0] - ENOUGH[1]), 0, 1))
+    scale, power = ((1 - sparse) * a + sparse * b for a, b in zip(*PRIORS, strict=True))
     for spreads in product(grid, repeat=len(units.sizes)):
         precision = np.concatenate(
             [
@@ -145,8 +153,8 @@ def fit(
             ]
         )
         theta, cholesky, evidence = _mode(design, y, w, mean, precision, theta)
-        # half-t with 3 degrees of freedom; half of the grid's growing steps, for slices are alike more often than not
-        prior = sum(-2.0 * np.log1p((s / SCALE) ** 2 / 3) + 0.5 * np.log(s) for s in spreads)
+        # the grid's steps grow as the spreads do, which is one power of them
+        prior = sum(-2.0 * np.log1p((s / scale) ** 2 / 3) + power * np.log(s) for s in spreads)
         found.append((evidence + prior, theta, cholesky, spreads))
     log = np.array([one[0] for one in found])
     share = np.exp(log - log.max())
