@@ -650,7 +650,7 @@ class Session(
         with self.lock:
             old = self.view
             if "image" in changes and changes["image"] != old.image:
-                changes = {"center": None, "zoom": None, "rectangle": None, **changes}
+                changes = {"center": None, "zoom": None, "rectangle": None, "outline": None, **changes}
             if changes.get("blind") and (changes.get("color_by", old.color_by) not in (None, "labels")):
                 changes["color_by"] = "labels"  # nothing may hint at the answer
             self.view = view = old.changed(**changes)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
+from ..data.gates import CORNERS
 from ..data.images import Image
 from ..errors import InputError
 from .checks import rectangle
@@ -62,6 +63,10 @@ class View:
     channels : tuple of ChannelView
     rectangle : (y0, x0, y1, x1) or None
         The rectangle that sampling is held to.
+    outline : tuple of (y, x) or None
+        An outline drawn on the image, closed; at least three corners.
+    tool : {"rectangle", "lasso", "pan"}
+        What dragging on the image does.
     blind : bool
         Predictions and their figures are kept out of sight (while an audit is labelled).
     """
@@ -75,6 +80,8 @@ class View:
     hidden: frozenset[str] = frozenset()
     channels: tuple[ChannelView, ...] = field(default_factory=tuple)
     rectangle: tuple[float, float, float, float] | None = None
+    outline: tuple[tuple[float, float], ...] | None = None
+    tool: str = "rectangle"
     blind: bool = False
 
     def changed(self, **changes: Any) -> View:
@@ -102,6 +109,8 @@ class View:
             raise InputError(f"The opacity is {new.opacity}; give a number from 0 to 1.")
         if new.style not in ("fill", "border", "both"):
             raise InputError(f"Cells can be shown as fill, border or both, not {new.style!r}.")
+        if new.tool not in ("rectangle", "lasso", "pan"):
+            raise InputError(f"Dragging marks a rectangle, a lasso, or is for pan, not {new.tool!r}.")
         if new.zoom is not None and not 1e-4 < new.zoom < 1e4:
             raise InputError(f"The zoom is {new.zoom}; give screen pixels an image pixel, such as 1.")
         return new
@@ -138,7 +147,8 @@ class View:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``view.json``."""
-        return {**asdict(self), "hidden": sorted(self.hidden), "rectangle": None, "blind": False}
+        passing = {"rectangle": None, "outline": None, "tool": "rectangle", "blind": False}
+        return {**asdict(self), "hidden": sorted(self.hidden), **passing}
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> View:
@@ -157,6 +167,13 @@ def _point(value: Any) -> tuple[float, float]:
     if not (math.isfinite(y) and math.isfinite(x)):
         raise ValueError("a position has to be finite")
     return (y, x)
+
+
+def _outline(value: Any) -> tuple[tuple[float, float], ...]:
+    corners = tuple(_point(one) for one in value)
+    if not 3 <= len(corners) <= CORNERS:
+        raise InputError(f"An outline of {len(corners):,} corners cannot be. Give 3 to {CORNERS:,}.")
+    return corners
 
 
 def _channels(value: Any) -> tuple[ChannelView, ...]:
@@ -193,7 +210,7 @@ def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 _CHECKS: dict[str, Callable[[Any], Any]] = {
     "image": _or_none(_text), "center": _or_none(_point), "zoom": _or_none(float), "color_by": _or_none(_text),
     "opacity": float, "style": _text, "hidden": lambda value: frozenset(map(_text, value)), "channels": _channels,
-    "rectangle": _or_none(rectangle), "blind": bool,
+    "rectangle": _or_none(rectangle), "outline": _or_none(_outline), "tool": _text, "blind": bool,
 }  # fmt: skip
 
 

@@ -262,7 +262,7 @@ def test_keys_are_written_as_the_browser_writes_them(scene):
 
 def test_an_unknown_mode_says_which_exist(scene):
     scene.viewport.mode = "rectangle"
-    with pytest.raises(InputError, match="'pan' or 'rectangle'"):
+    with pytest.raises(InputError, match="'rectangle' or 'lasso'"):
         scene.viewport.mode = "paint"
     assert scene.viewport.mode == "rectangle"
 

@@ -15,6 +15,7 @@ import tifffile
 
 import celltune_nb as ct
 from celltune_nb.panels.counts import CountsPanel, markup
+from celltune_nb.panels.image import ImagePanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 
@@ -138,12 +139,13 @@ def test_models_are_applied_with_progress(panel: CountsPanel, session: ct.Sessio
 
 
 def test_regions_are_drawn_read_and_removed(panel: CountsPanel, session: ct.Session, tmp_path: Path) -> None:
-    panel._areas.do("rectangle")
+    panel._areas.do("drawn")
     assert "Drag a rectangle" in panel.message
     session.set_view(image="left", rectangle=(0, 0, 200, 100))
     panel._areas.do("region", "", "CA1")
-    panel._areas.do("rectangle")
+    panel._areas.do("drawn")
     assert "50 cells in them" in panel.message
+    assert session.view.rectangle is None
     assert "CA1 50 cells" in words(panel._areas)
     panel._head.do("by", "", "image×region")
     assert panel.table.loc[("left", "CA1"), "cells"] == 50
@@ -159,6 +161,31 @@ def test_regions_are_drawn_read_and_removed(panel: CountsPanel, session: ct.Sess
     panel._areas.do("path", "", "nowhere.tif")
     panel._areas.do("labels")
     assert panel.message
+
+
+def test_an_outline_drawn_on_the_image_becomes_a_region(panel: CountsPanel, session: ct.Session) -> None:
+    image = ImagePanel(session)
+    try:
+        session.set_view(image="left", rectangle=(0, 0, 9, 9))
+        panel._areas.do("outline")
+        assert image.viewport.mode == "lasso"
+        drag = {"type": "lasso", "lasso": [[-9, -9], [-9, 100], [210, 100], [210, -9]], "modifiers": []}
+        image.viewport._receive(None, {**drag, "modifiers": ["shift"]}, [])
+        assert len(session.selection) == 50
+        image.viewport._receive(None, drag, [])
+        assert "50 cells in this outline" in image.message
+        assert session.view.rectangle is None
+        panel._areas.do("region", "", "DG")
+        panel._areas.do("drawn")
+        found = session.areas()
+        assert list(found["region"]) == ["DG"]
+        assert found["area_px"].iloc[0] == pytest.approx(100 * 199.5, rel=0.01)
+        assert found["cells"].iloc[0] == 50
+        assert session.view.outline is None
+        panel._areas.do("outline")
+        assert image.viewport.mode == "rectangle"
+    finally:
+        image.close()
 
 
 def test_before_a_training_it_says_what_to_do(tmp_path: Path) -> None:

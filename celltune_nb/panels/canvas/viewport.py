@@ -24,7 +24,7 @@ __all__ = ["Viewport"]
 MOST_PIXELS = 12_000_000
 #: How long (s) the rest of a change waits for the picture of it.
 FIRST = 0.05
-Mode = Literal["pan", "rectangle"]
+Mode = Literal["pan", "rectangle", "lasso"]
 Modifiers = frozenset[str]
 
 
@@ -35,7 +35,7 @@ class _Worker(Protocol):
 
 
 class Viewport:
-    """An image surface with pan, zoom, rectangle, click, hover and keys.
+    """An image surface with pan, zoom, rectangle, lasso, click, hover and keys.
 
     A pixel layer shows frames; ipycanvas draws vector shapes over it.  Pan and zoom move the last
     frame in the browser at once; the kernel renders the newest camera in a worker, one frame in flight.
@@ -163,13 +163,13 @@ class Viewport:
 
     @property
     def mode(self) -> Mode:
-        """What dragging does: ``"pan"`` or ``"rectangle"``."""
+        """What dragging does: ``"pan"``, ``"rectangle"`` or ``"lasso"``."""
         return cast(Mode, self._layer.mode)
 
     @mode.setter
     def mode(self, mode: Mode) -> None:
-        if mode not in ("pan", "rectangle"):
-            raise InputError(f"Mode {mode!r} does not exist. Choose 'pan' or 'rectangle'.")
+        if mode not in ("pan", "rectangle", "lasso"):
+            raise InputError(f"Mode {mode!r} does not exist. Choose 'pan', 'rectangle' or 'lasso'.")
         self._layer.mode = mode
 
     @property
@@ -223,11 +223,13 @@ class Viewport:
         """``callback(y, x, modifiers)``; both of its clicks are reported as clicks before."""
         return self._on("double_click", callback)
 
-    def on_rectangle(
-        self, callback: Callable[[tuple[float, float, float, float], Modifiers], object]
-    ) -> Callable[[], None]:
+    def on_rectangle(self, callback: Callable[..., object]) -> Callable[[], None]:
         """``callback((y0, x0, y1, x1), modifiers)`` when a rectangle was dragged."""
         return self._on("rectangle", callback)
+
+    def on_lasso(self, callback: Callable[..., object]) -> Callable[[], None]:
+        """``callback([[y, x], …], modifiers)`` when an outline was drawn; at least three corners."""
+        return self._on("lasso", callback)
 
     def on_hover(self, callback: Callable[[float | None, float | None], object]) -> Callable[[], None]:
         """``callback(y, x)`` at most 20 times a second, for each new pixel; ``(None, None)`` on leaving."""
@@ -279,8 +281,8 @@ class Viewport:
             self._greeted()
         elif kind in {"click", "double_click"}:
             self._emit(kind, content["y"], content["x"], held)
-        elif kind == "rectangle":
-            self._emit("rectangle", tuple(content["rectangle"]), held)
+        elif kind in {"rectangle", "lasso"}:
+            self._emit(kind, tuple(content[kind]), held)
         elif kind == "hover":
             self._emit("hover", content["y"], content["x"])
         elif kind == "key":

@@ -147,6 +147,7 @@ def regions(
     column: str,
     rows: Sequence[tuple[str, float, int]],
     drawn: bool,
+    outlines: bool,
     name: str,
     path: str,
     reset: int,
@@ -165,12 +166,16 @@ def regions(
         for region, size, cells in rows
     ]
     hint = (
-        "Drag a rectangle on the image, name it, and add it; or give the path of a label image (0 outside)."
+        "Drag a rectangle on the image or draw an outline, name it, and add it; or give the path of a label image "
+        "(0 outside)."
     )
     return tag(
         "div", tag("p", hint, cls="ct-muted ct-counts-line"),
         tag("div", tag("input", type="text", do="region", value=name, placeholder="Name, such as CA1", reset=reset, aria_label="Name of the region"),
-            tag("button", "Add rectangle", cls="ct-button", do="rectangle", disabled=not drawn or image is None), cls="ct-counts-row"),
+            tag("button", "Outline", cls="ct-button ct-on" if outlines else "ct-button", do="outline", aria_pressed=str(outlines).lower(),
+                title="Dragging on the image draws an outline instead of a rectangle", disabled=image is None),
+            tag("button", "Add", cls="ct-button", do="drawn", disabled=not drawn or image is None,
+                title="Make what is drawn a region"), cls="ct-counts-row"),
         tag("div", tag("input", type="text", do="path", value=path, placeholder="Label image, such as atlas.tif", reset=reset,
                        aria_label="Path of a label image"),
             tag("button", "Add", cls="ct-button", do="labels", disabled=image is None), cls="ct-counts-row"),

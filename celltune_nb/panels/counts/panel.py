@@ -63,7 +63,7 @@ class CountsPanel(Panel):
         self._head, self._act, self._body, self._areas = _Page(), _Page(), _Page(), _Page()
         verbs: dict[str, Callable[..., Any]] = {
             "by": self._set_by, "what": self._set_what, "keep": self.keep, "apply": self.apply, "stop": self.stop, "csv": self.write,
-            "look": self.look, "region": self._set_region, "path": self._set_path, "rectangle": self.add_rectangle,
+            "look": self.look, "region": self._set_region, "path": self._set_path, "outline": self.draw_outline, "drawn": self.add_drawn,
             "labels": self.add_label_image, "unregion": self.remove_regions,
         }  # fmt: skip
         for verb, act in verbs.items():
@@ -141,14 +141,22 @@ class CountsPanel(Panel):
         """Look at a slice."""
         self.session.set_view(image=image)
 
-    def add_rectangle(self) -> None:
-        """Make the rectangle drawn on the image a region."""
+    def draw_outline(self) -> None:
+        """Let dragging on the image draw an outline, or a rectangle again."""
         view = self.session.view
-        if view.image is None or view.rectangle is None:
-            raise InputError("Drag a rectangle on the image first, then add it.")
+        self.session.set_view(tool="rectangle" if view.tool == "lasso" else "lasso")
+        if view.tool != "lasso":
+            self.say("Drag round the region on the image.")
+
+    def add_drawn(self) -> None:
+        """Make the rectangle or outline drawn on the image a region."""
+        view = self.session.view
+        drawn = view.rectangle if view.outline is None else view.outline
+        if view.image is None or drawn is None:
+            raise InputError("Drag a rectangle on the image first, or draw an outline, then add it.")
         if not self._region.strip():
             raise InputError("Give the region a name, such as CA1.")
-        self._adding.request(view.image, {self._region.strip(): view.rectangle})
+        self._adding.request(view.image, {self._region.strip(): drawn})
 
     def add_label_image(self) -> None:
         """Read the regions of the slice from a label image."""
@@ -256,6 +264,9 @@ class CountsPanel(Panel):
     def _add(self, image: str, regions: Any) -> None:
         found = self.session.add_regions(image, regions)
         self._reset += 1
+        if isinstance(regions, dict):  # what was drawn is a region now
+            self._region = ""
+            self.session.set_view(rectangle=None, outline=None)
         self.say(
             f"{image}: {len(found)} region{'s' if len(found) != 1 else ''}, {found['cells'].sum():,} cells in them.",
             "good",
@@ -306,7 +317,8 @@ class CountsPanel(Panel):
                 session.view.image,
                 "region",
                 rows,
-                session.view.rectangle is not None,
+                session.view.rectangle is not None or session.view.outline is not None,
+                session.view.tool == "lasso",
                 self._region,
                 self._path,
                 self._reset,

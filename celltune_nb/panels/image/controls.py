@@ -42,6 +42,7 @@ _MODES = (
     ("Rectangle", "rectangle", "Dragging marks a rectangle; Space-drag moves the image"),
     ("Move", "pan", "Dragging moves the image"),
 )
+_LASSO = ("Outline", "lasso", "Dragging draws an outline; Space-drag moves the image")
 
 #: What keys and gestures do, for the help: (heading, [(keys, meaning)]).
 _HELP = (
@@ -107,7 +108,7 @@ REVIEW_HINT = (
 
 
 def bar(session: Session, mode: str, shows_cells: bool) -> Markup:
-    """The toolbar: which image, what dragging does, cells on or off."""
+    """The toolbar: which image, what dragging does (an outline is asked for elsewhere), cells on or off."""
     names, current = list(session.images), session.view.image
     several = len(names) > 1
 
@@ -122,7 +123,7 @@ def bar(session: Session, mode: str, shows_cells: bool) -> Markup:
     )
     modes = [
         tag("button", label, do="mode", what=name, title=title, aria_pressed=str(mode == name).lower())
-        for label, name, title in _MODES
+        for label, name, title in ((*_MODES, _LASSO) if mode == _LASSO[1] else _MODES)
     ]
     cells = tag(
         "button",

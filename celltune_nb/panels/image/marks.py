@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,15 @@ from celltune_nb.panels.canvas import Shape
 if TYPE_CHECKING:
     from celltune_nb.panels.image.scene import Scene
 
-__all__ = ["KEYS", "MOST_OUTLINES", "WALKING", "hover_shapes", "rectangle_shapes", "selection_shapes"]
+__all__ = [
+    "KEYS",
+    "MOST_OUTLINES",
+    "WALKING",
+    "hover_shapes",
+    "outline_shapes",
+    "rectangle_shapes",
+    "selection_shapes",
+]
 
 #: Selected items drawn as outlines; more are rimmed in the picture itself.
 MOST_OUTLINES = 2_000
@@ -57,3 +66,8 @@ def hover_shapes(scene: Scene, item: int | None, *, masked: bool) -> list[Shape]
 def rectangle_shapes(rectangle: tuple[float, float, float, float] | None) -> list[Shape]:
     """The rectangle that sampling is held to, dashed."""
     return [] if rectangle is None else [Shape.rectangle(rectangle, SELECTED, width=1.5, dash=(6, 4))]
+
+
+def outline_shapes(outline: Sequence[tuple[float, float]] | None) -> list[Shape]:
+    """The outline that was drawn, dashed."""
+    return [] if outline is None else [Shape.polygon(outline, SELECTED, width=1.5, dash=(6, 4))]

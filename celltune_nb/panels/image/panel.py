@@ -13,6 +13,7 @@ import numpy as np
 from celltune_nb.panels import actions, theme
 from celltune_nb.panels.canvas import Viewport
 from celltune_nb.panels.image import controls, marks
+from celltune_nb.panels.image.drawing import Drawing
 from celltune_nb.panels.image.scene import Scene
 from celltune_nb.panels.panel import Kind, Panel
 from celltune_nb.render import Camera
@@ -62,6 +63,7 @@ class ImagePanel(Panel):
         self.scene.unfinished = self.viewport.refresh
         self.scene.troubled = lambda: self.say(self.scene.trouble, "error")
         self.viewport.mode = "rectangle"
+        self._drawing = Drawing(self, self.viewport)
         self.viewport.keys = marks.KEYS
         self.labels_by: Callable[[str, list[str]], str | None] | None = None
         self._hint = controls.HINT
@@ -172,7 +174,7 @@ class ImagePanel(Panel):
         if held & {"shift", "ctrl"}:
             self.session.select(inside, "add" if "shift" in held else "toggle")
             return
-        self.session.set_view(rectangle=kept)
+        self.session.set_view(rectangle=kept, outline=None)
         free = int((self.session.labels.codes()[self.session.positions(inside)] == 0).sum())
         self.say(
             f"{controls.cells(len(inside))} in this rectangle, {free:,} not labelled. Press S to sample in it."
@@ -210,7 +212,7 @@ class ImagePanel(Panel):
             self.toggle_help()
             return
         self.session.select([])
-        self.session.set_view(rectangle=None)
+        self.session.set_view(rectangle=None, outline=None)
 
     # ------------------------------------------------------------------ looking
 
@@ -226,9 +228,8 @@ class ImagePanel(Panel):
             self.session.set_view(image=names[(here + by) % len(names)])
 
     def set_mode(self, mode: str) -> None:
-        """What dragging does: ``"rectangle"`` marks one, ``"pan"`` moves the image."""
-        self.viewport.mode = "pan" if mode == "pan" else "rectangle"
-        self._show_bar()
+        """What dragging does: ``"rectangle"`` marks one, ``"lasso"`` draws an outline, ``"pan"`` moves the image."""
+        self.session.set_view(tool=mode)
 
     def toggle_cells(self) -> None:
         """Draw the cells over the image, or the bare image."""
@@ -342,8 +343,9 @@ class ImagePanel(Panel):
                 self._show_line()
         if fields & {"color_by", "opacity", "style", "hidden", "channels", "blind"}:
             self.viewport.refresh()
-        if "rectangle" in fields:
-            self._draw_rectangle()
+        if fields & {"rectangle", "outline", "tool"}:
+            self._drawing.show()
+            self._show_bar()
 
     def _selected(self) -> None:
         self._draw_marks()
@@ -372,9 +374,6 @@ class ImagePanel(Panel):
 
     # ------------------------------------------------------------------ what is shown
 
-    def _draw_rectangle(self) -> None:
-        self.viewport.draw_shapes(marks.rectangle_shapes(self.session.view.rectangle), "rectangle")
-
     def _draw_marks(self) -> None:
         """Outline the selection; too many for outlines are rimmed in the picture."""
         image, ids = self._image(), self.session.selection
@@ -385,7 +384,7 @@ class ImagePanel(Panel):
         had = len(self.scene.highlight) > 0
         self.scene.highlight = ids if many else np.empty(0, np.int64)
         masked = image is not None and image.mask is not None
-        self._draw_rectangle()
+        self._drawing.show()
         self.viewport.draw_shapes(marks.selection_shapes(self.scene, ids, masked=masked), "selection")
         if many or had:
             self.viewport.refresh()

@@ -5,12 +5,13 @@
 //                    camera {y, x, zoom, epoch}      the kernel moved the camera
 //                    vectors {camera}                the vector canvas is about to be redrawn for it
 //                    tooltip {text}, note {text}     shown at the cursor, at the top
-// Browser → kernel   hello, size, gone, ack {frame, lost, camera?}, camera {y, x, zoom, epoch, final}, click, double_click, rectangle, hover, key
+// Browser → kernel   hello, size, gone, ack {frame, lost, camera?}, camera {y, x, zoom, epoch, final}, click, double_click, rectangle, lasso, hover, key
 //
 // Image positions are (y, x) pixels, origin at the centre of pixel 0; canvas positions CSS pixels.
 // The browser moves the last picture at once and reports the camera; the kernel refines.
 
 const DRAG_STARTS = 4; // CSS pixels a press may wander and still be a click
+const LASSO_STEP = 3; // CSS pixels between the corners of an outline
 const REPORT_EVERY = 30; // ms between camera reports during a gesture
 const FRAME_LATE = 250; // ms after which a frame that was asked for is not waited for with the next report
 const HOVER_EVERY = 50; // ms between hover reports
@@ -262,6 +263,11 @@ class View {
     this.canvas.className = "ct-image";
     el.appendChild(this.canvas);
     this.band = div(el, "ct-band");
+    this.trace = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+    this.lasso = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    this.lasso.setAttribute("class", "ct-lasso");
+    this.lasso.appendChild(this.trace);
+    el.appendChild(this.lasso);
     this.ring = div(el, "ct-ring");
     this.tip = div(el, "ct-tip");
     this.note = div(el, "ct-trouble");
@@ -429,6 +435,8 @@ class View {
       moved: false,
       start,
       camera: this.page.camera,
+      seen: [start],
+      path: [this.toImage(start.cy, start.cx)],
     };
     this.setCursor();
   }
@@ -447,6 +455,12 @@ class View {
     if (gesture.kind === "pan") {
       const { y, x, zoom } = gesture.camera;
       this.page.move(y - dy / zoom, x - dx / zoom, zoom, false);
+    } else if (gesture.kind === "lasso") {
+      const last = gesture.seen[gesture.seen.length - 1];
+      if (Math.hypot(cy - last.cy, cx - last.cx) < LASSO_STEP) return;
+      gesture.seen.push({ cy, cx });
+      gesture.path.push(this.toImage(cy, cx));
+      this.trace.setAttribute("points", gesture.seen.map((p) => `${p.cx},${p.cy}`).join(" "));
     } else {
       Object.assign(this.band.style, {
         display: "block",
@@ -464,11 +478,15 @@ class View {
     this.gesture = null;
     this.setCursor();
     this.band.style.display = "none";
+    this.trace.setAttribute("points", "");
     const { cy, cx } = this.at(event);
     if (!gesture.moved) {
       if (gesture.clickable) this.model.send({ type: "click", ...this.toImage(cy, cx), modifiers: modifiers(event) });
     } else if (gesture.kind === "pan") this.page.report(true);
-    else {
+    else if (gesture.kind === "lasso") {
+      const lasso = gesture.path.map((p) => [p.y, p.x]);
+      if (lasso.length > 2) this.model.send({ type: "lasso", lasso, modifiers: modifiers(event) });
+    } else {
       const a = this.toImage(gesture.start.cy, gesture.start.cx);
       const b = this.toImage(cy, cx);
       const rectangle = [Math.min(a.y, b.y), Math.min(a.x, b.x), Math.max(a.y, b.y), Math.max(a.x, b.x)];
@@ -480,6 +498,7 @@ class View {
     const gesture = this.gesture;
     this.gesture = null;
     this.band.style.display = "none";
+    this.trace.setAttribute("points", "");
     this.setCursor();
     if (gesture?.kind === "pan" && gesture.moved) this.page.report(true);
   }
