@@ -89,14 +89,18 @@ def compared(name: str, first: PopulationSet, second: PopulationSet) -> Populati
 
 
 def round_diff(before: PopulationSet, after: PopulationSet) -> PopulationSet:
-    """What changed between two trainings: ``unchanged``, or ``A → B`` in B's colour."""
+    """What changed between two trainings: ``unchanged``, or ``A → B`` in B's colour.
+
+    An item to which one of them gives no answer, such as one of another mask since, did not change.
+    """
     common = np.searchsorted(before.ids, after.ids)
-    common = np.minimum(common, len(before.ids) - 1)
-    known = before.ids[common] == after.ids
+    known = common < len(before.ids)
+    known[known] = before.ids[common[known]] == after.ids[known]
     # Categories are matched by name: a code belongs to a level, and levels do not reuse codes.
-    old = np.where(known, before.codes[common], 0).astype(np.int16)
+    old = np.zeros(len(after.ids), np.int16)
+    old[known] = before.codes[common[known]]
     by_code = {c.code: c for c in (*before.categories, *after.categories)}
-    changed = old != after.codes
+    changed = (old != after.codes) & (old != 0) & (after.codes != 0)
     same = Category(0, "unchanged", UNKNOWN_COLOR)
     result = _paired(
         "Round_diff", after, np.where(changed, old, 0).astype(np.int16),

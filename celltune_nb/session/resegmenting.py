@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .carrying import CarryReport, report
 from .checks import number, one_of
+from .embedding import EMBEDDING
 from .mask_commit import commit, former_mask, refuse_if_busy, tidy
 from .mask_plan import Labels, Plan, audited, image_of, labels_of, looked, plan_of
 from .recording import located
@@ -186,6 +187,10 @@ def _notes(session: Session, plan: Plan, audit: Mapping[str, int], done: bool) -
     gone = sum(int((np.isin(one.ids, plan.old[plan.into == 0])).sum()) for one in queue)
     if gone:
         notes.append(f"{gone:,} cells leave the review that is open.")
+    if n and EMBEDDING in session.features_by_name:
+        notes.append(
+            "The map of cells leaves the new ones out, and so do gates on it: session.embed() lays them out."
+        )
     table = session.features_by_name.get("table")
     if table is not None and n and np.isin(plan.old, table.ids).any():
         notes.append(

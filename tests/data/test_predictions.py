@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,16 @@ def test_round_diff_names_what_became_what() -> None:
     changed = round_diff(before, after)
     assert changed.to_pandas().tolist() == ["unchanged", "A → B", "unchanged", "unchanged"]
     assert changed.categories[1].color == CATEGORIES["B"].color
+
+
+def test_items_that_a_training_had_no_answer_for_did_not_change() -> None:
+    before, after = (_sets(p, p)["Pred_AVG"] for p in (FIRST, SECOND))
+    early = replace(before, ids=before.ids[[0, 2]], codes=before.codes[[0, 2]], given=None)
+    assert round_diff(early, after).to_pandas().tolist() == ["unchanged"] * 4
+    none = replace(before, ids=before.ids[:0], codes=before.codes[:0], given=None)
+    assert round_diff(none, after).to_pandas().tolist() == ["unchanged"] * 4
+    silent = replace(after, codes=np.zeros_like(after.codes), given=None)
+    assert round_diff(before, silent).to_pandas().tolist() == ["unchanged"] * 4
 
 
 def test_a_pair_is_called_by_what_its_categories_are_called_now() -> None:

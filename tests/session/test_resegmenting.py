@@ -556,8 +556,10 @@ def test_where_every_mask_was_replaced_the_work_goes_on(tmp_path: Path) -> None:
         session.label_each(label_each)
         session.train(models=("xgboost", "lightgbm"), rounds=3, wait=True)
         session.gate("A__Probability", 0.5, name="sure")
+        session.embed()
         session.set_view(color_by="Pred_AVG")
-        session.replace_mask("a", mask)
+        report = session.replace_mask("a", mask)
+        assert any(note.startswith("The map of cells leaves the new ones out") for note in report.notes)
         # No answer is left of cells that are all gone, and what needs one says so.
         assert "Pred_AVG" not in session.populations
         assert session.view.color_by == "labels"
