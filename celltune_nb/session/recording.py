@@ -107,6 +107,7 @@ def _noted(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             _inside.depth = depth
         shown = given.arguments.get("preview") or (name == "sample" and options.get("by") != "audit")
+        shown = shown or (name == "add_centres" and given.arguments["image"] is None)  # as another mask
         if depth or session.read_only or shown:
             return result
 

@@ -140,6 +140,25 @@ def test_channels_in_files_of_their_own(
     assert panel.report.cells == 3
 
 
+def test_an_image_of_the_project_without_cells_gets_them(
+    session: ct.Session, panel: CentresPanel, folder: Path
+) -> None:
+    assert "Cells on" not in text(panel)
+    session.add_image("bare", IMAGE, pixel_size=0.5)
+    assert "Cells on an image from a file bare" in text(panel)
+    panel._live.do("unfold")
+    panel._live.do("unfold")
+    assert panel.of == "bare"  # the one on the screen
+    assert "Channels" not in text(panel)
+    fill(panel, centres=folder / "slice 2 centres.csv", radius=3, unit="µm")
+    panel._live.do("preview")
+    assert "Add 3 cells" in text(panel)
+    panel._live.do("add")
+    assert session.items["image"].tolist() == ["bare"] * 3
+    assert "Cells on" not in text(panel)
+    assert 'do="image"' in panel._live.html
+
+
 def test_mistakes_are_said_and_nothing_is_added(
     session: ct.Session, panel: CentresPanel, tmp_path: Path, folder: Path
 ) -> None:

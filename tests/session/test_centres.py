@@ -277,6 +277,45 @@ def test_pictures_and_files_of_a_channel_each(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(session.images["two"].array), IMAGE)
 
 
+def test_an_image_of_the_project_gets_its_cells(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.add_image("other", IMAGE, np.pad(np.ones((9, 9), np.uint8), ((0, 111), (0, 151))))
+    session.add_image("bare", IMAGE, pixel_size=0.5, group="m")
+    with pytest.raises(CellTuneError, match="already"):
+        session.add_centres("bare", IMAGE, TABLE, 6)
+    for wrong, words in (
+        ({"name": "nowhere"}, "no image 'nowhere'"),
+        ({"channels": ["a", "b"]}, "with its channels"),
+        ({"group": "m"}, "with its channels and group"),
+        ({"centres": TABLE.assign(z=0)}, "single plane"),
+    ):
+        with pytest.raises(InputError, match=words):
+            session.add_centres(**{"name": "bare", "image": None, "centres": TABLE, "radius": 6, **wrong})
+    assert session.add_centres("bare", None, TABLE, 3, unit="µm", preview=True).cells == 4
+    assert len(session.table) == 1
+    report = session.add_centres("bare", None, TABLE, 3, unit="µm")
+    assert (report.cells, report.hidden, report.radius, report.pixel_size) == (4, 1, 6, 0.5)
+    items = session.items[session.items["image"] == "bare"]
+    assert items["cellID"].tolist() == [1, 2, 4, 6]
+    assert set(items["group"]) == {"m"}
+    session.categories.add("ON")
+    session.label(items.index[[0, 3]], "ON")
+    # other centres of the same cells: labels go over
+    moved = session.add_centres("bare", None, TABLE.iloc[::-1][["y", "x"]] + 1, 6)
+    assert moved.cells == 4
+    assert "2 of 2 labels go over" in " ".join(moved.notes)
+    labelled = session.items.loc[session.labels.to_pandas().index]
+    assert sorted(labelled["cellID"]) == [1, 7]  # the rows are turned round
+    session.add_centres("other", None, [[60.0, 60.0]], 4)
+    session.measure(**MEASURING)
+    assert "add_centres" not in session.script()
+    with replayed(session.script(), tmp_path, monkeypatch) as again:
+        pd.testing.assert_frame_equal(again.items, session.items)
+        np.testing.assert_array_equal(again.features.matrix, session.features.matrix)
+        assert again.labels.counts() == session.labels.counts()
+
+
 def test_a_real_brain_of_a_stack_a_channel(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ from . import markup
 
 __all__ = ["CentresPanel", "centres_beside"]
 
-FIELDS = ("image", "centres", "radius", "unit", "pixel_size", "spacing", "channels", "name", "group")
+FIELDS = ("of", "image", "centres", "radius", "unit", "pixel_size", "spacing", "channels", "name", "group")
 #: What files of centres are called, beside being called as the image.
 WORDS = ("cent", "point", "cell", "spot", "detect", "coord")
 
@@ -36,6 +36,8 @@ class CentresPanel(Panel):
 
     Attributes
     ----------
+    of : str
+        The image of the project that gets its cells; empty: one of a file.
     image : str or list of Path
         File of the image, or of a stack; a list where each channel has a file.
     centres, radius, unit, pixel_size, spacing, channels, name, group : str
@@ -47,6 +49,7 @@ class CentresPanel(Panel):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
+        self.of = ""
         self.image: str | list[Path] = ""
         self.centres = self.pixel_size = self.spacing = self.channels = self.name = self.group = ""
         self.radius, self.unit = "6", "px"
@@ -65,6 +68,7 @@ class CentresPanel(Panel):
         for verb, act in verbs.items():
             self._live.on(verb, self.guard(act))
         self.widget = self._live
+        self.listen(session.items_changed, self._show)
         self.listen(session.access_changed, self._show)
         self._show()
 
@@ -80,7 +84,7 @@ class CentresPanel(Panel):
 
         Parameters
         ----------
-        what : {"image", "centres", "radius", "unit", "pixel_size", "spacing", "channels", "name", "group"}
+        what : {"of", "image", "centres", "radius", "unit", "pixel_size", "spacing", "channels", "name", "group"}
         """
         if self.busy:
             raise CellTuneError("Centres are being read already. Wait, or press Stop.")
@@ -111,7 +115,7 @@ class CentresPanel(Panel):
         self.name, self._names = image.name, list(image.channels)
         self.channels = ", ".join(self._names)
         self.group, self.pixel_size = image.group or "", f"{image.pixel_size:g}" if image.pixel_size else ""
-        self._open = True
+        self._open, self.of = True, ""
         self._edits += 1
         beside = centres_beside(plan, image)
         self.set("centres", beside or "")
@@ -136,13 +140,16 @@ class CentresPanel(Panel):
     def _start(self, preview: bool) -> None:
         if self.busy:
             raise CellTuneError("Centres are being read already. Wait, or press Stop.")
-        if not self.image or not self.centres:
+        if not (self.image or self.of) or not self.centres:
             raise InputError("Name the file of an image and the table of its centres.")
-        image = _files(self.image) if isinstance(self.image, str) else self.image
-        options: dict[str, Any] = {
-            "unit": self.unit, "pixel_size": _number(self.pixel_size, "pixel size"), "group": self.group or None,
-            "spacing": _number(self.spacing, "distance of planes") if self._deep else None, "channels": self._names,
-        }  # fmt: skip
+        options: dict[str, Any] = {"unit": self.unit, "pixel_size": _number(self.pixel_size, "pixel size")}
+        image: Any = None
+        if not self.of:
+            image = _files(self.image) if isinstance(self.image, str) else self.image
+            options |= {
+                "group": self.group or None, "channels": self._names,
+                "spacing": _number(self.spacing, "distance of planes") if self._deep else None,
+            }  # fmt: skip
         try:
             radius: float | str = float(self.radius)
         except ValueError:
@@ -150,7 +157,14 @@ class CentresPanel(Panel):
         self._done, self.job, self._adding = "", None, not preview
         table = Path(self.centres).expanduser().absolute()
         job = self.session.add_centres(
-            self.name, image, table, radius, preview=preview, wait=False, progress=self._told, **options
+            self.of or self.name,
+            image,
+            table,
+            radius,
+            preview=preview,
+            wait=False,
+            progress=self._told,
+            **options,
         )
         assert isinstance(job, Job)
         self.job = job
@@ -177,7 +191,7 @@ class CentresPanel(Panel):
             self.report = job.result
             if self.report is not None and self.report.done:
                 self._edits += 1
-                self.image = self.centres = self.name = self.channels = self.pixel_size = ""
+                self.of = self.image = self.centres = self.name = self.channels = self.pixel_size = ""
                 self._names = None  # what is in needs no second time
         self._show()
         if isinstance(job.error, CellTuneError) and job.state == "failed":
@@ -189,7 +203,19 @@ class CentresPanel(Panel):
 
     def _unfold(self, *_rest: Any) -> None:
         self._open = not self._open
+        shown = self.session.view.image
+        if self._open and not self.image and shown in self._bare():
+            self.of = str(shown)
         self._show()
+
+    def _bare(self) -> list[str]:
+        """Images of the project that have no cells."""
+        session = self.session
+        return [
+            name
+            for name, image in session.images.items()
+            if image.mask is None and name not in session.table.names
+        ]
 
     def _show(self) -> None:
         with self.showing:
@@ -240,10 +266,17 @@ class CentresPanel(Panel):
                 disabled=self.busy, title=title, cls="ct-short", spellcheck="false",
             )  # fmt: skip
 
+        bare = self._bare()
+        if self.of and self.of not in bare:
+            self.of = ""
+        own = [tag("option", "an image from a file", value="", selected=not self.of)]
+        own += [tag("option", one, value=one, selected=one == self.of) for one in bare]
         units = [tag("option", one, value=one, selected=one == self.unit) for one in ("px", "µm")]
         return tag(
             "div",
-            line("image", files, "Image", "/path/to/slice.tif", "TIFF, OME-TIFF, Zarr or .npy; for centres with z a stack, or a folder of one file a plane; one file a channel with ; between them"),
+            [tag("span", "Cells on"), tag("select", own, do="of", aria_label="Image that gets cells", disabled=self.busy,
+                 title="An image of the project that has no cells, or one that is to come from a file")] if bare else None,
+            [] if self.of else line("image", files, "Image", "/path/to/slice.tif", "TIFF, OME-TIFF, Zarr or .npy; for centres with z a stack, or a folder of one file a plane; one file a channel with ; between them"),
             line("centres", self.centres, "Centres", "/path/to/centres.csv", "CSV or Parquet with columns y and x, and z for a stack; pixels and planes count from 0"),
             tag("span", "Radius"),
             tag("div",
@@ -254,10 +287,10 @@ class CentresPanel(Panel):
                 tag("span", "µm", cls="ct-muted"), cls="ct-line"),
             [tag("span", "Planes"), tag("div",
                 small("spacing", self.spacing, "–", "Distance of planes", "µm from plane to plane; empty: z is the number of the plane, from 0"),
-                tag("span", "µm apart, if z is in µm", cls="ct-muted"), cls="ct-line")] if self._deep else None,
-            line("channels", self.channels, "Channels", "of the file", "Their names, with commas between them, where the file does not say; all images of a project have the same"),
-            line("name", self.name, "Name", "of the image", "What the image is called in the project; planes of a stack get z000 … added"),
-            line("group", self.group, "Group", "donor, animal, slide", "The independent unit it belongs to"),
+                tag("span", "µm apart, if z is in µm", cls="ct-muted"), cls="ct-line")] if self._deep and not self.of else None,
+            [] if self.of else [*line("channels", self.channels, "Channels", "of the file", "Their names, with commas between them, where the file does not say; all images of a project have the same"),
+            *line("name", self.name, "Name", "of the image", "What the image is called in the project; planes of a stack get z000 … added"),
+            *line("group", self.group, "Group", "donor, animal, slide", "The independent unit it belongs to")],
             cls="ct-fields",
         )  # fmt: skip
 
