@@ -24,6 +24,8 @@ __all__ = ["Pyramid", "Reduced", "Store"]
 LAST = 9
 #: Source pixels along a side of a block, about; always a multiple of 2 ** LAST.
 BLOCK = 1024
+#: Blocks of more times their usual pixels are made as low as the pieces of the file allow.
+WIDE = 4
 #: Of the budget, what one level of one channel may take; finer ones are left out.
 SHARE = 1 / 4
 #: A file's own reduced copies are enough when the coarsest is not larger than this, pixels.
@@ -89,6 +91,10 @@ class Reduced:
         if isinstance(base, Chunked) and self.rgb:
             chunks = base.chunks[:2]
         self.block = tuple(_block(*pair) for pair in zip(chunks or (BLOCK, BLOCK), self.shape, strict=True))
+        if chunks is not None and math.prod(self.block) > WIDE * BLOCK**2:
+            # Strips as wide as the image: fewer of them, since a frame waits for a block at least.
+            unit = 1 << LAST
+            self.block = (min(self.block[0], -(-chunks[0] // unit) * unit), self.block[1])
         # A chunk that lies in two blocks is decoded twice, unless the cache keeps it.
         self.aligned = chunks is None or all(b % c == 0 for b, c in zip(self.block, chunks, strict=True))
         self.filled = np.zeros([-(-n // b) for n, b in zip(self.shape, self.block, strict=True)], bool)

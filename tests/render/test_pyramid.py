@@ -208,6 +208,22 @@ def test_what_is_not_decoded_yet_is_shown_coarsely():
     assert (part == 1000).all()
 
 
+def test_a_frame_of_wide_strips_waits_for_few_of_them():
+    image = RNG.integers(0, 4000, (1, 2048, 20_000)).astype(np.uint8)
+    read = []
+
+    def load(index):
+        read.append(index)
+        return image[:, index[1] * 60 : (index[1] + 1) * 60]
+
+    pyramid = Pyramid(Chunked(image.shape, (1, 60, 20_000), np.uint8, load))
+    window = Window.of(Camera.fit((2048, 20_000), 100, 800), (2048, 20_000))
+    pyramid.look(0, window, Patience(0))
+    assert len(set(read)) <= 10
+    pyramid.build(0, lambda fraction: None)
+    np.testing.assert_array_equal(pyramid.reduced(0).levels[4], level_of(image, 0, 4))
+
+
 def test_threads_that_fill_the_same_levels_agree():
     image = RNG.integers(0, 4000, (1, 5000, 5000)).astype(np.uint16)
     pyramid = Pyramid(chunked(image, 256))
