@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..data.items import ItemTable
     from .session import Session
 
-__all__ = ["add_regions", "area_of", "areas", "remove_regions"]
+__all__ = ["add_regions", "area_of", "areas", "column_for", "columns", "kept", "remove_regions"]
 
 _PART = "areas"
 _MOST = 2_000
@@ -67,6 +67,22 @@ def kept(session: Session, column: str) -> dict[str, list[_Kept]]:
         except (KeyError, TypeError, ValueError, OverflowError):
             continue
     return found
+
+
+def columns(session: Session) -> list[str]:
+    """Columns of the items that regions became."""
+    return [str(column) for column in stored(session, _PART) if kept(session, str(column))]
+
+
+def column_for(session: Session) -> str:
+    """Where regions go that somebody draws: ``"region"``, or another name where the data came with such a column."""
+    extra = session.table.extra
+    taken = set() if extra is None else {str(name) for name in extra.columns} - set(columns(session))
+    return next(
+        name
+        for name in ("region", "drawn region", *map("drawn region {}".format, range(2, 99)))
+        if name not in taken
+    )
 
 
 # ---------------------------------------------------------------------- adding
@@ -193,10 +209,13 @@ def _column_name(session: Session, column: Any) -> str:
         or column in _OURS
     ):
         raise InputError(f"Regions cannot be called {column!r}. Choose a short name, such as name='region'.")
-    extra = session.table.extra
-    if extra is not None and column in extra.columns and extra[column].dtype.kind in "iufb":
-        raise InputError(f"The items have a column {column!r} of numbers already. Choose another name=.")
-    return column.strip()
+    column, extra = column.strip(), session.table.extra
+    if extra is not None and column in extra.columns and not kept(session, column):
+        raise InputError(
+            f"The cells came with a column {column!r}, which regions would write over. Choose another name=, such as "
+            f"name={column_for(session)!r}."
+        )
+    return column
 
 
 # ---------------------------------------------------------------------- how large

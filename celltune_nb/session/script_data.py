@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..data.actions import Action
+from . import areas
 from .recording import MEMORY, is_there
 from .script_text import Writer, comment, literal
 from .training_options import OPTIONS
@@ -29,12 +30,11 @@ def unnoted(session: Session, noted: list[Action]) -> list[Action]:
         if name not in named
     ]
     verbs = {action.verb for action in noted}
-    extra = session.table.extra
     table = session.features_by_name.get("table")
     if (
         "import_cells" not in verbs
         and not any(v.startswith("import_") for v in verbs)
-        and (extra is not None or table)
+        and (_own(session) or table)
     ):
         given = {"table": {MEMORY: "DataFrame"}, "features": None if table is None else list(table.names)}
         found.append(Action("import_cells", given, user=session.user))
@@ -228,11 +228,11 @@ def _cells(session: Session, given: Mapping[str, Any], when: float, writer: Writ
             return
         given = {**given, "+names": names}
     writer.original = True
-    extra, table = session.table.extra, session.features_by_name.get("table")
+    table = session.features_by_name.get("table")
     noted = given.get("features")
     wanted = [noted] if isinstance(noted, str) else noted or []
     names = [] if table is None else [n for n in table.names if n in wanted]
-    own = [str(c) for c in (extra.columns if extra is not None else [])]
+    own = _own(session)
     options = []
     columns = ["image", "cellID"]
     for place in ("x", "y", "group"):
@@ -248,6 +248,13 @@ def _cells(session: Session, given: Mapping[str, Any], when: float, writer: Writ
         frame += f'.join(made.features["table"].to_pandas()[{literal(names)}])'
         options.append(f"features={literal(names)}")
     writer.add(f"session.import_cells({', '.join([frame, *options])})")
+
+
+def _own(session: Session) -> list[str]:
+    """Columns of the items that came with them; those of regions are made again by their own lines."""
+    extra = session.table.extra
+    made = areas.columns(session)
+    return [] if extra is None else [str(c) for c in extra.columns if str(c) not in made]
 
 
 def _training(session: Session, given: Mapping[str, Any], writer: Writer) -> None:

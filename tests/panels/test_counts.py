@@ -144,7 +144,7 @@ def test_regions_are_drawn_read_and_removed(panel: CountsPanel, session: ct.Sess
     session.set_view(image="left", rectangle=(0, 0, 200, 100))
     panel._areas.do("region", "", "CA1")
     panel._areas.do("drawn")
-    assert "50 cells in them" in panel.message
+    assert "50 cells inside" in panel.message
     assert session.view.rectangle is None
     assert "CA1 50 cells" in words(panel._areas)
     panel._head.do("by", "", "image×region")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 
@@ -162,3 +163,12 @@ def test_sizes_of_shapes_and_labels() -> None:
     labels = np.array([[1, 2], [2, 2]])
     assert label_areas(labels, 4, (7, 6), 10) == {1: 16.0, 2: 4 * 2 + 3 * 4 + 3 * 2}
     np.testing.assert_array_equal(label_at(labels, 4, np.array([0, 6.0]), np.array([3.4, 3.6])), [1, 2])
+
+
+def test_a_column_that_came_with_the_cells_is_not_written_over(session: Session) -> None:
+    before = session.items
+    with pytest.raises(InputError, match="came with a column 'truth'"):
+        session.add_regions("field 0", (0, 0, 100, 200), name="truth")
+    with pytest.raises(InputError):
+        session.remove_regions("field 0", name="truth")
+    pd.testing.assert_frame_equal(session.items, before)

@@ -84,7 +84,8 @@ class CountsFigure:
         every = np.unique(np.linspace(0, n - 1, min(n, 16)).round().astype(int))
         self._axis.tick_values = every.astype(np.float64)
         self._axis.tick_labels = {
-            str(i): names[i] if len(names[i]) < 15 else f"{names[i][:13]}…" for i in every.tolist()
+            str(i): names[i] if len(names[i]) < 16 else f"{names[i][:5]}…{names[i][-9:]}"
+            for i in every.tolist()
         }
         self._bars.stroke_width = float(np.clip(200 / n, 3, 22))
         with self._bars.hold_sync():

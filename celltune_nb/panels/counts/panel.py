@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import CellTuneError, InputError
 from ...session import Session
+from ...session.areas import column_for, columns
 from ...session.deciding import DECIDED
 from ...session.events import PopulationsChanged, StudyChanged
 from ...session.files import file_stem
@@ -258,17 +259,17 @@ class CountsPanel(Panel):
         self.say(f"Written to {path}.", "good")
 
     def _remove(self, image: str) -> None:
-        n = self.session.remove_regions(image)
+        n = self.session.remove_regions(image, name=column_for(self.session))
         self.say(f"{n} region{'s' if n != 1 else ''} of {image} removed.")
 
     def _add(self, image: str, regions: Any) -> None:
-        found = self.session.add_regions(image, regions)
+        found = self.session.add_regions(image, regions, name=column_for(self.session))
         self._reset += 1
         if isinstance(regions, dict):  # what was drawn is a region now
             self._region = ""
             self.session.set_view(rectangle=None, outline=None)
         self.say(
-            f"{image}: {len(found)} region{'s' if len(found) != 1 else ''}, {found['cells'].sum():,} cells in them.",
+            f"{image}: {len(found)} region{'s' if len(found) != 1 else ''}, {found['cells'].sum():,} cells inside.",
             "good",
         )
 
@@ -282,9 +283,10 @@ class CountsPanel(Panel):
             and extra[name].dtype.kind not in "iufb"
             and 0 < extra[name].nunique() <= _DIFFERENT
         ]
-        own.sort(key=lambda name: name != "region")
+        places = [*columns(self.session), "region"]
+        own.sort(key=lambda name: name not in places)
         known = ["image", *(["group"] if self.session.table.group_names else []), *own[:8]]
-        regions = [name for name in own if name == "region"]
+        regions = [name for name in own if name in places]
         self._choices = [
             *known,
             *(
@@ -310,12 +312,13 @@ class CountsPanel(Panel):
                 self.by, self._choices, self.what, positive, kept=kept, reset=self._reset
             )
             self._body.html = markup.table(self.table, self._why, session.view.image)
-            found = session.areas()
+            column = column_for(session)
+            found = session.areas(column)
             here = found[found["image"] == session.view.image]
             rows = list(zip(here["region"], here["area_mm2"], here["cells"], strict=True))
             self._areas.html = markup.regions(
                 session.view.image,
-                "region",
+                column,
                 rows,
                 session.view.rectangle is not None or session.view.outline is not None,
                 session.view.tool == "lasso",

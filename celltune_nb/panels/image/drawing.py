@@ -11,7 +11,7 @@ from celltune_nb.data.gates import CORNERS
 from celltune_nb.data.shapes import Shape as Region
 from celltune_nb.panels.canvas import Shape, Viewport
 from celltune_nb.panels.image import controls, marks
-from celltune_nb.session.areas import kept
+from celltune_nb.session.areas import columns, kept
 from celltune_nb.session.events import StudyChanged
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Drawing"]
 
 REGION = "#FFD166"
-COLUMN = "region"
 
 
 class Drawing:
@@ -47,9 +46,10 @@ class Drawing:
         if view.image == self._shown:
             return
         self._shown, shapes = view.image, list[Shape]()
-        for one in kept(self._session, COLUMN).get(view.image or "", []):
-            if one.shape is not None:
-                shapes += _region(one.shape)
+        for column in columns(self._session):
+            for one in kept(self._session, column).get(view.image or "", []):
+                if one.shape is not None:
+                    shapes += _region(one.shape)
         self._viewport.draw_shapes(shapes, "regions")
 
     def lasso(self, corners: Sequence[Sequence[float]], held: frozenset[str] = frozenset()) -> None:
