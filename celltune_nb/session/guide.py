@@ -56,7 +56,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class _Facts:
-    """What tasks and nudges are worked out from."""
+    """What tasks and nudges are worked out from; the labels counted are those that models learn from."""
 
     by_image: LabelTable
     by_group: LabelTable
@@ -73,7 +73,7 @@ class _Facts:
 
 
 def _facts(session: Session, level: str) -> _Facts:
-    by_image, by_group = label_table(session, "image", level), label_table(session, "group", level)
+    by_image, by_group = _samples(session, "image", level), _samples(session, "group", level)
     tally = dict(zip(by_image.columns, by_image.counts.sum(axis=0).tolist(), strict=True))
     table = session.table
     groups = {}
@@ -88,11 +88,26 @@ def _facts(session: Session, level: str) -> _Facts:
     runs = [run for run in session.runs if run.level == level and run.state in ("done", "stopped")]
     learned = int(runs[-1].about.get("labels", 0)) if runs else 0
     sources = dict(zip(kinds.tolist(), counts.tolist(), strict=True))
-    given = sum(tally.values()) - sources.get("audit", 0)
     return _Facts(
         by_image, by_group, tally, list(working_set(session) or table.names), groups, len(runs), sources,
-        max(given - learned, 0),
+        max(sum(tally.values()) - learned, 0),
     )  # fmt: skip
+
+
+def _samples(session: Session, by: str, level: str) -> LabelTable:
+    """The labels by image or group without the audit's, which nothing is learned from."""
+    found, table = label_table(session, by, level), session.table
+    with session.lock:
+        ids = session.audits.of(level).ids
+        state = session.book.level(level)
+        codes = state.codes_of(ids)
+        column = {c.code: found.columns.index(c.name) for c in state.categories if c.name in found.columns}
+    units, names = (table.images, table.names) if by == "image" else (table.groups, table.group_names)
+    rows = units[table.positions(ids)] + len(found.rows) - len(names)  # items without a group come first
+    known = np.isin(codes, list(column))
+    columns = np.array([column[int(code)] for code in codes[known]], np.int64)
+    np.subtract.at(found.counts, (rows[known], columns), 1)
+    return found
 
 
 # ---------------------------------------------------------------------- the checklist
@@ -191,7 +206,7 @@ def nudges(session: Session, level: str) -> list[str]:
         )
     elif facts.rounds and facts.new >= FIRST // 2:
         said.append(f"{facts.new:,} labels since the last training: train again.")
-    if total - facts.sources.get("audit", 0) >= PLENTY:
+    if total >= PLENTY:
         said.append(
             f"{total:,} labels: from about {PLENTY:,} on, more hardly help. Check blind, and look at the worst slice."
         )

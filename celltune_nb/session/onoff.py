@@ -10,7 +10,7 @@ from ..errors import InputError, NotReadyError
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["OFF_COLOR", "ON_COLOR", "add_marker", "negative_of", "positive_of"]
+__all__ = ["OFF_COLOR", "ON_COLOR", "add_marker", "negative_of", "positive_name", "positive_of"]
 
 #: What people call the category that is counted, in lower case; in this order where several stand side by side.
 POSITIVE = ("on", "positive", "pos", "+", "yes", "1", "true")
@@ -52,6 +52,14 @@ def positive_of(session: Session, level: str) -> Category:
             return named[word]
     others = [c for c in categories if _plain(c.name, level) not in NEGATIVE]
     return (others or categories)[0]
+
+
+def positive_name(session: Session) -> str:
+    """What to call a positive cell of the active level, also before it has categories."""
+    try:
+        return positive_of(session, session.level).name
+    except NotReadyError:
+        return "ON"
 
 
 def negative_of(session: Session, level: str) -> Category | None:

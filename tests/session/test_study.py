@@ -180,6 +180,26 @@ def test_which_category_is_counted(tmp_path, names, positive, negative):
         assert (found and found.name) == negative
 
 
+def test_labels_of_the_audit_are_no_samples_in_the_guide(session):
+    truth = session.items["truth"]
+    for item in session.draw_audit(90):
+        session.label([item], truth[item], source="audit")
+    tasks = {task.key: task for task in session.checklist()}
+    assert tasks["first"].state == "0 of 25 A, 0 of 25 B, 0 of 25 C"
+    assert tasks["audit"].state.startswith("90 of")
+    assert session.nudges() == []
+    left = [item for item in truth.index if item not in set(session.audit.ids)]
+    for item in left[:60]:
+        session.label([item], truth[item])
+    assert (
+        sum(
+            int(part.split()[0])
+            for part in next(t.state for t in session.checklist() if t.key == "first").split(", ")
+        )
+        == 60
+    )
+
+
 def test_a_marker_of_one_letter_does_not_eat_into_the_names_of_its_categories(tmp_path):
     with Session.create(tmp_path / "p", level="o", jobs=Jobs(inline=True)) as session:
         for name in ("OFF", "ON"):

@@ -25,6 +25,8 @@ class State:
     ----------
     level : str
     levels : sequence of str
+    positive : str
+        Name of the category that is counted.
     rule : str
     tasks : sequence of Task
     nudges : sequence of str
@@ -42,6 +44,7 @@ class State:
 
     level: str
     levels: Sequence[str]
+    positive: str
     rule: str
     tasks: Sequence[Task]
     nudges: Sequence[str]
@@ -64,13 +67,14 @@ def page(state: State) -> Markup:
 
 
 def _rule(state: State) -> Markup:
+    marker = f"{state.level} " if len(state.levels) > 1 else ""
     return tag(
         "section",
-        tag("h3", f"When is a cell {state.level} ON?" if len(state.levels) > 1 else "When is a cell ON?"),
+        tag("h3", f"When is a cell {marker}{state.positive}?"),
         # Of its own for each level and state: a text that is looked at is never changed under the fingers.
         tag("div",
             tag("textarea", state.rule, do="rule", rows=2, maxlength=20000, disabled=bool(state.locked), aria_label="The rule",
-                placeholder="Write the rule down: for example, ON when the nucleus is clearly brighter than the tissue around it, at the contrast shown."),
+                placeholder=f"Write the rule down: for example, {state.positive} when the nucleus is clearly brighter than the tissue around it, at the contrast shown."),
             row=f"rule-{state.level}-{state.fields}"),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any
 from ...session import Session
 from ...session.checks import whole_number
 from ...session.guide import Task
+from ...session.onoff import positive_name
 from ...session.study import ImageSuggestion
 from ..panel import Panel
 from ..theme import Live
@@ -129,7 +130,7 @@ class GuidePanel(Panel):
         with self.showing:
             self._live.html = markup.page(
                 markup.State(
-                    session.level, session.levels.names, session.rule, tasks, nudges, self.suggestion, self.count,
+                    session.level, session.levels.names, positive_name(session), session.rule, tasks, nudges, self.suggestion, self.count,
                     session.working_set, session.access.reason if session.read_only else "", self._fields, self._tabs,
                 )
             )  # fmt: skip

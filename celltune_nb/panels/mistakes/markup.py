@@ -23,8 +23,8 @@ _SHORT = {
     "borderline": "borderline",
 }
 _WHAT = {
-    "weak signal": "The signal is too weak to be sure", "strong signal": "As strong as in most ON cells, called OFF",
-    "background": "Called ON, stands out from its surroundings no more than an OFF cell", "borderline": "The models can hardly decide",
+    "weak signal": "The signal is too weak to be sure", "strong signal": "As strong as in most {on} cells, not called {on}",
+    "background": "Called {on}, stands out from its surroundings no more than other cells", "borderline": "The models can hardly decide",
 }  # fmt: skip
 
 
@@ -76,6 +76,8 @@ class State:
         Why nothing can be changed; empty when it can.
     channel : str or None
     channels : sequence of str
+    positive : str
+        Name of the category that is counted.
     """
 
     cells: Sequence[Cell]
@@ -88,6 +90,7 @@ class State:
     locked: str
     channel: str | None
     channels: Sequence[str]
+    positive: str
 
 
 def page(state: State) -> tuple[Markup, Markup]:
@@ -104,7 +107,7 @@ def _choosing(state: State) -> Markup:
     kinds = [tag("option", f"All kinds ({sum(state.counts.values())})", value="", selected=not state.kind)]
     kinds += [
         tag("option", f"{kind[:1].upper()}{kind[1:]}" + (f" ({state.counts[kind]})" if state.counts.get(kind) else ""), value=kind,
-            selected=kind == state.kind, title=_WHAT[kind])
+            selected=kind == state.kind, title=_WHAT[kind].format(on=state.positive))
         for kind in KINDS
     ]  # fmt: skip
     marker = None
@@ -139,7 +142,7 @@ def _asked(state: State) -> Markup:
     cell = state.cells[state.at]
     return tag(
         "div", tag("div", tag("b", f"{state.at + 1} of {len(state.cells)}"), tag("span", cell.image, cls="ct-muted ct-cut ct-grow"),
-                   tag("span", cell.kind, cls="ct-muted", title=_WHAT[cell.kind]), cls="ct-line ct-tight"),
+                   tag("span", cell.kind, cls="ct-muted", title=_WHAT[cell.kind].format(on=state.positive)), cls="ct-line ct-tight"),
         tag("p", cell.reason, cls="ct-two-lines", aria_live="polite"),
     )  # fmt: skip
 

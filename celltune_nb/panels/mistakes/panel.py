@@ -12,6 +12,7 @@ from ...learn.mistakes import KINDS
 from ...render.encode import jpeg
 from ...session import Session
 from ...session.events import PopulationsChanged, StudyChanged, ViewChanged
+from ...session.onoff import positive_name
 from .. import actions, theme
 from ..panel import Panel
 from ..pictures import Pictures
@@ -209,6 +210,7 @@ class MistakesPanel(Panel):
     def _categories_changed(self) -> None:
         # Undo tells of categories too, and must not take away the sheet that somebody works on.
         if self._level != self.session.level:
+            self._found, self.at = None, -1  # a key pressed now would answer for the other marker
             self._right.clear()
             self._searching.request()
         else:
@@ -309,6 +311,7 @@ class MistakesPanel(Panel):
             state = markup.State(
                 cells, self.at, self.kind, self.here, [c for c in session.categories if c.name != UNKNOWN], counts, self._trouble,
                 session.access.reason if session.read_only else "", session.marker_channel(), self._channels(),
+                positive_name(session),
             )  # fmt: skip
             self._above.html, self._below.html = markup.page(state)
             self._tiles.show(self.item)

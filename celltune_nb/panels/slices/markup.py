@@ -127,6 +127,8 @@ def _row(row: Row, state: State) -> Markup:
     if row.predicted is not None:
         cells = f"{row.predicted:,} of {row.cells:,} {state.positive}"
         about += f", {row.predicted:,} of them ({row.predicted / max(row.cells, 1):.1%}) predicted {state.positive}"
+    if row.audited:
+        about += f"; {row.audited:,} of the labels are the audit's"
     short = f"{row.group} · {cells}" if row.group else cells
     return tag(
         "div",

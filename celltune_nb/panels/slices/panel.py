@@ -11,7 +11,7 @@ from ...errors import CellTuneError
 from ...render.encode import jpeg
 from ...session import Session
 from ...session.events import ViewChanged
-from ...session.onoff import positive_of
+from ...session.onoff import positive_name
 from ...session.study import study_table
 from ...session.thumbnails import look, ready
 from ..panel import Panel
@@ -147,13 +147,9 @@ class SlicesPanel(Panel):
     def _show(self) -> None:
         session = self.session
         with self.showing:
-            try:
-                positive = positive_of(session, session.level).name
-            except CellTuneError:
-                positive = ""
             self._live.html = markup.page(
                 markup.State(
-                    self._rows, session.view.image, positive, self.search, self.only, not session.working_set,
+                    self._rows, session.view.image, positive_name(session), self.search, self.only, not session.working_set,
                     session.access.reason if session.read_only else "",
                 )
             )  # fmt: skip
