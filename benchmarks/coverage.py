@@ -116,7 +116,8 @@ def _stratified(
 def coverage(
     repeats: int, setting: Mapping[str, Any], seed: int = 0
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Method → "slice" or "animal" → covered (share of intervals that hold the truth), width and error (relative, median)."""
+    """Method → "slice" or "animal" → covered (share of intervals that hold the truth), its standard error over repeats, width
+    and error (relative, median)."""
     setting = dict(setting)
     n = setting.pop("audited", 250)
     every: dict[str, dict[str, list[tuple[Floats, Floats, Floats]]]] = {}
@@ -149,7 +150,8 @@ def coverage(
     return {
         method: {
             name: {
-                "covered": float(np.mean(np.concatenate([r[0] for r in rows_]))),
+                "covered": float(np.mean([r[0].mean() for r in rows_])),
+                "uncertain": float(np.std([r[0].mean() for r in rows_]) / len(rows_) ** 0.5),
                 "width": float(np.median(np.concatenate([r[1] for r in rows_]))),
                 "error": float(np.median(np.concatenate([r[2] for r in rows_]))),
             }
@@ -161,13 +163,16 @@ def coverage(
 
 def main(repeats: int) -> None:
     """Print the table."""
-    print(f"{repeats} repeats; covered / median width / median error, relative to the true count\n")
+    print(
+        f"{repeats} repeats (a quarter with 200 slices); covered ± standard error / median width / median error, relative to the true count\n"
+    )
     for title, setting in SETTINGS.items():
         print(title)
-        few = max(5, repeats // 10) if setting.get("slices", 0) > 100 else repeats
+        few = max(5, repeats // 4) if setting.get("slices", 0) > 100 else repeats
         for method, of in coverage(few, setting).items():
             cells = "   ".join(
-                f"{name} {v['covered']:.3f} {v['width']:.2f} {v['error']:.3f}" for name, v in of.items()
+                f"{name} {v['covered']:.3f} ± {v['uncertain']:.3f} {v['width']:.2f} {v['error']:.3f}"
+                for name, v in of.items()
             )
             print(f"  {method:24s} {cells}")
 
