@@ -88,12 +88,12 @@ class Audits:
     def of(self, level: str) -> Audit:
         """The audit sample of a level as it is now; empty before the first draw."""
         session = self._session
-        with session.lock:
+        with session.lock:  # a mask that is replaced meanwhile has other cells
             ids, draws = self._ids(level)
             codes = session.book.level(level).codes_of(ids)
             blind = int(np.count_nonzero(session.book.sources(level, ids) == "audit"))
-        inclusion = self.inclusion(level)[session.table.positions(ids)] if draws else np.empty(0)
-        held = session.regions.inside(level)[session.table.positions(ids)]
+            inclusion = self._stored(level, draws, ids) if draws else np.empty(0)
+            held = session.regions.inside(level)[session.table.positions(ids)]
         return Audit(ids, ids[(codes == 0) & held], inclusion, blind)
 
     def inclusion(self, level: str) -> NDArray[np.float64]:
