@@ -200,6 +200,7 @@ def test_an_image_of_a_folder_without_a_mask_brings_its_centres_along(
 ) -> None:
     panel = ImportingPanel(session, folder)
     assert [image.name for image in panel.plan.images] == ["slice 2", "slice <1>"]
+    assert "slice 2 centres.csv</b>: a table of places; see Cells from centres" in panel._found.html
     panel._found.do("open", "0")
     assert "From centres" in panel._found.html
     panel.rename_channel("Channel 1", "DAPI")

@@ -89,7 +89,13 @@ def set_tables(plan: FolderPlan, images: list[tuple[Path, bool, PlannedImage]], 
             continue
         if head.kind not in ("cells", "labels"):
             if head.kind == "other" and head.path.suffix.lower() != ".txt":
-                plan.left_out.append(LeftOut(head.path, "a table without a column of cells"))
+                places = head.x is not None and head.y is not None
+                why = (
+                    "a table of places; see Cells from centres"
+                    if places
+                    else "a table without a column of cells"
+                )
+                plan.left_out.append(LeftOut(head.path, why))
             elif head.kind == "other":
                 listing.other[".txt"] = listing.other.get(".txt", 0) + 1
             continue
