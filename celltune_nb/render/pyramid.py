@@ -280,6 +280,16 @@ class Pyramid:
         reduced = self.reduced(channel)
         return reduced is None or not isinstance(reduced.base, Chunked) or bool(reduced.filled.all())
 
+    def small(self, channel: int, side: int) -> npt.NDArray[Any] | None:
+        """A copy of the coarsest level whose longer side has so many pixels at least; None unless it was made here."""
+        reduced = self.reduced(channel)
+        if reduced is None or not reduced.filled.all():
+            return None
+        sizes = {n: level.shape[:2] for n, level in reduced.levels.items()}
+        # Of a long narrow image too little would be left across.
+        fitting = [n for n, size in sizes.items() if max(size) >= side and min(size) >= side // 16]
+        return np.array(reduced.levels[max(fitting)]) if fitting else None
+
     # ------------------------------------------------------------------ for a frame
 
     def look(self, channel: int, window: Window, patience: Patience | None = None) -> Part:

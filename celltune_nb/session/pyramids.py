@@ -6,11 +6,13 @@ import ctypes
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from psygnal import Signal
 
 from ..errors import Cancelled, CellTuneError
@@ -28,6 +30,8 @@ __all__ = ["Pyramids", "cache_bytes"]
 KEPT = 8
 #: Bytes of them; beyond it only those of the image that is looked at stay.
 MOST = 512 << 20
+#: Bytes of small copies of whole images, for lists of pictures, and pixels of their longer side at least.
+SMALL, SIDE = 64 << 20, 448
 
 #: An image or a mask by :func:`key_of`, which of the two, and the channel.
 _Key = tuple[str, bool, int]
@@ -52,6 +56,7 @@ class Pyramids:
         self._kept: OrderedDict[tuple[str, bool], Pyramid] = OrderedDict()
         self._wanted: dict[_Key, tuple[Image, bool, int]] = {}
         self._now: _Key | None = None
+        self._small: OrderedDict[_Key, NDArray[Any]] = OrderedDict()
         self._queued = False
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -89,6 +94,7 @@ class Pyramids:
         """Let go of everything, decoded chunks too."""
         with self._lock:
             self._kept.clear()
+            self._small.clear()
             self._wanted.clear()
             self._idle.notify_all()
         self._session.chunks.clear()
@@ -106,8 +112,37 @@ class Pyramids:
         FormatError
             When the file cannot be read.
         """
+        channels = list(channels)
+        if self.small(image, channels) is not None:
+            return True
         pyramid = self.of(image)
         return all(pyramid.complete(channel) for channel in channels)
+
+    def small(self, image: Image, channels: Sequence[int]) -> NDArray[Any] | None:
+        """Channels of a whole image, reduced, (C, Y, X) or RGB (Y, X, 3); None while there are no levels to take them from.
+
+        They stay in memory when the levels themselves do not, so that a list of pictures in other colours costs no
+        decoding, also where nothing can be kept on disk.
+        """
+        found = []
+        for channel in channels:
+            key = (key_of(image, False), False, channel)
+            with self._lock:
+                part = self._small.get(key)
+                if part is not None:
+                    self._small.move_to_end(key)
+            if part is None:
+                part = self.of(image).small(channel, SIDE)
+                if part is None:
+                    return None
+                with self._lock:
+                    self._small[key] = part
+                    while len(self._small) > 1 and sum(one.nbytes for one in self._small.values()) > SMALL:
+                        self._small.popitem(last=False)
+            found.append(part)
+        if not found:
+            return None
+        return found[0] if image.is_rgb else np.stack(found)
 
     def want(self, image: Image, channels: Iterable[int]) -> None:
         """Have the levels of channels made in the background; :attr:`arrived` tells when."""
@@ -118,6 +153,9 @@ class Pyramids:
 
     def finish(self, image: Image, channels: Iterable[int]) -> None:
         """Make the levels of channels now, in this thread."""
+        channels = list(channels)
+        if self.ready(image, channels):
+            return
         pyramid = self.of(image)
         for channel in channels:
             if not pyramid.complete(channel):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .checks import whole_number
+from .pyramids import SIDE
 
 if TYPE_CHECKING:
     from ..data.images import Image
@@ -41,10 +42,17 @@ def thumbnail(session: Session, name: str, size: Any = 96) -> NDArray[np.uint8]:
     scale = size / max(rows, columns)
     height, width = max(1, round(rows * scale)), max(1, round(columns * scale))
     finer = max(1, min(FINER, max(rows, columns) // size))
-    channels = [Channel(image.channels.index(c.name), c.color, c.low, c.high) for c in _shown(session, image)]
-    session.pyramids.finish(image, _numbers(session, image))
-    camera = Camera.fit((rows, columns), height * finer, width * finer)
-    seen = compose(image.array, camera, channels, pyramid=session.pyramids.of(image))
+    shown = [] if image.is_rgb else _shown(session, image)
+    numbers = _numbers(session, image)
+    session.pyramids.finish(image, numbers)
+    array, pyramid = session.pyramids.small(image, numbers) if size * finer <= SIDE else None, None
+    if array is None:
+        array, pyramid = image.array, session.pyramids.of(image)
+    else:
+        numbers = list(range(len(numbers)))
+    channels = [Channel(n, c.color, c.low, c.high) for n, c in zip(numbers, shown, strict=False)]
+    camera = Camera.fit(image_shape(array), height * finer, width * finer)
+    seen = compose(array, camera, channels, pyramid=pyramid)
     blocks = seen.reshape(height, finer, width, finer, 3).mean(axis=(1, 3), dtype=np.float32)
     if not image.is_rgb:
         # Cells that are smaller than a pixel of the picture fade into the dark around them.

@@ -290,6 +290,31 @@ def test_who_only_looks_holds_them_in_memory_within_bounds(
     assert not (folder / "pyramids").exists()
 
 
+def test_other_colours_cost_no_decoding_where_nothing_can_be_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = study(tmp_path, 3)
+    with Session.open(folder, read_only=True) as session:
+        monkeypatch.setattr(pyramids, "KEPT", 1)
+        before = [session.thumbnail(name, 64) for name in session.images]
+        blocks: list[object] = []
+        monkeypatch.setattr(Reduced, "make", lambda *block: blocks.append(block))
+        session.set_channel("DAPI", high=2000)
+        after = [session.thumbnail(name, 64) for name in session.images]
+        assert not blocks
+        assert not any(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_the_picture_of_a_few_pixels_is_that_of_all(tmp_path: Path) -> None:
+    folder = study(tmp_path)
+    with Session.open(folder) as session:
+        large, small = session.thumbnail("s0", 448), session.thumbnail("s0", 112)
+    shape = (112, 4, 80, 4, 3)
+    means = large.reshape(shape).mean((1, 3))
+    assert small.shape == (112, 80, 3)
+    assert np.abs(means - small).mean() < 6
+
+
 def test_work_in_place_needs_no_thread(tmp_path: Path) -> None:
     with Session.open(study(tmp_path, 2), jobs=Jobs(inline=True)) as session:
         want(session, "s0", "s1")
