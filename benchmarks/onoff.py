@@ -36,6 +36,7 @@ RESULTS = Path(__file__).parent / "results" / "onoff.json"
 SIZES = (50, 100, 150, 200, 300, 400, 600, 800, 1000)
 AT = (200, 400, 1000)  # labels of the table
 AUDIT = 200
+FEW = 500  # cells to choose from
 FULL = "all labels"
 GOAL = 3.0  # times fewer labels by proposed rectangles than by random ones
 
@@ -93,7 +94,10 @@ def trial(cells: Cells, way: str, seed: int, weights: str | None = None) -> dict
         if wanted and wanted[0] not in [row[0] for row in audits]:
             audits.append([wanted[0], *audited(annotator, on, seed)])
 
-    sizes = [size for size in SIZES if size <= 0.75 * len(seen)]
+    # few cells: the same rounds, a fifth as large
+    sizes = [
+        size for size in (SIZES if len(seen) >= FEW else [n // 5 for n in SIZES]) if size <= 0.75 * len(seen)
+    ]
     began = time.process_time()
     for _ in curve(cells, WAYS[way], sizes, seed=seed, each=look, **options):
         pass
@@ -178,9 +182,10 @@ def table(runs: list[dict[str, Any]]) -> list[str]:
         full = by_way.pop(FULL, [])
         best = float(np.mean([row["points"][0][2] for row in full])) if full else float("nan")
         share, seeds = mine[0]["share"], len({run["seed"] for run in mine})
-        sizes = [at for at in AT if any(np.isfinite(reached(rows, at)[0]) for rows in by_way.values())] or [
-            150
+        ends = [
+            run["points"][-1][0] for run in mine if run["points"] and run["way"] not in (FULL, "error_mining")
         ]
+        sizes = [at for at in AT if at <= min(ends)] or [min(ends) // 2, min(ends)]
         heads = (
             [f"F1 at {n}" for n in sizes]
             + [f"called/true {n}" for n in sizes]

@@ -36,6 +36,7 @@ def rows(way: str, f1: list[float], audits: list[list[float]] | None = None) -> 
 
 def test_a_trial_scores_on_and_counts_and_audits_what_was_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onoff, "SIZES", (50, 200))
+    monkeypatch.setattr(onoff, "FEW", 100)
     found = onoff.trial(marker(), "half ON, half OFF", 0)
     assert found["unit"] == "groups"
     assert [point[0] for point in found["points"]] == [50, 200]

@@ -64,6 +64,8 @@ class Pool:
         Names of the columns; may be empty.
     labelled : callable or None
         Number m → features of at most so many labelled items, float array (≤ m, f).
+    places : callable or None
+        Gives image codes, y and x of the labelled items, three arrays of shape (l,).
     """
 
     ids: NDArray[np.int64]
@@ -76,6 +78,7 @@ class Pool:
     label_counts: NDArray[np.integer] = field(default_factory=lambda: np.empty(0, np.int64))
     categories: tuple[str, ...] = ()
     labelled: Callable[[int], NDArray[np.floating]] | None = None
+    places: Callable[[], tuple[NDArray[np.integer], NDArray[np.floating], NDArray[np.floating]]] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -15,7 +15,7 @@ __all__ = ["RectangleProposal", "propose_rectangle"]
 
 WINDOWS = 40
 TOP = 25  # items of a window that count: about what a person labels at a go
-HOLDS = 80  # items a window is sized for
+HOLDS = 200  # items a window is sized for: with fewer there are seldom 25 close calls in one
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,17 @@ def propose_rectangle(
     centred on a close call as often as on any item.  Before a model: the window whose items are
     many and unlike one another (the most items where there are no features).
 
+    Either counts less the more labels there are on the image and in the window already, by the square
+    root of both: close calls of one place are alike (a slice that is brighter than the others has many),
+    and what one of them teaches, the next hardly adds to.
+
     Parameters
     ----------
     pool : Pool
         Unlabelled items; of one image, or of all.
     rng : Generator
     size : float, optional
-        Side of the window in pixels; by default it holds about 80 items at the usual density.
+        Side of the window in pixels; by default it holds about 200 items at the usual density.
     windows : int
         Windows compared.
 
@@ -66,13 +70,13 @@ def propose_rectangle(
     if not len(known):
         raise NotReadyError("No unlabelled cell with a position is left here. Look at another image.")
     side = _side(pool, known) if size is None else float(size)
-    places = _Places(pool, known)
+    places = _Places(pool.images[known], pool.y[known], pool.x[known], known)
     found = []
     for centre in _centres(pool, known, windows, rng):
         image = int(pool.images[centre])
         box = places.box(image, float(pool.y[centre]), float(pool.x[centre]), side)
         found.append((image, box, places.inside(image, box)))
-    scores = _scores(pool, [rows for _, _, rows in found])
+    scores = _scores(pool, [rows for _, _, rows in found]) * _unlabelled(pool, [f[:2] for f in found])
     best = int(np.argmax(scores))
     image, box, rows = found[best]
     return RectangleProposal(image, box, float(scores[best]), _reason(pool, rows))
@@ -81,34 +85,37 @@ def propose_rectangle(
 class _Places:
     """Rows of each image in order of y, so that a window is a slice and a comparison."""
 
-    def __init__(self, pool: Pool, known: NDArray[np.int64]) -> None:
-        order = known[np.lexsort((pool.y[known], pool.images[known]))]
-        codes, start = np.unique(pool.images[order], return_index=True)
-        ends = np.append(start[1:], len(order))
-        self.rows = {int(c): order[a:b] for c, a, b in zip(codes, start, ends, strict=True)}
-        self.pool = pool
+    def __init__(
+        self, images: NDArray[np.integer], y: NDArray[np.floating], x: NDArray[np.floating], rows: NDArray[np.int64]
+    ) -> None:  # fmt: skip
+        order = np.lexsort((y, images))
+        codes, start = np.unique(images[order], return_index=True)
+        parts = np.split(order, start[1:]) if len(order) else []
+        self._of = {int(c): (rows[part], y[part], x[part]) for c, part in zip(codes, parts, strict=True)}
+
+    def count(self, image: int) -> int:
+        """Items of an image."""
+        return len(self._of[image][0]) if image in self._of else 0
 
     def inside(self, image: int, box: tuple[float, float, float, float]) -> NDArray[np.int64]:
-        """Rows of the pool in a window, ascending."""
-        rows = self.rows[image]
-        y = self.pool.y[rows]
+        """Rows in a window, ascending."""
+        if image not in self._of:
+            return np.empty(0, np.int64)
+        rows, y, x = self._of[image]
         a, b = np.searchsorted(y, [box[0], box[2]])
-        band = rows[a:b]
-        x = self.pool.x[band]
-        return np.sort(band[(x >= box[1]) & (x < box[3])])
+        return np.sort(rows[a:b][(x[a:b] >= box[1]) & (x[a:b] < box[3])])
 
     def box(self, image: int, y: float, x: float, side: float) -> tuple[float, float, float, float]:
         """A window around a point, moved inside what the image's items cover."""
-        rows = self.rows[image]
         corner = []
-        for value, positions in ((y, self.pool.y[rows]), (x, self.pool.x[rows])):
+        for value, positions in zip((y, x), self._of[image][1:], strict=True):
             low, high = float(positions.min()) - 0.5, float(positions.max()) + 0.5
             corner.append(max(low, min(value - side / 2, high - side)))
         return corner[0], corner[1], corner[0] + side, corner[1] + side
 
 
 def _side(pool: Pool, known: NDArray[np.int64]) -> float:
-    """Side of a square that holds about 80 items, at the median density of the images."""
+    """Side of a square that holds about 200 items, at the median density of the images."""
     images, counts = np.unique(pool.images[known], return_counts=True)
     sides = []
     for image in images[np.argsort(-counts, kind="stable")][:8]:
@@ -155,6 +162,19 @@ def _scores(pool: Pool, windows: list[NDArray[np.int64]]) -> NDArray[np.float64]
     parts = np.split(X, np.cumsum([len(rows) for rows in some])[:-1])
     spread = np.array([np.sqrt(part.var(axis=0).sum()) if len(part) else 0.0 for part in parts])
     return spread * np.minimum(sizes, TOP)
+
+
+def _unlabelled(
+    pool: Pool, windows: list[tuple[int, tuple[float, float, float, float]]]
+) -> NDArray[np.float64]:
+    """What close calls of each window still count for: 1/√((1 + labels on its image) (1 + labels in it))."""
+    if pool.places is None:
+        return np.ones(len(windows))
+    images, y, x = pool.places()
+    rows = np.flatnonzero(np.isfinite(y) & np.isfinite(x))
+    labels = _Places(images[rows], y[rows], x[rows], rows)
+    here = [(1 + labels.count(image)) * (1 + len(labels.inside(image, box))) for image, box in windows]
+    return 1 / np.sqrt(here)
 
 
 def _reason(pool: Pool, rows: NDArray[np.int64]) -> str:

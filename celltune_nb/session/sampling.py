@@ -18,6 +18,7 @@ from .checks import whole_number
 from .conditions import condition
 from .gating import inside
 from .study import working_rows
+from .taught import taught, where_taught
 
 if TYPE_CHECKING:
     from ..learn.pool import Pool, Proposal
@@ -378,20 +379,9 @@ def make_pool(
         probabilities=[RowsOf(s.probability, positions) for s in sets if s.probability is not None],
         label_counts=np.array([tally.get(name, 0) for name in (sets[0].classes if sets else ())], np.int64),
         categories=sets[0].classes if sets else (),
-        labelled=None
-        if source is None
-        else (lambda most: source.rows(_some_labelled(session, level, known, most))),
+        labelled=None if source is None else (lambda most: source.rows(taught(session, level, known, most))),
+        places=lambda: where_taught(session, level),
     )
-
-
-def _some_labelled(session: Session, level: str, known: int, most: int) -> NDArray[np.int64]:
-    """Rows of labelled items, every so many of them where there are more than `most`; none of the audit's."""
-    with session.lock:
-        labelled = session.book.level(level).codes_in_order(session.table.ids[:known]) != 0
-        audited = session.table.positions(session.audits.of(level).ids)
-        labelled[audited[audited < known]] = False
-        rows = np.flatnonzero(labelled)
-    return rows[:: -(-len(rows) // most) or 1]
 
 
 def model_sets(session: Session, level: str) -> list[PopulationSet]:

@@ -1,4 +1,5 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -345,7 +346,7 @@ class TestRectangles:
             assert "mostly B cell" in found.reason
             assert "50 % sure" in found.reason
 
-    def test_it_holds_about_eighty_cells_and_lies_on_the_image(self):
+    def test_it_holds_about_two_hundred_cells_and_lies_on_the_image(self):
         pool_ = self.grid()
         found = propose_rectangle(pool_, np.random.default_rng(0))
         y0, x0, y1, x1 = found.rectangle
@@ -356,10 +357,20 @@ class TestRectangles:
             & (pool_.x >= x0)
             & (pool_.x < x1)
         )
-        assert 60 <= inside.sum() <= 100
+        assert 160 <= inside.sum() <= 240
         assert found.reason.startswith(f"{inside.sum()} unlabelled cells")
         assert y0 >= -0.5
         assert x1 <= 1181
+
+    def test_where_labels_lie_already_close_calls_count_less(self):
+        grid = self.grid()
+        p = grid.probabilities[0].copy()
+        p[(grid.y < 300) & (grid.x > 800)] = [0.5, 0.45, 0.05]  # the same corner of both images
+        for labelled, other in ((7, 3), (3, 7)):
+            taught = (np.full(20, labelled), np.full(20, 100.0), np.full(20, 1000.0))
+            pool_ = replace(self.grid(probabilities=[p]), places=lambda taught=taught: taught)
+            for seed in range(3):
+                assert propose_rectangle(pool_, np.random.default_rng(seed)).image == other
 
     def test_before_a_model_it_prefers_cells_unlike_one_another(self):
         grid = self.grid(probabilities=[])
