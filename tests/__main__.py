@@ -47,11 +47,14 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="celltune-nb-tests-", ignore_cleanup_errors=True) as folder:
         # example projects of the tests stay apart from the person's own
         environment["XDG_DATA_HOME"] = folder
+        # One process a core: threads of libraries would wait for one another.
+        single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         parts = [["--nbval-lax", "--nbval-current-env", *arguments]] if named else split(arguments)
         codes: list[int] = []
         for part in parts:
             command = [sys.executable, "-m", "pytest", *part]
-            codes.append(subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode)
+            around = {**environment, **(single if "-n" in part else {})}
+            codes.append(subprocess.run(command, cwd=ROOT, env=around, check=False).returncode)
             if codes[-1] not in (0, overlay.NO_TESTS) and (codes[-1] != 1 or _ends_early(arguments)):
                 break  # interrupted, or asked to end at a failure
         code = summed(codes)

@@ -157,7 +157,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
 def _load_and_end_it_by(kill: signal.Signals, folder: Path) -> None:
     """Start a load of a larger tissue and end it when the first image lies there."""
     program = (
-        f"from celltune_nb import datasets; datasets.load('tissue', project={str(folder)!r}, cells=40000)"
+        f"from celltune_nb import datasets; datasets.load('tissue', project={str(folder)!r}, cells=16000)"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
     try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +16,29 @@ from PIL import Image
 from celltune_nb.errors import InputError, NotReadyError
 from celltune_nb.session import Session
 from celltune_nb.session.figures import FIGURES
+from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import label_some
 
 
+@pytest.fixture(scope="module")
+def judged_project(finished_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(shutil.copytree(finished_project, tmp_path_factory.mktemp("judged") / "project"))
+    with Session.open(folder, jobs=Jobs(inline=True)) as session:
+        label_some(session, 6)
+        session.train(rounds=4, wait=True)
+        label_some(session, 10, seed=2)
+        session.train(rounds=6, wait=True)
+        session.evaluate()
+        session.learning_curve()
+        session.score(session.items.rename(columns={"truth": "class"}))
+    return folder
+
+
 @pytest.fixture
-def judged(session: Session) -> Session:
-    label_some(session, 6)
-    session.train(rounds=4, wait=True)
-    label_some(session, 10, seed=2)
-    session.train(rounds=6, wait=True)
-    session.evaluate()
-    session.learning_curve()
-    session.score(session.items.rename(columns={"truth": "class"}))
-    return session
+def judged(judged_project: Path, tmp_path: Path) -> Iterator[Session]:
+    folder = shutil.copytree(judged_project, tmp_path / "judged")
+    with Session.open(folder, jobs=Jobs(inline=True)) as session:
+        yield session
 
 
 def test_every_figure_in_every_format(judged: Session, tmp_path: Path) -> None:
