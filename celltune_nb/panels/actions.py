@@ -279,10 +279,11 @@ def _offer(session: Session, n: int, by: str) -> NDArray[np.int64]:
     return ids
 
 
-def next_rectangle(session: Session) -> str:
+def next_rectangle(session: Session, n: int = SAMPLE) -> str:
     """Go to the rectangle where labels would help most; returns why it is that one.
 
-    The view moves so that the rectangle fills about half of the picture's width.
+    The view moves so that the rectangle fills about half of the picture's width.  Once there is a model (and
+    predictions may be seen), the *n* most useful cells in it are selected: label all with one key, then the exceptions.
     """
     found = session.suggest_rectangle()
     y0, x0, y1, x1 = found.rectangle
@@ -292,8 +293,12 @@ def next_rectangle(session: Session) -> str:
         center=((y0 + y1) / 2 - 0.5, (x0 + x1) / 2 - 0.5),
         zoom=_zoom_to(session, found.image, max(y1 - y0, x1 - x0)),
     )
-    session.select([])
-    return found.reason
+    if not has_model(session) or session.view.blind:
+        session.select([])
+        return found.reason
+    ids = session.sample(n, image=found.image, rectangle=found.rectangle, by="quota_margin")
+    session.select(ids)
+    return f"{found.reason}; {len(ids)} selected"
 
 
 #: Width in CSS pixels that a viewport has at least; the rectangle is shown within it.

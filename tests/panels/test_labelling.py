@@ -326,6 +326,20 @@ def test_the_next_rectangle_comes_with_its_reason(panel, session):
     assert not len(session.selection)
 
 
+def test_with_a_model_the_next_rectangle_selects_its_most_useful_cells(panel, session):
+    small.labelled(session)
+    session.train(models=("xgboost",), rounds=20, wait=True)
+    panel.count = 7
+    panel._live.do("next")
+    assert len(session.selection) == 7
+    assert np.isin(session.selection, session.items_in(session.view.image, session.view.rectangle)).all()
+    assert session.offer[1] == "quota_margin"
+    assert "7 selected" in words(panel._live)
+    session.set_view(blind=True)
+    panel._live.do("next")
+    assert not len(session.selection)
+
+
 def test_a_session_that_may_only_look_says_so(session):
     session.categories.add("A")
     with ct.Session.open(session.folder, read_only=True, jobs=Jobs(inline=True)) as second:

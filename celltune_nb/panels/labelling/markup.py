@@ -109,7 +109,7 @@ def _choosing(state: State) -> Markup:
                 title="One by one, the cells about which the models are least sure (key m)" if state.trained
                 else "One by one, cells spread over the different kinds there are (key m)"),
             tag("button", "Next rectangle", cls="ct-button ct-grow", do="next",
-                title="Go to the place where labels would help most (key n)"),
+                title="Go to the place where labels would help most; with models, select the most useful cells of it (key n)"),
             cls="ct-line",
         ),
         tag("p", reason, cls="ct-muted ct-small ct-two-lines", aria_live="polite"),

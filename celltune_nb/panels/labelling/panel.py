@@ -98,8 +98,8 @@ class LabellingPanel(Panel):
         self.walk.begin(ids)
 
     def next_rectangle(self) -> None:
-        """Go to the rectangle where labels would help most, and say why."""
-        self._reason = actions.next_rectangle(self.session)
+        """Go to the rectangle where labels would help most, select the most useful cells in it, and say why."""
+        self._reason = actions.next_rectangle(self.session, self.count)
         self.walk.end()
         self._show()
 
