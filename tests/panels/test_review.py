@@ -145,8 +145,15 @@ def test_train_now_keeps_the_place_and_the_end_says_what_to_do(panel, session):
     assert session.queue.at == 1
     press(panel, "m")
     press(panel, "m")
-    assert "3 of 3 cells reviewed" in words(panel)
+    assert "3 of 3 cells reviewed" in panel.page.heading.html  # on top, where it is seen without scrolling
     assert "Train now, so that the models learn" in words(panel)
+    assert words(panel).count("Train now") == 2  # the sentence, and one button
+    assert panel.message == "All 3 cells are reviewed."
+    session.undo()
+    assert "3 of 3 cells reviewed" not in words(panel)
+    press(panel, "m")
+    panel.page.heading.do("train")
+    assert session.round == 3
     panel.page.ending.do("pause")
     assert not panel.running
     assert len(session.selection) == 0

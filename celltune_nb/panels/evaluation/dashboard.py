@@ -116,7 +116,7 @@ class EvaluationPanel(Panel):
             _page("categories", "Categories", self._table),
             _page("confusion", "Confusion", self._confusion),
             _page("calibration", "Calibration", self._calibration_words, self._calibration.widget),
-            _page("models", "Agreement of the models", self._agreement_words, self._agreement, self._models),
+            _page("models", "Agreement of the models", self._agreement, self._agreement_words, self._models),
         ])  # fmt: skip
         self._views.add_class("ct-ev-views")
         parts = [part.widget for part in (self.why, self.rounds, self.truth, self.saving)]

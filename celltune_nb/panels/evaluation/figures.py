@@ -10,6 +10,7 @@ import numpy as np
 from celltune_nb.data.amounts import percent
 from celltune_nb.data.categories import UNKNOWN_COLOR
 from celltune_nb.panels.theme import Markup, tag
+from celltune_nb.session.agreeing import TITLES
 
 from .headline import FIGURES
 
@@ -100,7 +101,7 @@ def models_table(evaluation: Evaluation) -> Markup:
     )
     head = tag("tr", tag("th", "Model alone"), [tag("th", title, cls="ct-num") for _, title, _ in FIGURES])
     body = [
-        tag("tr", tag("td", name), tag("td", f"{figures['accuracy']:.1%}", cls="ct-num"),
+        tag("tr", tag("td", TITLES.get(name, name)), tag("td", f"{figures['accuracy']:.1%}", cls="ct-num"),
             [tag("td", f"{figures[key]:.3f}", cls="ct-num") for key in ("macro_f1", "log_loss")])
         for name, figures in rows
     ]  # fmt: skip

@@ -103,9 +103,16 @@ def _between(name: str, bounds: tuple[float, float] | None) -> str:
     return f"{low} – {high}"
 
 
-def warnings(texts: Sequence[str], about: str = "", shown: int = 1) -> Markup:
-    """What to keep in mind: the first sentence, the others and what the intervals are of behind a click."""
-    notes = [theme.note(text, "warning") for text in texts]
-    rest = notes[shown:] + ([tag("p", about)] if about else [])
-    return tag("div", notes[:shown], tag("details", tag("summary", f"{len(rest)} more"), rest) if rest else None,
-               cls="ct-ev-notes")  # fmt: skip
+def warnings(texts: Sequence[str], about: str = "") -> Markup:
+    """What to keep in mind: the beginning of the first sentence in two lines at most; all of it, the others and what the intervals are of behind a click."""
+    if not texts:
+        return tag("div", tag("details", tag("summary", "About the intervals"), tag("p", about)) if about else None,
+                   cls="ct-ev-notes")  # fmt: skip
+    more = f"{len(texts) - 1} more" if len(texts) > 1 else ""
+    first = tag(
+        "summary",
+        tag("span", texts[0], cls="ct-ev-first"),
+        tag("span", more, cls="ct-muted") if more else None,
+    )
+    rest = [theme.note(text, "warning") for text in texts] + ([tag("p", about)] if about else [])
+    return tag("div", tag("details", first, rest, cls="ct-ev-warned"), cls="ct-ev-notes")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .filling import Filling
     from .form import Form
 
-__all__ = ["KEYS", "MODEL_NAMES", "begin", "question", "strip", "summary"]
+__all__ = ["KEYS", "MODEL_NAMES", "begin", "finish", "question", "strip", "summary"]
 
 #: Keys that the card answers to, and what each means.
 KEYS = {
@@ -172,7 +172,7 @@ def question(
     none = tag("p", "No prediction yet: train, and the models’ answers stand here.", cls="ct-muted ct-small")
     return tag("div", [
         tag("div", tag("b", "What is this cell?"), tag("span", where, cls="ct-muted ct-cut ct-grow"),
-            tag("span", _label(item, blind=queue.blind), cls=f"ct-rv-state ct-rv-{item.status}") if item.answered else None, cls="ct-rv-ask"),
+            tag("span", _label(item, blind=queue.blind), cls=f"ct-rv-state ct-rv-{item.status}", title=_label(item, blind=queue.blind)) if item.answered else None, cls="ct-rv-ask"),
         tag("div", predictions, cls="ct-rv-models") if any(predictions) else hidden if queue.blind and not queue.finished else None if queue.blind else none,
         tag("div", [theme.choice(c, chosen=c.name == given, locked=locked) for c in kinds], cls="ct-ev-choices ct-rv-choices"),
         tag("div",
@@ -253,10 +253,8 @@ def strip(queue: ReviewQueue) -> Markup:
     )  # fmt: skip
 
 
-def summary(
-    queue: ReviewQueue, agreement: pd.DataFrame | None, training: str, *, locked: bool, differing: int
-) -> Markup:
-    """How the answers compare with the models, what is to do next."""
+def summary(queue: ReviewQueue, agreement: pd.DataFrame | None, training: str, *, locked: bool) -> Markup:
+    """How the answers compare with the models."""
     rows = []
     if agreement is not None and len(agreement):
         for model, row in agreement.iterrows():
@@ -267,13 +265,24 @@ def summary(
     table = tag("table", tag("tbody", rows), cls="ct-table ct-rv-agree") if rows else None
     caution = "Your answers beside what each model said before. These cells were chosen, so this is no accuracy: the audit tells that."
     return tag("section",
-        tag("p", queue.summary(), cls="ct-rv-summary", role="status") if queue.finished else None,
-        tag("button", f"Decide the {differing:,} that differ", cls="ct-button ct-primary", do="decide", disabled=locked)
-        if differing else None,
         [tag("h3", "Agreement so far"), table, tag("p", caution, cls="ct-muted ct-small")] if table else None,
-        tag("div",
-            tag("button", training or "Train now", cls=f"ct-button{' ct-primary' if queue.finished and not queue.blind else ''}",
-                do="train", disabled=locked or bool(training)),
+        tag("div", None if queue.finished else _train(training, locked=locked),
             tag("span", cls="ct-grow"),
             tag("button", "Pause", cls="ct-button ct-quiet", do="pause"), cls="ct-line"),
     )  # fmt: skip
+
+
+def finish(queue: ReviewQueue, training: str, *, locked: bool, differing: int) -> Markup:
+    """Said on top, where it is seen without scrolling: all are reviewed, and what is to do next."""
+    return tag("section",
+        tag("p", queue.summary(), cls="ct-rv-summary", role="status"),
+        tag("div",
+            tag("button", f"Decide the {differing:,} that differ", cls="ct-button ct-primary", do="decide", disabled=locked)
+            if differing else None,
+            _train(training, locked=locked, primary=not queue.blind), cls="ct-line"),
+    )  # fmt: skip
+
+
+def _train(training: str, *, locked: bool, primary: bool = False) -> Markup:
+    return tag("button", training or "Train now", cls=f"ct-button{' ct-primary' if primary else ''}", do="train",
+               disabled=locked or bool(training))  # fmt: skip

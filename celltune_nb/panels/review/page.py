@@ -72,8 +72,15 @@ class Page:
         """The form, or the title of the review that is going on."""
         session, form = self._session, self._form
         if running and queue is not None:
-            self.heading.html = tag("div", tag("b", queue.title, cls="ct-cut ct-grow", title=queue.title),
+            title = tag("div", tag("b", queue.title, cls="ct-cut ct-grow", title=queue.title),
                 tag("button", "New review", cls="ct-button ct-quiet ct-small-button", do="pause"), cls="ct-line")  # fmt: skip
+            differing = len(queue.differing()) if queue.blind and queue.finished else 0
+            done = (
+                markup.finish(queue, self._training(), locked=session.read_only, differing=differing)
+                if queue.finished
+                else None
+            )
+            self.heading.html = tag("div", title, done)
             return
         trained = actions.has_model(session)
         fillers = {key: name for key, name in FILLERS.items() if trained or key in _WITHOUT_MODEL}
@@ -110,10 +117,10 @@ class Page:
         if queue is None:
             self.ending.html = ""
             return
-        session = self._session
-        run = session.busy()
-        training = "" if run is None else f"Training {run.progress.fraction:.0%}"
-        differing = len(queue.differing()) if queue.blind and queue.finished else 0
-        self.ending.html = markup.summary(
-            queue, None if queue.blind else queue.agreement(), training, locked=session.read_only, differing=differing
-        )  # fmt: skip
+        agreement = None if queue.blind else queue.agreement()
+        self.ending.html = markup.summary(queue, agreement, self._training(), locked=self._session.read_only)
+
+    def _training(self) -> str:
+        """What the button says while a training runs; else empty."""
+        run = self._session.busy()
+        return "" if run is None else f"Training {run.progress.fraction:.0%}"

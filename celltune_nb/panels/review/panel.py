@@ -243,6 +243,8 @@ class ReviewPanel(Panel):
                 self.session.set_view(blind=False, color_by=former if known else "labels")
                 self._former = None
             self._show()
+            n = len(queue)
+            self.say(f"All {n:,} cells are reviewed." if n > 1 else "The cell is reviewed.", "good")
 
     def _go(self) -> None:
         """Look at the cell that is asked for."""
@@ -296,6 +298,7 @@ class ReviewPanel(Panel):
             ):
                 queue.go(int(place[0]))
                 return
+        self._show_head()
         self._show_card()
         self._show_strip()
         self._show_end()
@@ -368,3 +371,5 @@ class ReviewPanel(Panel):
 
     def _show_end(self) -> None:
         self.page.end(self._queue if self.running else None)
+        if self.running and self._asked().finished:
+            self._show_head()  # the button to train stands there then

@@ -6,7 +6,7 @@
 //          picked [row, column] or []
 // Sends    pick {row, column}
 
-const LEAST = 20; // CSS pixels of a cell; below, three digits cannot be read
+const LEAST = 18; // CSS pixels of a cell; below, three digits cannot be read
 const MOST = 76;
 const FLAT = 58; // from this width on, the columns' names lie flat
 
@@ -18,6 +18,13 @@ function make(parent, tag, name, text) {
   if (text !== undefined) node.textContent = text;
   parent.appendChild(node);
   return node;
+}
+
+// A name in so many characters; names that would read alike keep their end, where they differ.
+function shorten(name, all, most) {
+  if (name.length <= most || most < 5) return name;
+  const alike = all.some((other) => other !== name && other.slice(0, most - 1) === name.slice(0, most - 1));
+  return alike ? `${name.slice(0, most - 4).trimEnd()}…${name.slice(-3)}` : name;
 }
 
 function header(parent, scope, category) {
@@ -129,6 +136,18 @@ class Grid {
     this.el.style.setProperty("--gutter", `${gutter}px`);
     this.el.classList.toggle("ct-mx-flat", flat);
     this.el.classList.toggle("ct-mx-small", width < 30);
+    this.el.classList.toggle("ct-mx-tiny", width < 20);
+    this.rename("row", data.rows, gutter - 21);
+    this.rename("col", data.columns, flat ? width - 2 : 72);
+  }
+
+  rename(scope, categories, room) {
+    const names = categories.map((category) => category.name);
+    const most = Math.floor(room / 7.6);
+    const words = this.scroller.querySelectorAll(`th.ct-mx-${scope} .ct-mx-word`);
+    names.forEach((name, i) => {
+      if (words[i]) words[i].textContent = shorten(name, names, most);
+    });
   }
 
   pick() {
