@@ -90,11 +90,11 @@ def column_for(session: Session) -> str:
 
 def add_regions(session: Session, image: str, regions: Any, names: Any, column: str) -> pd.DataFrame:
     """See :meth:`celltune_nb.Session.add_regions`."""
+    with session.writing():
+        pass  # refuse before the work, not after it
     session.image_number(image)
     column = _column_name(session, column)
     shape = session.images[image].shape if image in session.images else None
-    with session.writing():
-        pass  # refuse before the work, not after it
     labels = label_image(session, image, regions, shape)
     drawn = [] if labels is not None else shapes(regions, names)
     before = kept(session, column).get(image, [])

@@ -103,8 +103,23 @@ def test_a_combination_is_counted_and_kept(panel: CountsPanel, session: ct.Sessi
     panel._head.do("what", "", "main+ PV-")
     assert panel.table["raw"].sum() == session.counts("all", what="main+ PV-")["raw"].iloc[0] > 0
     assert "PV has 0 audited cells" in words(panel._body)
+    assert re.findall(r'aria-pressed="(\w+)"', panel._head.html) == [
+        "true",
+        "false",
+        "false",
+        "false",
+        "true",
+        "false",
+    ]
     panel._head.do("keep")
     assert "main+ PV-" in session.populations
+    panel._head.do("sign", "main")
+    assert panel.what == "PV-"
+    panel._head.do("sign", "main-")
+    assert panel.what == "main- PV-"
+    assert panel.table["raw"].sum() == session.counts("all", what="main- PV-")["raw"].iloc[0]
+    panel._head.do("sign", "nobody+")
+    assert "no trained marker" in panel.message
     panel._head.do("what", "", "nobody+")
     assert panel.table is None
     assert "nobody" in words(panel._body)

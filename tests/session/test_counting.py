@@ -234,6 +234,14 @@ def test_models_of_all_markers_are_applied_to_what_came_since(session: Session) 
     assert (session.populations["Pred_THR"].codes[-CELLS:] != 0).all()
 
 
+def test_who_stops_the_models_keeps_what_was(session: Session) -> None:
+    before = {name: session.populations[name].codes.copy() for name in ("Pred_AVG", "PV/Pred_AVG")}
+    job = session.predict_all(changed=lambda job: job.cancel())
+    assert job.state == "cancelled"
+    for name, codes in before.items():
+        np.testing.assert_array_equal(session.populations[name].codes, codes)
+
+
 def test_who_may_only_look_counts_and_changes_nothing(session: Session) -> None:
     session.close()
     with Session.open(session.folder, read_only=True, jobs=Jobs(inline=True)) as reader:
@@ -242,6 +250,7 @@ def test_who_may_only_look_counts_and_changes_nothing(session: Session) -> None:
             lambda: reader.combine("cFos+"),
             reader.predict_all,
             lambda: reader.add_regions("slice 1", (0, 0, 9, 9)),
+            lambda: reader.set_threshold(0.4),
         ):
             with pytest.raises(ReadOnlyError):
                 verb()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from celltune_nb.panels.theme import Markup, note, tag
@@ -23,8 +23,10 @@ def label_of(by: str) -> str:
     return " × ".join(WORDS.get(key, key) for key in by.split("×"))
 
 
-def head(by: str, choices: Sequence[str], what: str, positive: str, *, kept: bool, reset: int) -> Markup:
-    """What is counted, and by what."""
+def head(
+    by: str, choices: Sequence[str], what: str, positive: str, signs: Mapping[str, bool | None], *, kept: bool, reset: int
+) -> Markup:  # fmt: skip
+    """What is counted, and by what; *signs* says of each trained marker how it is asked for, None: not at all."""
     chosen = tag(
         "select", [tag("option", label_of(one), value=one, selected=one == by) for one in choices], do="by", reset=reset,
         aria_label="Count by",
@@ -41,9 +43,24 @@ def head(by: str, choices: Sequence[str], what: str, positive: str, *, kept: boo
     return tag(
         "div",
         tag("p", "How many cells are positive: as called, and as the blind audit corrects the number.", cls="ct-muted ct-counts-line"),
-        tag("div", tag("span", "Cells"), tag("div", typed, keep, cls="ct-counts-row"), tag("span", "Per"), chosen, cls="ct-counts-form"),
+        tag("div", tag("span", "Cells"), tag("div", typed, keep, cls="ct-counts-row"),
+            *((tag("span"), tag("div", [_sign(level, on) for level, on in signs.items()], cls="ct-counts-row")) if len(signs) > 1 else ()),
+            tag("span", "Per"), chosen, cls="ct-counts-form"),
         cls="ct-counts",
     )  # fmt: skip
+
+
+def _sign(level: str, now: bool | None) -> Markup:
+    """Whether a marker is to be positive, negative, or either."""
+    choices = (("+", True, "positive"), ("−", False, "negative"), ("any", None, "positive or not"))
+    buttons = [
+        tag(
+            "button", sign, do="sign", what=f"{level}{'' if on is None else '+' if on else '-'}", title=f"{level} {words}",
+            aria_pressed=str(now is on).lower(),
+        )
+        for sign, on, words in choices
+    ]  # fmt: skip
+    return tag("span", tag("span", level), tag("div", buttons, cls="ct-segments"), cls="ct-counts-sign")
 
 
 def applying(text: str, fraction: float | None, *, stale: int, ready: bool) -> Markup:

@@ -14,6 +14,7 @@ from ...session.events import PopulationsChanged, StudyChanged
 from ...session.files import file_stem
 from ...session.jobs import Job
 from ...session.onoff import positive_of
+from ...session.phenotypes import literals, written
 from .. import theme
 from ..download import Download
 from ..panel import Panel
@@ -63,7 +64,7 @@ class CountsPanel(Panel):
         self._choices: list[str] = []
         self._head, self._act, self._body, self._areas = _Page(), _Page(), _Page(), _Page()
         verbs: dict[str, Callable[..., Any]] = {
-            "by": self._set_by, "what": self._set_what, "keep": self.keep, "apply": self.apply, "stop": self.stop, "csv": self.write,
+            "by": self._set_by, "what": self._set_what, "sign": self.set_sign, "keep": self.keep, "apply": self.apply, "stop": self.stop, "csv": self.write,
             "look": self.look, "region": self._set_region, "path": self._set_path, "outline": self.draw_outline, "drawn": self.add_drawn,
             "labels": self.add_label_image, "unregion": self.remove_regions,
         }  # fmt: skip
@@ -111,6 +112,17 @@ class CountsPanel(Panel):
         """Count the cells of a combination of markers, a gate or an expression; empty: the positive ones."""
         self.what = what.strip()
         self.count_again()
+
+    def set_sign(self, sign: str) -> None:
+        """Ask for a marker as ``"cFos+"`` or ``"cFos-"``, ``"cFos"``: for no matter which; the other markers stay as they are."""
+        level, on = (sign[:-1], sign[-1] == "+") if sign[-1:] in ("+", "-") else (sign, None)
+        signs = self._signs()
+        if level not in signs:
+            raise InputError(f"{level} is no trained marker. Train it first.")
+        signs[level] = on
+        self.count_what(written([(name, one) for name, one in signs.items() if one is not None]))
+        self._reset += 1
+        self._show()
 
     def count_again(self) -> None:
         """Count as of now, aside."""
@@ -273,6 +285,18 @@ class CountsPanel(Panel):
             "good",
         )
 
+    def _signs(self) -> dict[str, bool | None]:
+        """How each trained marker is asked for, None: not at all."""
+        session = self.session
+        names = [
+            name for name in session.levels.names if session.populations.stored(name, "Pred_AVG") is not None
+        ]
+        try:
+            asked = dict((literals(session, self.what) if self.what else None) or ())
+        except CellTuneError:
+            asked = {}
+        return {name: asked.get(name) for name in names}
+
     def _find_choices(self) -> None:
         """Columns that say where a cell is: words, and not too many different ones."""
         extra = self.session.table.extra
@@ -307,9 +331,9 @@ class CountsPanel(Panel):
                 positive = positive_of(session, session.level).name
             except CellTuneError:
                 positive = "positive"
-            kept = self.what in session.populations.gates
+            kept, signs = self.what in session.populations.gates, self._signs()
             self._head.html = markup.head(
-                self.by, self._choices, self.what, positive, kept=kept, reset=self._reset
+                self.by, self._choices, self.what, positive, signs, kept=kept, reset=self._reset
             )
             self._body.html = markup.table(self.table, self._why, session.view.image)
             column = column_for(session)
