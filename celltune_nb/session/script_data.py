@@ -71,7 +71,7 @@ def again(session: Session, action: Action, writer: Writer) -> None:
     if action.verb == "replace_mask":
         _mask(session, given, writer)
     elif action.verb == "set_nuclei" and (gone or _from_memory(given)):
-        _nuclei(session, str(given.get("name", "")), writer)
+        _nuclei(session, str(given.get("name", "")), action.time, writer)
     elif action.verb == "add_image":
         _image(session, str(given.get("name", "")).strip(), {} if gone else given, writer)
     elif action.verb == "train":
@@ -192,13 +192,19 @@ def _mask(session: Session, given: Mapping[str, Any], writer: Writer) -> None:
     return writer.add(f"session.replace_mask({', '.join(parts)})")
 
 
-def _nuclei(session: Session, name: str, writer: Writer) -> None:
-    """Nuclei whose file is gone: the project's own copy, those that count now."""
+def _nuclei(session: Session, name: str, when: float, writer: Writer) -> None:
+    """Nuclei whose file is gone: the project's own copy, of the mask of then, or those that count now."""
     image = session.images.get(name)
-    if image is None or image.nucleus is None:
+    rows = [row for row in session.project.settings.get("replaced", ()) if row.get("image") == name]
+    later = next((i for i, row in enumerate(rows) if row["time"] > when), None)
+    if later is not None and rows[later]["former"].keys() & {"nucleus", "nucleus_file"}:
+        nuclei = f"made.former_mask({literal(name)}, {later}, nucleus=True)"
+    elif image is None or image.nucleus is None:
         return writer.add(comment(f"image {name} has no nuclei any more"))
+    else:
+        nuclei = f"made.images[{literal(name)}].nucleus"
     writer.original = True
-    return writer.add(f"session.set_nuclei({literal(name)}, made.images[{literal(name)}].nucleus)")
+    return writer.add(f"session.set_nuclei({literal(name)}, {nuclei})")
 
 
 def _planned(session: Session, given: Mapping[str, Any], writer: Writer) -> None:

@@ -128,3 +128,20 @@ def test_nuclei_after_another_mask_and_in_the_script(
             np.testing.assert_array_equal(
                 np.asarray(again.images[name].nucleus) != 0, np.asarray(image.nucleus) != 0
             )
+
+
+def test_the_script_gives_each_mask_the_nuclei_that_it_had(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(2):
+        session.set_nuclei(f"field {i}", nuclei(i))
+    session.replace_mask("field 0", field(0)[1])
+    session.set_nuclei("field 0", nuclei(0, 2))
+    with replayed(session.script(), tmp_path, monkeypatch) as again:
+        for project in (session, again):
+            for found, expected in (
+                (project.former_mask("field 0", nucleus=True), nuclei(0)),
+                (project.images["field 0"].nucleus, nuclei(0, 2)),
+                (project.images["field 1"].nucleus, nuclei(1)),
+            ):
+                np.testing.assert_array_equal(np.asarray(found) != 0, expected != 0)
