@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 import celltune_nb as ct
-from celltune_nb.errors import InputError
+from celltune_nb.errors import CellTuneError, InputError
 from celltune_nb.panels.importing.masks import MaskPanel
 from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import field
@@ -162,3 +162,24 @@ def test_it_works_in_the_background(tmp_path: Path, path: Path) -> None:
             assert word in text(panel)
         panel.close()
         assert session.problems == []
+
+
+def test_what_is_being_compared_stays_the_image_that_is_replaced(tmp_path: Path, path: Path) -> None:
+    with ct.Session.create(tmp_path / "two") as session:
+        for i in range(2):
+            session.add_image(f"field {i}", *field(i, 4)[:2])
+        panel, go_on = MaskPanel(session), threading.Event()
+        panel.choose("", "field 1")
+        session.jobs.aside(lambda job: go_on.wait(20), "something else")
+        panel.look("", str(path))
+        for act in (lambda: panel.choose("", "field 0"), panel.leave):
+            with pytest.raises(CellTuneError, match="being compared"):
+                act()
+        go_on.set()
+        panel.job.wait(20)
+        for _ in range(200):
+            if panel.report is not None:
+                break
+            threading.Event().wait(0.02)
+        assert panel.image == panel.report.image == "field 1"
+        panel.close()

@@ -73,6 +73,7 @@ class MaskPanel(Panel):
 
     def choose(self, _what: str, image: str) -> None:
         """Say of which image."""
+        self._refuse_if_busy()
         self.image, self.report = str(image), None
         self._show()
 
@@ -119,6 +120,7 @@ class MaskPanel(Panel):
 
     def leave(self) -> None:
         """Leave the image as it is."""
+        self._refuse_if_busy()
         self.path = self.nuclei = ""
         self.report = None
         self._show()
