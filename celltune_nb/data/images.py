@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from .chunks import Chunked
 
-__all__ = ["Image", "check_image", "check_mask"]
+__all__ = ["Image", "Images", "check_image", "check_mask"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +67,16 @@ class Image:
         shape = self.array.shape
         return (int(shape[0]), int(shape[1])) if self.is_rgb else (int(shape[1]), int(shape[2]))
 
+    def __repr__(self) -> str:
+        height, width = self.shape
+        parts = [
+            f"{height} × {width} pixels",
+            f"{len(self.channels)} channel{'s' if len(self.channels) != 1 else ''}",
+        ]
+        parts += [] if self.mask is not None else ["no mask"]
+        parts += [] if self.group is None else [self.group]
+        return f"Image({self.name!r}: {', '.join(parts)})"
+
     def plane(self, channel: str) -> Any:
         """One channel as an array (Y, X); of a file that is read chunk by chunk, nothing is read yet."""
         number = self.channels.index(channel)
@@ -74,6 +84,17 @@ class Image:
         if isinstance(array, Chunked):
             return array.plane(number, 2 if self.is_rgb else 0)
         return array[..., number] if self.is_rgb else array[number]
+
+
+class Images(dict[str, Image]):
+    """The images of a project by name, in their order."""
+
+    def __repr__(self) -> str:
+        if not self:
+            return "Images(none yet)"
+        names = list(self)
+        shown = ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:4])}, … {names[-1]}"
+        return f"Images({len(names):,}: {shown})"
 
 
 def check_image(name: str, image: Any, channels: Sequence[str] | None) -> tuple[Any, list[str]]:

@@ -85,6 +85,9 @@ class ItemTable:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        return f"ItemTable({len(self):,} {self.kind}s on {len(self.names):,} image{'s' if len(self.names) != 1 else ''})"
+
     @property
     def extra(self) -> pd.DataFrame | None:
         """The user's own columns, row by row, None where there are none; read when they are asked for."""

@@ -119,6 +119,9 @@ class Advice:
     stop_rule: str = STOP_RULE
     hint: str = ""
 
+    def __repr__(self) -> str:
+        return f"Advice({self.verdict}: {self.next_step})"
+
     def __str__(self) -> str:
         return f"{self.sentence} {self.next_step}"
 

@@ -73,6 +73,13 @@ class Audit:
     inclusion: NDArray[np.float64]
     labelled: int = 0
 
+    def __repr__(self) -> str:
+        return (
+            f"Audit({len(self.ids):,} cells: {self.labelled:,} labelled, {len(self.todo):,} to do)"
+            if len(self.ids)
+            else "Audit(none yet)"
+        )
+
 
 class Audits:
     """The audit samples of a session, one a level.

@@ -22,7 +22,7 @@ from psygnal import Signal, SignalInstance
 from ..data.categories import UNKNOWN
 from ..data.chunks import ChunkCache
 from ..data.features import FeatureSource
-from ..data.images import Image
+from ..data.images import Images
 from ..data.items import ItemTable
 from ..data.journal import Journal
 from ..data.labels import LabelBook
@@ -206,9 +206,9 @@ class Session(
         project.settle(self.book.lineage.marks)
         self.replaced = len(self.book.lineage.marks)
         self.table: ItemTable = project.load_items()
-        self.images: dict[str, Image] = {
-            str(row.get("name")): project.image(row, self.chunks) for row in project.settings["images"]
-        }
+        self.images = Images(
+            {str(row.get("name")): project.image(row, self.chunks) for row in project.settings["images"]}
+        )
         self.features_by_name: dict[str, FeatureSource] = {}
         for name in project.feature_sources():
             try:

@@ -84,6 +84,12 @@ class View:
     tool: str = "rectangle"
     blind: bool = False
 
+    def __repr__(self) -> str:
+        zoom = "whole" if self.zoom is None else f"zoom {self.zoom:.2g}"
+        shown = ", ".join(c.name for c in self.channels if c.visible)
+        parts = [str(self.image), zoom, f"coloured by {self.color_by}", *([shown] if shown else [])]
+        return f"View({', '.join(parts)}{', blind' if self.blind else ''})"
+
     def changed(self, **changes: Any) -> View:
         """With some fields changed, checked.
 

@@ -269,3 +269,19 @@ def test_a_label_counts_the_trainings_of_its_own_level(session: Session) -> None
     assert session.labels.to_pandas("state")["round"].tolist() == [0, 0]
     assert session.labels.to_pandas("main").loc[1, "round"] == 1
     assert (session.round, session.rounds("main")) == (0, 1)
+
+
+def test_what_a_notebook_prints_is_a_glance(session):
+    assert repr(session.images) == "Images(3: field 0, field 1, field 2)"
+    assert repr(session.images["field 1"]) == "Image('field 1': 200 × 200 pixels, 3 channels, donor 1)"
+    assert repr(session.table) == "ItemTable(300 cells on 3 images)"
+    assert repr(session.audit) == "Audit(none yet)"
+    session.draw_audit(20, seed=0)
+    assert repr(session.audit) == "Audit(20 cells: 0 labelled, 20 to do)"
+    assert repr(session.view).startswith("View(field 0, whole, coloured by labels")
+    many = type(session.images)({f"i{n}": session.images["field 0"] for n in range(40)})
+    assert repr(many) == "Images(40: i0, i1, i2, i3, … i39)"
+    label_some(session, 6)
+    session.train(rounds=3, wait=True)
+    for thing in (session.view, session.advice(), session.labels, session.populations, session.run):
+        assert len(repr(thing)) < 250

@@ -6,7 +6,7 @@
 //          picked [row, column] or []
 // Sends    pick {row, column}
 
-const LEAST = 18; // CSS pixels of a cell; below, three digits cannot be read
+const LEAST = 17; // CSS pixels of a cell; below, three digits cannot be read
 const MOST = 76;
 const FLAT = 58; // from this width on, the columns' names lie flat
 
@@ -125,10 +125,10 @@ class Grid {
     if (!data.rows?.length || !this.el.clientWidth) return;
     const longest = Math.max(...data.rows.map((row) => row.name.length), 6);
     let gutter = clamp(26 + 6.8 * longest, 60, clamp(this.el.clientWidth * 0.28, 66, 170));
-    const notes = data.rowNotes ? 38 : 0;
+    const notes = data.rowNotes ? 37 : 0;
     // Names give way before the table has to scroll.
     const spare = this.el.clientWidth - notes - LEAST * data.columns.length - 2;
-    if (spare < gutter && spare > 56) gutter = spare;
+    if (spare < gutter && spare > 48) gutter = spare;
     const width = Math.floor(clamp((this.el.clientWidth - gutter - notes - 2) / data.columns.length, LEAST, MOST));
     const flat = width >= FLAT && Math.max(...data.columns.map((column) => column.name.length)) * 6.6 + 18 < width * 1.1;
     this.el.style.setProperty("--cell", `${width}px`);
@@ -143,7 +143,7 @@ class Grid {
 
   rename(scope, categories, room) {
     const names = categories.map((category) => category.name);
-    const most = Math.floor(room / 7.6);
+    const most = Math.floor(room / 8.2);
     const words = this.scroller.querySelectorAll(`th.ct-mx-${scope} .ct-mx-word`);
     names.forEach((name, i) => {
       if (words[i]) words[i].textContent = shorten(name, names, most);
