@@ -45,7 +45,7 @@ def rules(panel: SlicesPanel) -> str:
 
 def until(panel: SlicesPanel, count: int) -> str:
     """The style sheet once it has so many pictures."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while rules(panel).count("url(") < count:
         assert time.monotonic() < end, "the pictures never came"
         time.sleep(0.01)
@@ -53,14 +53,14 @@ def until(panel: SlicesPanel, count: int) -> str:
 
 
 def quiet(panel: SlicesPanel) -> None:
-    assert panel.session.pyramids.settle(20)
-    panel.session.jobs.aside(lambda job: None, "last").wait(20)
-    assert panel._drawing.settle(20)
+    assert panel.session.pyramids.settle(60)
+    panel.session.jobs.aside(lambda job: None, "last").wait(60)
+    assert panel._drawing.settle(60)
 
 
 def test_pictures_come_one_by_one_without_holding_up_the_list(session: Session) -> None:
     gate = threading.Event()
-    session.jobs.aside(lambda job: gate.wait(20), "held")
+    session.jobs.aside(lambda job: gate.wait(60), "held")
     panel = SlicesPanel(session)
     assert panel._drawing.settle(5)  # it does not wait for files to be decoded
     assert panel._counting.settle(5)
@@ -97,7 +97,7 @@ def test_opened_again_the_pictures_are_there_at_once(folder: Path) -> None:
         panel.close()
     with Session.open(folder) as session:
         gate = threading.Event()
-        session.jobs.aside(lambda job: gate.wait(20), "held")  # nothing is left to be made
+        session.jobs.aside(lambda job: gate.wait(60), "held")  # nothing is left to be made
         panel = SlicesPanel(session)
         assert until(panel, 3) == before
         gate.set()
@@ -116,11 +116,11 @@ def test_a_slice_whose_file_is_gone_keeps_the_others_pictures(session: Session, 
 
 def test_closing_the_list_does_not_wait_for_pictures(session: Session) -> None:
     gate = threading.Event()
-    session.jobs.aside(lambda job: gate.wait(20), "held")
+    session.jobs.aside(lambda job: gate.wait(60), "held")
     panel = SlicesPanel(session)
     began = time.monotonic()
     panel.close()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 4
     gate.set()
-    assert session.pyramids.settle(20)
+    assert session.pyramids.settle(60)
     assert session.problems == []

@@ -69,7 +69,7 @@ def held() -> Iterator[threading.Event]:
 
 def hold(session: Session, event: threading.Event) -> None:
     """Keep what is done aside waiting, so that the order does not depend on who is faster."""
-    session.jobs.aside(lambda job: event.wait(20), "held")
+    session.jobs.aside(lambda job: event.wait(60), "held")
 
 
 def want(session: Session, *names: str) -> None:
@@ -81,16 +81,16 @@ def want(session: Session, *names: str) -> None:
 
 
 def test_the_slice_on_the_screen_comes_first(tmp_path: Path, held: threading.Event) -> None:
-    with Session.open(study(tmp_path, 4)) as session:
+    with Session.open(study(tmp_path, 3)) as session:
         came: list[str] = []
         session.pyramids.arrived.connect(came.append)
         hold(session, held)
-        want(session, "s0", "s1", "s2", "s3")
+        want(session, "s0", "s1", "s2")
         session.set_view(image="s2")
         held.set()
-        assert session.pyramids.settle(20)
-        session.jobs.aside(lambda job: None, "last").wait(20)
-        assert came == ["s2", "s2", "s0", "s0", "s1", "s1", "s3", "s3"]
+        assert session.pyramids.settle(60)
+        session.jobs.aside(lambda job: None, "last").wait(60)
+        assert came == ["s2", "s2", "s0", "s0", "s1", "s1"]
 
 
 def test_what_is_being_made_gives_way_to_the_slice_turned_to(
@@ -111,7 +111,7 @@ def test_what_is_being_made_gives_way_to_the_slice_turned_to(
 
         monkeypatch.setattr(Reduced, "make", making)
         want(session, "s0")
-        assert session.pyramids.settle(20)
+        assert session.pyramids.settle(60)
         first = blocks.index("s1")
         assert first == 2
         # No block was made twice, and all of s1 came before s0 went on.
@@ -127,18 +127,18 @@ def test_an_export_does_not_wait_for_all_of_them(tmp_path: Path, held: threading
         want(session, "s0", "s1", "s2")
         export = session.jobs.aside(lambda job: len(came), "an export")
         held.set()
-        assert export.wait(20).result <= 1
-        assert session.pyramids.settle(20)
+        assert export.wait(60).result <= 1
+        assert session.pyramids.settle(60)
 
 
 def test_the_slice_on_the_screen_is_not_forgotten_for_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pyramids, "KEPT", 2)
-    with Session.open(study(tmp_path, 5)) as session:
+    with Session.open(study(tmp_path, 4)) as session:
         session.set_view(image="s0")
         here = session.pyramids.of(session.images["s0"])
-        others = [session.pyramids.of(session.images[f"s{i}"]) for i in range(1, 5)]
+        others = [session.pyramids.of(session.images[f"s{i}"]) for i in range(1, 4)]
         assert session.pyramids.of(session.images["s0"]) is here
         assert session.pyramids.of(session.images["s1"]) is not others[0]
 
@@ -150,13 +150,13 @@ def test_closing_while_they_are_made_is_quick_and_leaves_no_half_of_them(tmp_pat
     time.sleep(0.05)
     began = time.monotonic()
     session.close()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8  # the write under way, no more
     assert not [t for t in threading.enumerate() if t.name == "celltune-aside"]
     for about in (folder / "pyramids").glob("*.json"):
         assert (about.parent / json.loads(about.read_text())["file"]).is_file()
     with Session.open(folder) as session:
         want(session, *session.images)
-        assert session.pyramids.settle(20)
+        assert session.pyramids.settle(60)
         assert all(session.pyramids.ready(image, [0, 1]) for image in session.images.values())
 
 
@@ -189,7 +189,7 @@ def files(folder: Path) -> dict[str, int]:
 def picture(folder: Path, **options: object) -> np.ndarray:
     with Session.open(folder, **options) as session:
         session.pyramids.want(session.images["s0"], [0, 1])
-        assert session.pyramids.settle(20)
+        assert session.pyramids.settle(60)
         return session.thumbnail("s0", 64)
 
 
@@ -279,7 +279,7 @@ def test_a_disk_that_takes_nothing_costs_no_picture(tmp_path: Path, spoil: Calla
 def test_who_only_looks_holds_them_in_memory_within_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = study(tmp_path, 5)
+    folder = study(tmp_path, 4)
     with Session.open(folder, read_only=True) as session:
         one = sum(session.pyramids.of(session.images["s0"]).reduced(c).size * 2 for c in (0, 1))
         monkeypatch.setattr(pyramids, "MOST", 2 * one)
