@@ -14,7 +14,7 @@ import numpy as np
 from ..data.categories import UNKNOWN
 from .describing import LabelTable, label_table
 from .onoff import negative_of, positive_of
-from .study import NOT_INSPECTED, rule, verdicts, working_set
+from .study import NOT_INSPECTED, groups_of_images, rule, verdicts, working_set
 
 if TYPE_CHECKING:
     from .session import Session
@@ -76,11 +76,7 @@ def _facts(session: Session, level: str) -> _Facts:
     by_image, by_group = _samples(session, "image", level), _samples(session, "group", level)
     tally = dict(zip(by_image.columns, by_image.counts.sum(axis=0).tolist(), strict=True))
     table = session.table
-    groups = {}
-    for i, name in enumerate(table.names):
-        rows = table.of_image(i)
-        if rows.stop > rows.start and table.groups[rows.start] >= 0:
-            groups[name] = table.group_names[int(table.groups[rows.start])]
+    groups = {name: group for name, group in groups_of_images(session).items() if group}
     with session.lock:
         state = session.book.level(level)
         ids = table.ids[state.codes_in_order(table.ids) != 0]

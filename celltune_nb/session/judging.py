@@ -17,7 +17,7 @@ from .image_looks import Look, load_looks, look_at, write_looks
 from .left_out import FOLDER, MOST, Plan, left_out, plan
 from .onoff import negative_of, positive_of
 from .runs import Run
-from .study import working_set
+from .study import groups_of_images, working_set
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..learn.verdict import Evaluation
     from .session import Session
 
-__all__ = ["BY", "COLUMNS", "FEW", "Judging", "images_of_groups", "judge", "judged_table", "kept"]
+__all__ = ["BY", "COLUMNS", "FEW", "Judging", "judge", "judged_table", "kept"]
 
 BY = ("image", "group")
 #: Groups below which figures say little of another one.
@@ -158,7 +158,7 @@ def judged_table(session: Session, level: str, run: Run, by: str) -> pd.DataFram
     positive, two = positive_of(session, level), negative_of(session, level) is not None
     held, audit = _held_out(session, judging.found, level), _audited(session, run, level)
     wanted = plan(session, run)
-    groups = images_of_groups(session)
+    groups = groups_of_images(session)
     unit, names = _units(session, by)
     of_labels = unit[wanted.now.positions]
     labelled = np.bincount(of_labels[of_labels >= 0], minlength=len(names))  # some images may have no group
@@ -191,16 +191,6 @@ def judged_table(session: Session, level: str, run: Run, by: str) -> pd.DataFram
         of=of, run=run.id, split=_split(wanted, judging.found), warnings=_warnings(session, wanted),
         overall=_figures(held, np.ones(len(held.rows), bool), positive, two), unit=wanted.unit or "label",
     )  # fmt: skip
-    return found
-
-
-def images_of_groups(session: Session) -> dict[str, str | None]:
-    """The group of each image that has cells; None where there is none, or its cells have several."""
-    found: dict[str, str | None] = {}
-    table = session.table
-    for i, name in enumerate(table.names):
-        codes = np.unique(table.groups[table.of_image(i)])
-        found[name] = table.group_names[codes[0]] if len(codes) == 1 and codes[0] >= 0 else None
     return found
 
 
@@ -331,7 +321,7 @@ def _split(wanted: Plan, found: Evaluation) -> str:
 
 
 def _warnings(session: Session, wanted: Plan) -> list[str]:
-    groups = {name for name in images_of_groups(session).values() if name}
+    groups = {name for name in groups_of_images(session).values() if name}
     texts = []
     if wanted.unit == "group" and wanted.units < GROUPS:
         more = "Label cells of another one" if len(groups) > wanted.units else "Add another one"

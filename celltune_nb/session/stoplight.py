@@ -66,6 +66,8 @@ class StopLight:
     warnings : tuple of str
         What limits the figures: fewer than three animals.
     level : str
+    table : DataFrame or None
+        Of :meth:`celltune_nb.Session.judge` by image, as far as the newest models were judged.
     """
 
     color: str
@@ -78,6 +80,7 @@ class StopLight:
     conditions: pd.DataFrame
     warnings: tuple[str, ...] = field(default=())
     level: str = ""
+    table: pd.DataFrame | None = None
 
     @property
     def next_action(self) -> str:
@@ -123,7 +126,8 @@ def stop_light(session: Session, level: str, target: Any) -> StopLight:
         "audit": audit_figures(session, level, run), "mean_f1": looked.mean, "worst": looked.below,
         "unlike": looked.unlike,
     }  # fmt: skip
-    return replace(_light(found, action, figures, tuple(warnings_of(session, run))), level=level)
+    warnings = warnings_of(session, run) if table is None else table.attrs["warnings"]
+    return replace(_light(found, action, figures, tuple(warnings)), level=level, table=table)
 
 
 # ---------------------------------------------------------------------- together

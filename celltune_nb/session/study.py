@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 __all__ = [
-    "NOT_INSPECTED", "VERDICTS", "ImageSuggestion", "change_study", "rule", "set_rule", "set_verdict", "set_working_set",
+    "NOT_INSPECTED", "VERDICTS", "ImageSuggestion", "change_study", "groups_of_images", "rule", "set_rule", "set_verdict", "set_working_set",
     "stored", "study_table", "suggest_images", "verdicts", "working_rows", "working_set",
 ]  # fmt: skip
 
@@ -206,7 +206,7 @@ def study_table(session: Session, level: str) -> pd.DataFrame:
         rows = np.flatnonzero(answers == code)
         predicted = np.bincount(numbers[rows], minlength=count)
     said, chosen = verdicts(session, level)["verdict"], working_set(session)
-    groups = _groups(session)
+    groups = groups_of_images(session)
     rows_ = []
     for i, name in enumerate(names):
         here = i < count
@@ -225,13 +225,14 @@ def study_table(session: Session, level: str) -> pd.DataFrame:
     return found.astype({"predicted": "Int64"})
 
 
-def _groups(session: Session) -> dict[str, str | None]:
-    """The group of each image: its own, or that of its cells where they all have one."""
+def groups_of_images(session: Session) -> dict[str, str | None]:
+    """The group of each image: that of its cells where they all have the same one, else its own."""
     found: dict[str, str | None] = {}
     table = session.table
     for i, name in enumerate(table.names):
-        codes = np.unique(table.groups[table.of_image(i)])
-        found[name] = table.group_names[codes[0]] if len(codes) == 1 and codes[0] >= 0 else None
+        codes = table.groups[table.of_image(i)]
+        alike = len(codes) and codes[0] >= 0 and (codes == codes[0]).all()
+        found[name] = table.group_names[int(codes[0])] if alike else None
     for name, image in session.images.items():
         found[name] = found.get(name) or image.group
     return found
@@ -262,7 +263,7 @@ def suggest_images(session: Session, n: Any, level: str) -> ImageSuggestion:
             step = max(1, (rows.stop - rows.start) // ROWS)
             part = np.asarray(source.matrix[rows.start : min(rows.stop, len(source)) : step])[:, columns]
             looks.append(np.append(appearance(part).ravel(), density))
-    groups = _groups(session)
+    groups = groups_of_images(session)
     kinds = sorted({groups.get(table.names[i]) or "" for i in usable})
     codes = np.array([kinds.index(groups.get(table.names[i]) or "") for i in usable])
     found = span(np.stack(looks), codes, n)

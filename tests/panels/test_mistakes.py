@@ -120,3 +120,16 @@ def test_keys_of_the_image_are_corrections_while_the_tab_is_open(session):
     page.image.press("2")
     assert "correction" not in set(session.labels.to_pandas().loc[ids, "source"])
     page.close()
+
+
+def test_another_marker_takes_no_answer_for_the_cell_that_was_shown(panel, session):
+    panel.enter()
+    shown = panel.item
+    assert session.selection.tolist() == [shown]
+    session.add_marker("C")
+    assert panel.item is None
+    assert len(session.selection) == 0
+    panel._above.do("key", "1", {})
+    assert shown not in session.labels.to_pandas().index
+    session.level = "B"
+    assert panel.item is not None

@@ -210,7 +210,10 @@ class MistakesPanel(Panel):
     def _categories_changed(self) -> None:
         # Undo tells of categories too, and must not take away the sheet that somebody works on.
         if self._level != self.session.level:
-            self._found, self.at = None, -1  # a key pressed now would answer for the other marker
+            # A key pressed now would answer for the other marker, also by the cell that this sheet has selected.
+            if self.item is not None and self.session.selection.tolist() == [self.item]:
+                self.session.select([])
+            self._found, self.at = None, -1
             self._right.clear()
             self._searching.request()
         else:

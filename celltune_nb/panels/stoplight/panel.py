@@ -222,13 +222,12 @@ class StopLightPanel(Panel):
         session = self.session
         level = session.level
         light = session.stop_light(level=level, target=self.target)
-        table = None
-        try:
-            run = session.finished_run(level)
-            if kept(run) is not None:
-                table = judged_table(session, level, run, self.by)
-        except CellTuneError:
-            pass  # nothing is trained, or it has to be judged again: the light says so
+        table = light.table  # None: nothing is trained, or it has to be judged again; the light says so
+        if table is not None and self.by == "group":
+            try:
+                table = judged_table(session, level, session.finished_run(level), self.by)
+            except CellTuneError:
+                table = None
         with self.showing:
             self.light, self.table = light, table
         self._show()
