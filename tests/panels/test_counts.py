@@ -134,6 +134,9 @@ def test_counts_follow_thresholds_and_trainings(panel: CountsPanel, session: ct.
     session.level = "PV"
     assert panel.table["corrected"].isna().all()
     assert "Not corrected" in words(panel._body)
+    assert panel._figure.figure.marks == [panel._figure._bars]
+    session.level = "main"
+    assert panel._figure.figure.marks[1:] == [panel._figure._limits, panel._figure._called]
 
 
 def test_a_file_is_written_and_offered(panel: CountsPanel, session: ct.Session) -> None:

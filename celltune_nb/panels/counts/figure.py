@@ -26,9 +26,9 @@ class CountsFigure:
     ----------
     figure : bqplot.Figure
     parts : tuple of Widget
-        What the lines and colours mean, and the figure.
+        What the lines and colours mean, the figure, and marks that are not always in it.
     widget : VBox
-        Holds them while there is a table: bqplot complains of a figure without a size.
+        Holds the first two while there is a table: bqplot complains of a figure without a size.
     """
 
     def __init__(self, height: int = 190) -> None:
@@ -53,7 +53,7 @@ class CountsFigure:
             x=[], y=[], scales=scales, colors=[theme.SERIES[1]], default_size=28, stroke="white"
         )
         self.figure = bqplot.Figure(
-            marks=[self._bars, self._limits, self._called], axes=[self._axis, upright], animation_duration=0,
+            marks=[self._bars], axes=[self._axis, upright], animation_duration=0,
             fig_margin={"top": 8, "bottom": 64, "left": 48, "right": 8}, background_style={"fill": "transparent"},
             padding_x=0.0, padding_y=0.0,
         )  # fmt: skip
@@ -61,13 +61,13 @@ class CountsFigure:
         self.figure.layout.height = f"{height}px"
         self.figure.layout.min_width = "0"
         self._key = theme.Live()
-        self.parts = (self._key, self.figure)
+        self.parts = (self._key, self.figure, self._limits, self._called)
         self.widget = w.VBox()
 
     def show(self, table: pd.DataFrame | None) -> None:
         """Draw a table of counts, its first rows."""
         rows = None if table is None or not len(table) else table.iloc[:BARS]
-        self.widget.children = () if rows is None else self.parts
+        self.widget.children = () if rows is None else self.parts[:2]
         if rows is None:
             return
         n = len(rows)
@@ -90,13 +90,14 @@ class CountsFigure:
         self._bars.stroke_width = float(np.clip(200 / n, 3, 22))
         with self._bars.hold_sync():
             self._bars.x, self._bars.y = _pairs(place, place), _pairs(np.zeros(n), top)
-        with self._limits.hold_sync():
-            self._limits.x = _pairs(place[known], place[known])
-            self._limits.y = _pairs(rows["low"].to_numpy()[known], rows["high"].to_numpy()[known])
-        with self._called.hold_sync():
-            # Where nothing is corrected the bars are the called ones already.
-            called = rows["raw"].to_numpy(np.float64)
-            self._called.x, self._called.y = (place, called) if known.any() else (np.empty(0), np.empty(0))
+        # Where nothing is corrected the bars are the called ones already; marks without a point make the page complain.
+        if known.any():
+            with self._limits.hold_sync():
+                self._limits.x = _pairs(place[known], place[known])
+                self._limits.y = _pairs(rows["low"].to_numpy()[known], rows["high"].to_numpy()[known])
+            with self._called.hold_sync():
+                self._called.x, self._called.y = place, rows["raw"].to_numpy(np.float64)
+        self.figure.marks = [self._bars, self._limits, self._called] if known.any() else [self._bars]
 
 
 def _key(corrected: bool, rows: int) -> theme.Markup:
@@ -113,8 +114,8 @@ def _key(corrected: bool, rows: int) -> theme.Markup:
 
 
 def _pairs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """One line a row, of two points; a line that nobody sees where there is none."""
-    return np.column_stack([a, b]) if len(a) else np.full((1, 2), np.nan)
+    """One line a row, of two points."""
+    return np.column_stack([a, b])
 
 
 def _ticks(highest: float) -> np.ndarray:
