@@ -100,6 +100,7 @@ def test_every_number_stands_under_its_title(session: ct.Session, by: str, dense
 
 
 def test_a_combination_is_counted_and_kept(panel: CountsPanel, session: ct.Session) -> None:
+    assert re.findall(r'aria-pressed="(\w+)"', panel._head.html)[:3] == ["true", "false", "false"]
     panel._head.do("what", "", "main+ PV-")
     assert panel.table["raw"].sum() == session.counts("all", what="main+ PV-")["raw"].iloc[0] > 0
     assert "PV has 0 audited cells" in words(panel._body)
@@ -167,6 +168,7 @@ def test_regions_are_drawn_read_and_removed(panel: CountsPanel, session: ct.Sess
     assert "CA1 50 cells" in words(panel._areas)
     panel._head.do("by", "", "image×region")
     assert panel.table.loc[("left", "CA1"), "cells"] == 50
+    assert "elsewhere 50" in words(panel._body)
     session.set_view(image="right")
     labels = np.zeros((200, 200), np.uint8)
     labels[:100] = 4

@@ -9,6 +9,7 @@ import ipywidgets as w
 import numpy as np
 
 from .. import theme
+from .markup import named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +77,7 @@ class CountsFigure:
         place = np.arange(n, dtype=np.float64)
         corrected = rows["corrected"].notna().to_numpy()
         top = np.where(corrected, rows["corrected"], rows["raw"]).astype(np.float64)
-        names = [" × ".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in rows.index]
+        names = [" × ".join(named(key)) for key in rows.index]
         self._x.min, self._x.max = -0.6, n - 0.4
         highest = float(np.nanmax([top.max(), rows["raw"].max(), *rows["high"].dropna()]))
         ticks = _ticks(highest)

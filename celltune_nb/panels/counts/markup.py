@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from celltune_nb.panels.theme import Markup, note, tag
+from celltune_nb.session.domains import NONE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,8 @@ def table(found: pd.DataFrame | None, why: str, looked_at: str | None) -> Markup
     dense = bool(found["density"].notna().any())
     corrected = bool(found["corrected"].notna().any())
     titles = [
-        (label_of(str(found.attrs["by"])), ""), *([] if dense else [("Cells", "All cells there")]), ("Called", "Cells that are called positive"),
+        # The first of two stands in lines of its own.
+        (label_of(str(found.attrs["by"]).split("×")[-1]), ""), *([] if dense else [("Cells", "All cells there")]), ("Called", "Cells that are called positive"),
         ("Corrected", "Positive cells as the audit corrects their number"), ("95 %", "Between these with 95 % confidence"),
     ]  # fmt: skip
     if dense:
@@ -97,7 +99,7 @@ def table(found: pd.DataFrame | None, why: str, looked_at: str | None) -> Markup
     top = tag("tr", [tag("th", title, scope="col", title=hint or None) for title, hint in titles])
     body, before = list[Markup](), ""
     for key, row in found.iloc[:MOST].iterrows():
-        names = [str(part) for part in (key if isinstance(key, tuple) else (key,))]
+        names = named(key)
         if len(names) > 1 and names[0] != before:
             before = names[0]
             body.append(
@@ -111,6 +113,12 @@ def table(found: pd.DataFrame | None, why: str, looked_at: str | None) -> Markup
         "div", tag("table", tag("thead", top), tag("tbody", body, _total(found, dense)), cls="ct-counts-table"), *words,
         tag("p", found.attrs["source"], cls="ct-counts-line" if corrected else "ct-counts-line ct-counts-none"), cls="ct-counts",
     )  # fmt: skip
+
+
+def named(key: Any) -> list[str]:
+    """The parts of a row's name; where cells are in no region, elsewhere."""
+    parts = [str(part) for part in (key if isinstance(key, tuple) else (key,))]
+    return [*parts[:-1], "elsewhere" if parts[-1] == NONE else parts[-1]]
 
 
 def _row(names: list[str], row: Any, by: str, dense: bool, looked_at: str | None) -> Markup:

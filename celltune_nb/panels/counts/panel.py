@@ -286,13 +286,13 @@ class CountsPanel(Panel):
         )
 
     def _signs(self) -> dict[str, bool | None]:
-        """How each trained marker is asked for, None: not at all."""
+        """How each trained marker is asked for, None: not at all; where nothing is asked for the active one is counted."""
         session = self.session
         names = [
             name for name in session.levels.names if session.populations.stored(name, "Pred_AVG") is not None
         ]
         try:
-            asked = dict((literals(session, self.what) if self.what else None) or ())
+            asked = dict(literals(session, self.what) or ()) if self.what else {session.level: True}
         except CellTuneError:
             asked = {}
         return {name: asked.get(name) for name in names}
