@@ -315,6 +315,20 @@ def test_the_picture_of_a_few_pixels_is_that_of_all(tmp_path: Path) -> None:
     assert np.abs(means - small).mean() < 6
 
 
+def test_a_brightfield_slice_has_a_picture_from_its_levels(tmp_path: Path) -> None:
+    y, x = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    image = np.stack([y % 251 + 0 * x, x % 241 + 0 * y, (x + y) % 239], axis=2).astype(np.uint8)
+    path = tmp_path / "stain.tif"
+    tifffile.imwrite(path, image, tile=(256, 256), compression="zlib", photometric="rgb")
+    with Session.create(tmp_path / "p") as session:
+        session.add_image("s0", path, copy=False)
+        session.pyramids.want(session.images["s0"], [0])
+        assert session.pyramids.settle(60)
+        picture = session.thumbnail("s0", 105)
+        np.testing.assert_allclose(picture.mean((0, 1)), image.mean((0, 1)), atol=4)
+        assert picture.shape == (105, 75, 3)
+
+
 def test_work_in_place_needs_no_thread(tmp_path: Path) -> None:
     with Session.open(study(tmp_path, 2), jobs=Jobs(inline=True)) as session:
         want(session, "s0", "s1")
