@@ -221,9 +221,9 @@ class Session(
     def load_populations(self) -> None:
         """Take in the stored population sets as they are on disk."""
         sets, complaints = load_populations(self.project, self.table.ids, self.book.lineage)
-        sets, cut = of_newest(sets, self.runs)
         # What a training said of cells that are all gone with their masks is no answer to go on with.
-        sets = [s for s in sets if s.level in self.book.levels and (s.run is None or len(s))]
+        sets, cut = of_newest([s for s in sets if s.run is None or len(s)], self.runs)
+        sets = [s for s in sets if s.level in self.book.levels]
         there = {(s.level, s.name) for s in sets}
         self.populations.replace(sets, [s for key, s in self.populations.kept().items() if key not in there])
         self.problems += complaints + cut

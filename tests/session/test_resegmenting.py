@@ -577,7 +577,13 @@ def test_where_every_mask_was_replaced_the_work_goes_on(tmp_path: Path) -> None:
         session.train(models=("xgboost", "lightgbm"), rounds=3, wait=True)
         assert len(session.populations["Pred_AVG"]) == len(session.table)
         assert len(session.review(n=5, border=0)) == 5
+        session.replace_mask("a", np.roll(mask, 1, axis=0))
+        session.measure(**MEASURING)
+        session.train(models=("xgboost",), rounds=3, wait=True)
         assert not session.problems
+    with Session.open(tmp_path / "one", jobs=Jobs(inline=True)) as again:
+        assert again.populations.names() == ["labels", "Pred_MDL1", "Pred_AVG", "sure"]
+        assert not again.problems
 
 
 def test_a_label_that_waits_while_a_mask_is_replaced_is_refused_and_not_lost(session: Session) -> None:

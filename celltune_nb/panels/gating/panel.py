@@ -361,12 +361,14 @@ class GatingPanel(Panel):
 
     def _mark(self) -> None:
         """Mark the selected cells in the plot."""
-        ids = self.session.selection[:MARKED]
-        if not self._axes or not len(ids):
+        # The axes of one moment: another thread may have others drawn, of other cells, once a mask was replaced.
+        axes, ids = tuple(self._axes), self.session.selection[:MARKED]
+        if not axes or not len(ids):
             self.plot.marks = []
             return
         rows = self.session.positions(ids)
-        places = [axis.scale.place(axis.values[rows]) for axis in self._axes]
+        rows = rows[rows < min(len(axis.values) for axis in axes)]
+        places = [axis.scale.place(axis.values[rows]) for axis in axes]
         if len(places) == 1:
             places.append(np.zeros(len(rows)))
         points = np.stack(places, axis=1)
