@@ -120,7 +120,7 @@ def stop_light(session: Session, level: str, target: Any) -> StopLight:
         image_condition(table, looked),
     ]
     new = _new_labels(session, level, run)
-    action = _next(found, new, settled, session)
+    action = _next(found, new, settled, session, unlike=bool(looked.unlike))
     figures = {
         "kappas": settled.kappas, "agreements": settled.agreements, "new_labels": new, "target": target,
         "audit": audit_figures(session, level, run), "mean_f1": looked.mean, "worst": looked.below,
@@ -157,14 +157,28 @@ def _new_labels(session: Session, level: str, run: Run) -> int:
     return labels_since(run, session.table.ids[now.positions], codes) or 0
 
 
-def _next(found: list[Condition], new: int, settled: Settling, session: Session) -> NextAction:
-    """What helps most: labels nobody has, then learning those given, then the weakest image, then figures."""
+def _next(
+    found: list[Condition], new: int, settled: Settling, session: Session, *, unlike: bool
+) -> NextAction:
+    """What helps most: labels nobody has, then learning those given, then the weakest image, then figures.
+
+    Once predictions have settled, the audit comes before an image of which little is to be expected: it says whether
+    the probabilities behind that are too modest, and labels of an image that has none too few hardly raise them.
+    """
     by_key = {c.key: c for c in found}
     if not by_key["labels"].holds and by_key["labels"].action is not None:
         return by_key["labels"].action
     if new >= max(1, settled.needed - settled.since) and session.busy() is None:
         return NextAction("train", {}, f"Train again, with {new:,} new labels")
-    for key in ("images", "settled", "audit", "agreement"):
+    order = ["images", "settled", "audit", "agreement"]
+    if (
+        by_key["settled"].holds
+        and by_key["images"].holds is False
+        and not unlike
+        and by_key["audit"].holds is None
+    ):
+        order = ["audit", *order]
+    for key in order:
         condition = by_key[key]
         if not condition.holds and condition.action is not None:
             return condition.action

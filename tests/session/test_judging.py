@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 
 from celltune_nb.errors import Cancelled, InputError, NotReadyError
+from celltune_nb.learn.settling import Round, settling
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 from celltune_nb.session.left_out import left_out, plan
-from celltune_nb.session.stop_conditions import audit_condition
-from celltune_nb.session.trouble import troubled
+from celltune_nb.session.stop_conditions import Condition, audit_condition
+from celltune_nb.session.stoplight import _next
+from celltune_nb.session.trouble import NextAction, troubled
 
 
 def _slices(folder: Path, weakest: float, brightest: float) -> Path:
@@ -376,6 +378,21 @@ def test_what_an_audit_that_leaves_the_target_open_asks_for(
     assert condition.holds is False
     assert (condition.action.verb, condition.action.arguments["n"]) == (verb, n)
     assert ("upper bound" in condition.reason) == (high < 0.9)
+
+
+@pytest.mark.parametrize(("settled", "unlike", "verb"), [(True, False, "audit"), (False, False, "sample"), (True, True, "sample")])  # fmt: skip
+def test_once_settled_the_audit_comes_before_a_slice_of_which_little_is_expected(
+    slices, settled, unlike, verb
+):
+    def condition(key: str, holds: bool | None, does: str) -> Condition:
+        return Condition(key, key, holds, "", "", NextAction(does, {}, does))
+
+    found = [
+        condition("labels", True, "none"), condition("settled", settled or None, "sample"), condition("agreement", True, "none"),
+        condition("audit", None, "audit"), condition("images", False, "sample"),
+    ]  # fmt: skip
+    action = _next(found, 0, settling([Round(20)]), slices, unlike=unlike)
+    assert action.verb == verb
 
 
 def test_cells_of_a_kind_are_of_that_brightness_and_on_that_slice(slices):
