@@ -135,14 +135,16 @@ def set_verdict(session: Session, image: str, verdict: str, note: Any, level: st
     """See :meth:`celltune_nb.Session.set_verdict`."""
     session.image_number(image)
     one_of(verdict, VERDICTS, "The verdict")
-    if not isinstance(note, str) or len(note) > _LONGEST:
+    if note is not None and (not isinstance(note, str) or len(note) > _LONGEST):
         raise InputError("A note on a verdict is a short text. Give one, or leave it out.")
     done = [run.id for run in session.runs if run.level == level and run.state in ("done", "stopped")]
     run = done[-1] if done else ""
-    entry = _signed(session, verdict=verdict, note=note.strip(), run=run)
     of_level = stored(session, "verdicts").get(level)
     kept = dict(of_level) if isinstance(of_level, dict) else {}
-    kept[image] = entry
+    former = kept.get(image)
+    if note is None:
+        note = str(former.get("note", "")) if isinstance(former, dict) else ""
+    kept[image] = _signed(session, verdict=verdict, note=note.strip(), run=run)
     change_study(session, "verdicts", {level: kept})
 
 
@@ -189,6 +191,7 @@ def study_table(session: Session, level: str) -> pd.DataFrame:
     import pandas as pd
 
     from .onoff import positive_of
+    from .phenotypes import answers_of
 
     table, names = session.table, _names(session)
     count, numbers = len(table.names), table.images
@@ -198,12 +201,10 @@ def study_table(session: Session, level: str) -> pd.DataFrame:
     with session.lock:
         blind = audit.ids[session.book.sources(level, audit.ids) == "audit"]
     audited = np.bincount(numbers[table.positions(blind)], minlength=count)
-    prefix = "" if level == session.level else f"{level}/"
     predicted = None
-    if f"{prefix}Pred_AVG" in session.populations:
-        code = positive_of(session, level).code
-        answers = session.populations[f"{prefix}Pred_AVG"].codes
-        rows = np.flatnonzero(answers == code)
+    if session.populations.stored(level, "Pred_AVG") is not None:
+        answers = session.populations.of(level, answers_of(session, level))
+        rows = np.flatnonzero(answers.codes == positive_of(session, level).code)
         predicted = np.bincount(numbers[rows], minlength=count)
     said, chosen = verdicts(session, level)["verdict"], working_set(session)
     groups = groups_of_images(session)

@@ -180,6 +180,32 @@ def test_which_category_is_counted(tmp_path, names, positive, negative):
         assert (found and found.name) == negative
 
 
+def test_predictions_are_counted_as_the_threshold_decides_them(session):
+    for name in "ABC":
+        session.label(session.items.index[session.items["truth"] == name][:20], name)
+    session.train(wait=True)
+    before = session.study()["predicted"].sum()
+    session.set_threshold(0.01)
+    assert (
+        session.study()["predicted"].sum()
+        == (session.populations["Pred_THR"].codes == session.categories["A"].code).sum()
+        > before
+    )
+    session.set_threshold(None)
+    assert session.study()["predicted"].sum() == before
+
+
+def test_a_note_stays_when_the_verdict_changes(session):
+    session.set_verdict("field 0", "needs work", "a fold on the left")
+    session.set_verdict("field 0", "acceptable")
+    assert session.verdicts().loc["field 0", ["verdict", "note"]].tolist() == [
+        "acceptable",
+        "a fold on the left",
+    ]
+    session.set_verdict("field 0", "acceptable", "")
+    assert session.verdicts().loc["field 0", "note"] == ""
+
+
 def test_labels_of_the_audit_are_no_samples_in_the_guide(session):
     truth = session.items["truth"]
     for item in session.draw_audit(90):

@@ -74,15 +74,17 @@ class Studying(Verbs):
         """
         return study.suggest_images(self._session, n, level_name(self._session, level))
 
-    def set_verdict(self, image: str, verdict: str, note: str = "", *, level: str | None = None) -> None:
+    def set_verdict(
+        self, image: str, verdict: str, note: str | None = None, *, level: str | None = None
+    ) -> None:
         """Say what an image's predictions look like to you.
 
         Parameters
         ----------
         image : str
         verdict : {"not inspected", "acceptable", "needs work"}
-        note : str
-            Why, in a few words.
+        note : str, optional
+            Why, in a few words; without one, the note that is there stays.
         """
         study.set_verdict(self._session, image, verdict, note, level_name(self._session, level))
 
@@ -97,7 +99,7 @@ class Studying(Verbs):
         -------
         DataFrame
             Index image; group, cells, labelled, a column of labels for each category, audited (labelled blind),
-            predicted (positives of ``Pred_AVG``; missing before a training), verdict, in_set.
+            predicted (positives, at the threshold where one is set; missing before a training), verdict, in_set.
         """
         return study.study_table(self._session, level_name(self._session, level))
 
