@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,14 +71,21 @@ def split(arguments: list[str]) -> list[list[str]]:
     within = f"({wish}) and " if wish else ""
     notebooks = ["notebooks"] if (ROOT / "notebooks").is_dir() else []
     cores = min(CORES, _cores())
-    alone = ["--nbval-lax", "--nbval-current-env", "tests", *notebooks]
+    alone = ["--nbval-lax", "--nbval-current-env"]
     if cores < 2 or importlib.util.find_spec("xdist") is None or "--pdb" in rest:
-        return [[*alone, *(["-m", wish] if wish else []), *rest]]
+        return [[*alone, "tests", *notebooks, *(["-m", wish] if wish else []), *rest]]
     side = ["-n", str(cores), "--dist", "worksteal", "tests", "--ignore=tests/browser"]
     return [
         [*side, "-m", f"{within}not alone and not browser", *rest],
-        [*alone, "-m", f"{within}(alone or browser)", *rest],
+        [*alone, *with_marks(), *notebooks, "-m", f"{within}(alone or browser)", *rest],
     ]
+
+
+def with_marks() -> list[str]:
+    """The test files in which something is marked ``alone`` or ``browser``: the others need not be loaded again."""
+    marks = re.compile(r"mark\.(alone|browser)\b")
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [str(path.relative_to(ROOT)) for path in files if marks.search(path.read_text("utf-8"))]
 
 
 def marked(arguments: list[str]) -> tuple[str, list[str]]:
