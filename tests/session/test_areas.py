@@ -172,3 +172,27 @@ def test_a_column_that_came_with_the_cells_is_not_written_over(session: Session)
     with pytest.raises(InputError):
         session.remove_regions("field 0", name="truth")
     pd.testing.assert_frame_equal(session.items, before)
+
+
+@pytest.mark.parametrize("kind", ["empty", "cut", "text", "damaged", "objects", "colours"])
+def test_a_label_image_that_cannot_be_read_is_refused(scaled: Session, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / ("labels.npy" if kind == "objects" else "labels.tif")
+    if kind == "objects":
+        np.save(path, np.array([[{}] * 200] * 200, dtype=object), allow_pickle=True)
+    else:
+        rng = np.random.default_rng(0)
+        labels = np.zeros((200, 200, 3), np.uint8) if kind == "colours" else rng.integers(0, 9, (200, 200))
+        tifffile.imwrite(path, labels.astype(np.uint8), compression="zlib")
+    data = path.read_bytes()
+    broken = {
+        "empty": b"",
+        "cut": data[: len(data) // 2],
+        "text": b"hello",
+        "damaged": data[:300] + b"\0" * 200 + data[500:],
+    }
+    path.write_bytes(broken.get(kind, data))
+    before = (scaled.folder / "project.json").read_bytes()
+    with pytest.raises(CellTuneError, match=r"\S"):
+        scaled.add_regions("slice 0", path)
+    assert (scaled.folder / "project.json").read_bytes() == before
+    assert "region" not in scaled.items
