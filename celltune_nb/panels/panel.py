@@ -71,6 +71,7 @@ class Panel:
         self._whole: weakref.ref[Panel] | None = None
         self._connections: list[tuple[Any, Callable[..., Any]]] = []
         self._workers: list[LatestWins] = []
+        self._asleep, self._put_off = False, dict[LatestWins, tuple[Any, ...]]()
         self._parts: list[Panel] = []
         self._owned: list[Widget] = []
         self._setting = threading.local()
@@ -195,9 +196,25 @@ class Panel:
                 with self.setting():
                     self._try(work, arguments[:takes])
 
-        worker = self.session.jobs.latest(guarded)
+        worker = self.session.jobs.latest(guarded, hold=self._hold)
         self._workers.append(worker)
         return worker
+
+    def _hold(self, worker: LatestWins, arguments: tuple[Any, ...]) -> bool:
+        if self._asleep:
+            self._put_off[worker] = arguments
+        return self._asleep
+
+    def rest(self, asleep: bool) -> None:
+        """While nobody looks, put off what :meth:`latest` works out; on waking the newest requests are carried out.
+
+        For a panel of much work on a hidden tab: it would take the time from the panel that is looked at.
+        """
+        self._asleep = asleep
+        if not asleep:
+            waiting, self._put_off = self._put_off, {}
+            for worker, arguments in waiting.items():
+                worker.request(*arguments)
 
     @contextmanager
     def setting(self) -> Iterator[None]:

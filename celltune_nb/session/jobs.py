@@ -137,9 +137,12 @@ class Jobs:
         except RuntimeError:  # closed in between
             return map(function, things)
 
-    def latest(self, work: Callable[..., object]) -> LatestWins:
+    def latest(
+        self, work: Callable[..., object],
+        hold: Callable[[LatestWins, tuple[Any, ...]], bool] | None = None,
+    ) -> LatestWins:  # fmt: skip
         """A drawing thread that carries out only the newest request."""
-        return LatestWins(work, inline=self.inline)
+        return LatestWins(work, inline=self.inline, hold=hold)
 
     def close(self, timeout: float = 10.0) -> None:
         """Cancel what runs and what waits, and end the workers."""
@@ -161,10 +164,16 @@ class LatestWins:
         Called with the arguments of the newest :meth:`request`, in a thread of its own.
     inline : bool
         Carry out each request at once, in the calling thread.
+    hold : callable, optional
+        Asked before each request with this object and the arguments; True: whoever holds it will ask again.
     """
 
-    def __init__(self, work: Callable[..., object], *, inline: bool = False) -> None:
+    def __init__(
+        self, work: Callable[..., object], *, inline: bool = False,
+        hold: Callable[[LatestWins, tuple[Any, ...]], bool] | None = None,
+    ) -> None:  # fmt: skip
         self._work = work
+        self._hold = hold
         self._inline = inline
         self._wanted: tuple[Any, ...] | None = None
         self._closed = False
@@ -174,7 +183,7 @@ class LatestWins:
 
     def request(self, *arguments: Any) -> None:
         """Ask for *work* with these arguments; returns at once."""
-        if self._closed:
+        if self._closed or (self._hold is not None and self._hold(self, arguments)):
             return
         if self._inline:
             self._call(arguments)

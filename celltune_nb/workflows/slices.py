@@ -157,6 +157,9 @@ class SlicesWorkflow(Page):
 
     def _open_page(self, change: object = None) -> None:
         super()._open_page(change)
+        if "counts" in self.__dict__:
+            # Intervals of hundreds of slices after each label would make the label wait.
+            self.counts.rest(list(self.PAGES)[self._tabs.selected_index or 0] != "Counts")
         if list(self.PAGES)[self._tabs.selected_index or 0] == "Mistakes":
             self.image.set_hint(MISTAKES_HINT)
             self.mistakes.enter()

@@ -97,6 +97,24 @@ def test_the_light_heads_the_figures_and_counts_have_a_tab(page, session):
     assert page.counts.table["raw"].sum() == session.populations["Pred_AVG"].tally()["ON"]
 
 
+def test_counts_that_nobody_looks_at_wait(page, session):
+    session.measure()
+    for name, category in (("A", "ON"), ("B", "OFF")):
+        for image in ("left", "right"):
+            session.label(small.cells(session, image, name)[:15], category)
+    session.train(wait=True)
+    page.open_tab("Counts")
+    before = page.counts.table
+    page.open_tab("Label")
+    session.set_threshold(0.01)
+    assert page.counts.table is before
+    page.open_tab("Counts")
+    assert (
+        page.counts.table["raw"].sum()
+        == (session.populations["Pred_THR"].codes == session.categories["ON"].code).sum()
+    )
+
+
 def test_a_suggestion_is_looked_at_before_it_counts(page, session):
     page.guide._live.do("count", "", "2")
     page.guide._live.do("suggest")
