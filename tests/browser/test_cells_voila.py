@@ -102,6 +102,29 @@ def overflow(tab: Any) -> list[int]:
     )
 
 
+def test_first_cells_are_named_one_by_one(visit: Callable, voila: Callable, project: Path) -> None:
+    seen = visit(width=1024, height=768)
+    tab = seen.open(voila(SOURCE.format(folder=str(project))).address, PIXELS)
+    seat = Seat(tab)
+    tab.get_by_role("button", name="Suggested first cells").click()
+    seat.says("Cell 1 of 30")
+    whole = seat.picture()
+    tab.keyboard.press("1")
+    seat.says("Cell 2 of 30")
+    seat.says("1 labelled")
+    assert (
+        abs(seat.wait_for_picture() - whole).max(axis=2) > 30
+    ).mean() > 0.01  # the image went to another cell
+    tab.keyboard.press("s")
+    seat.says("Skipped. Cell 3 of 30")
+    tab.keyboard.press("Control+ArrowLeft")
+    tab.keyboard.press("Control+ArrowLeft")
+    seat.says("Cell 1 of 30")
+    tab.keyboard.press("u")
+    seat.says("0 labelled")
+    assert overflow(tab) == [0, 0]
+
+
 def test_the_loop_from_a_rectangle_to_predictions_and_through_a_reload(
     visit: Callable, voila: Callable, project: Path
 ) -> None:
