@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..data.items import ItemTable
     from .session import Session
 
-__all__ = ["add_regions", "area_of", "areas", "column_for", "columns", "kept", "remove_regions"]
+__all__ = ["add_regions", "area_of", "areas", "column_for", "columns", "kept", "placed", "remove_regions"]
 
 _PART = "areas"
 _MOST = 2_000
@@ -199,6 +199,37 @@ def _commit(session: Session, column: str, image: str, now: list[_Kept] | None, 
             break
     session.changed_items("regions")
     session.emit(session.study_changed, StudyChanged("regions"))
+
+
+def placed(session: Session, image: str, base: ItemTable, table: ItemTable) -> ItemTable:
+    """The table after a new mask, with the cells of the image in its regions.
+
+    Drawn regions are asked again; where a label image was read, which is not kept, a cell takes the region of the former cell
+    that was nearest to its centre.
+    """
+    from scipy.spatial import cKDTree
+
+    extra, former = table.extra, base.extra
+    here = [column for column in columns(session) if image in kept(session, column)]
+    if extra is None or former is None or not here or image not in base.names:
+        return table
+    before, rows = base.of_image(base.names.index(image)), table.of_image(table.names.index(image))
+    y, x = table.y[rows], table.x[rows]
+    extra = extra.copy()
+    for column in (name for name in here if name in extra and name in former):
+        drawn = [one.shape for one in kept(session, column)[image] if one.shape is not None]
+        found = np.full(len(y), None, object)
+        if drawn:
+            for shape in drawn:
+                found[shape.inside(y, x)] = shape.name
+        elif before.stop > before.start:
+            tree = cKDTree(np.column_stack([base.y[before], base.x[before]]))
+            values = former[column].iloc[before].astype(object)
+            found = values.where(values.notna(), None).to_numpy()[tree.query(np.column_stack([y, x]))[1]]
+        new = extra[column].astype(object)
+        new.iloc[rows] = found
+        extra[column] = new.where(new.notna(), None).astype("string")
+    return replace(table, own=extra)
 
 
 def _column_name(session: Session, column: Any) -> str:

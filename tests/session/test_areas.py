@@ -196,3 +196,30 @@ def test_a_label_image_that_cannot_be_read_is_refused(scaled: Session, tmp_path:
         scaled.add_regions("slice 0", path)
     assert (scaled.folder / "project.json").read_bytes() == before
     assert "region" not in scaled.items
+
+
+def test_a_new_mask_leaves_cells_in_their_regions(scaled: Session) -> None:
+    scaled.add_regions("slice 0", {"CA1": (0, 0, 200, 90)})
+    scaled.add_regions("slice 0", _halves(), names={3: "near", 7: "far"}, name="atlas")
+    before = scaled.items[scaled.items["image"] == "slice 0"]
+    other = scaled.items[scaled.items["image"] == "slice 1"]
+    mask = np.asarray(scaled.images["slice 0"].mask).copy()
+    mask[mask == 4] = 0
+    scaled.replace_mask("slice 0", np.where(mask > 0, mask + 500, 0))
+    items = scaled.items[scaled.items["image"] == "slice 0"]
+    assert len(items) == len(before) - 1
+    assert ((items["region"] == "CA1") == (items["x"] < 90)).all()
+    for name in ("near", "far"):
+        assert abs((items["atlas"] == name).sum() - (before["atlas"] == name).sum()) <= 1
+    assert items.loc[items["x"].between(80, 119.9), "atlas"].isna().all()
+    pd.testing.assert_frame_equal(
+        scaled.items[scaled.items["image"] == "slice 1"].reset_index(drop=True), other.reset_index(drop=True)
+    )
+    assert scaled.areas()["cells"].iloc[0] == (items["region"] == "CA1").sum()
+    text = scaled.script()
+    scaled.close()
+    with Session.open(scaled.folder, jobs=Jobs(inline=True)) as again:
+        pd.testing.assert_series_equal(
+            again.items["region"], pd.concat([items, other])["region"].sort_index()
+        )
+        assert text == again.script()
