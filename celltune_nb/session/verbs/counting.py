@@ -181,10 +181,11 @@ class Counting(Verbs):
             A label image (Y, X), 0 outside, as large as the image or reduced by a whole number, or its path: it takes the
             place of the regions before.  Or a rectangle (y0, x0, y1, x1), a polygon [(y, x), …], several of them, or
             {name: shape}, in pixels: they are added, and where two overlap the later counts.
+            An array is not part of :meth:`script`; a path and shapes are.
         names : sequence of str, or mapping of int to str, optional
             Of the labels, or of the shapes.
         name : str
-            The column of the items that they become.
+            The column of the items that they become; one that came with the cells is not written over.
 
         Returns
         -------
