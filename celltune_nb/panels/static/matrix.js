@@ -7,6 +7,7 @@
 // Sends    pick {row, column}
 
 const LEAST = 17; // CSS pixels of a cell; below, three digits cannot be read
+const GOOD = 19; // down to this, names give way before numbers do
 const MOST = 76;
 const FLAT = 58; // from this width on, the columns' names lie flat
 
@@ -127,8 +128,9 @@ class Grid {
     let gutter = clamp(26 + 6.8 * longest, 60, clamp(this.el.clientWidth * 0.28, 66, 170));
     const notes = data.rowNotes ? 37 : 0;
     // Names give way before the table has to scroll.
-    const spare = this.el.clientWidth - notes - LEAST * data.columns.length - 2;
-    if (spare < gutter && spare > 48) gutter = spare;
+    const spare = (cell) => this.el.clientWidth - notes - cell * data.columns.length - 2;
+    gutter = Math.min(gutter, Math.max(spare(GOOD), 66));
+    if (spare(LEAST) < gutter && spare(LEAST) > 48) gutter = spare(LEAST);
     const width = Math.floor(clamp((this.el.clientWidth - gutter - notes - 2) / data.columns.length, LEAST, MOST));
     const flat = width >= FLAT && Math.max(...data.columns.map((column) => column.name.length)) * 6.6 + 18 < width * 1.1;
     this.el.style.setProperty("--cell", `${width}px`);
@@ -136,14 +138,14 @@ class Grid {
     this.el.style.setProperty("--gutter", `${gutter}px`);
     this.el.classList.toggle("ct-mx-flat", flat);
     this.el.classList.toggle("ct-mx-small", width < 30);
-    this.el.classList.toggle("ct-mx-tiny", width < 20);
+    this.el.classList.toggle("ct-mx-tiny", width < GOOD);
     this.rename("row", data.rows, gutter - 21);
     this.rename("col", data.columns, flat ? width - 2 : 72);
   }
 
   rename(scope, categories, room) {
     const names = categories.map((category) => category.name);
-    const most = Math.floor(room / 8.2);
+    const most = Math.floor(room / 8.8);
     const words = this.scroller.querySelectorAll(`th.ct-mx-${scope} .ct-mx-word`);
     names.forEach((name, i) => {
       if (words[i]) words[i].textContent = shorten(name, names, most);
