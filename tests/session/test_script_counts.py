@@ -22,8 +22,8 @@ def _taught(session: Session) -> None:
     for name, some in (("ON", truth == "B"), ("OFF", truth != "B")):
         session.categories.add(name, level="PV")
         session.label(truth.index[some][:12], name, level="PV")
-    session.train(wait=True, rounds=5)
-    session.train(level="PV", wait=True, rounds=5)
+    session.train(models=("xgboost",), wait=True, rounds=5)
+    session.train(level="PV", models=("xgboost",), wait=True, rounds=5)
     for name, ids in session.items.loc[session.draw_audit(60, seed=4)].groupby("truth").groups.items():
         session.label(ids, name, source="audit")
 
@@ -46,7 +46,7 @@ def test_what_was_decided_and_counted_is_done_again(
     session.set_threshold(0.7, level="PV")
     session.combine("main+ PV-")
     session.combine("main+ | PV+", name="either")
-    session.train(wait=True, rounds=4, seed=5)
+    session.train(models=("xgboost",), wait=True, rounds=4, seed=5)
     session.predict_all(wait=True)
     session.set_threshold(None, level="PV")
     text = session.script()

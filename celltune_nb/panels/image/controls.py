@@ -204,7 +204,8 @@ def outside(session: Session, camera: Camera) -> str:
     table = session.table
     places = session.positions(ids)
     name = session.view.image
-    here = table.images[places] == (session.image_number(name) if name in session.images else -2)
+    number = -2 if name is None or name not in session.images else session.image_number(name)
+    here = np.asarray(table.images[places] == number)
     y0, x0, y1, x1 = camera.visible()
     y, x = table.y[places], table.x[places]
     seen = here & (y >= y0) & (y <= y1) & (x >= x0) & (x <= x1)
