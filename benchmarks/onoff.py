@@ -181,7 +181,7 @@ def table(runs: list[dict[str, Any]]) -> list[str]:
         }
         full = by_way.pop(FULL, [])
         best = float(np.mean([row["points"][0][2] for row in full])) if full else float("nan")
-        share, seeds = mine[0]["share"], len({run["seed"] for run in mine})
+        share, seeds = mine[0]["share"], _seeds(by_way)
         ends = [
             run["points"][-1][0] for run in mine if run["points"] and run["way"] not in (FULL, "error_mining")
         ]
@@ -195,7 +195,7 @@ def table(runs: list[dict[str, Any]]) -> list[str]:
             "",
             f"### {name}",
             "",
-            f"{share:.1%} ON; {mine[0]['unit']} kept out, {seeds} seeds; F1 of ON with all labels {best:.3f}.",
+            f"{share:.1%} ON; {mine[0]['unit']} kept out, {seeds}; F1 of ON with all labels {best:.3f}.",
             "",
         ]
         lines += [f"| strategy | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|"]
@@ -240,6 +240,14 @@ def overall(runs: list[dict[str, Any]]) -> list[str]:
         f"called ON was off by {off[0]:.0%} on average, the corrected one by {off[1]:.0%}."
     )
     return ["", said]
+
+
+def _seeds(by_way: dict[str, list[dict[str, Any]]]) -> str:
+    """How many seeds there are; where some strategies have more, of which."""
+    counts = {way: len(rows) for way, rows in by_way.items()}
+    usual = min(counts.values())
+    more = [f"{way} {n}" for way, n in counts.items() if n > usual]
+    return f"{usual} seeds" + (f" ({', '.join(more)})" if more else "")
 
 
 def _number(value: float, digits: int = 3) -> str:
