@@ -106,7 +106,7 @@ def test_a_million_points_are_gated_at_once():
     angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     corners = list(zip(0.5 + 0.4 * np.cos(angle), 0.5 + 0.4 * np.sin(angle), strict=True))
     in_polygon(x[:10], y[:10], corners)
-    began = time.perf_counter()
+    began = time.process_time()  # the machine may be shared: its own work counts
     share = in_polygon(x, y, corners).mean()
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
     assert share == pytest.approx(np.pi * 0.16, abs=0.01)
