@@ -252,7 +252,7 @@ JOBS = [
     Job(
         "slides",
         "several compressed slices of 20,000² one after the other: looks, steps, pictures and memory, beside tifffile",
-        ("3", "12"),
+        ("3", "6", "12"),
         run,
     )
 ]
