@@ -74,7 +74,8 @@ def split(arguments: list[str]) -> list[list[str]]:
     alone = ["--nbval-lax", "--nbval-current-env"]
     if cores < 2 or importlib.util.find_spec("xdist") is None or "--pdb" in rest:
         return [[*alone, "tests", *notebooks, *(["-m", wish] if wish else []), *rest]]
-    side = ["-n", str(cores), "--dist", "worksteal", "tests", "--ignore=tests/browser"]
+    # nbval alone loads for a second in each process
+    side = ["-n", str(cores), "--dist", "worksteal", "-p", "no:nbval", "tests", "--ignore=tests/browser"]
     return [
         [*side, "-m", f"{within}not alone and not browser", *rest],
         [*alone, *with_marks(), *notebooks, "-m", f"{within}(alone or browser)", *rest],
