@@ -1,7 +1,7 @@
 """Tables as text: one rule for what separates their columns, whoever reads them.
 
 Spreadsheets write commas, semicolons (where the comma is the decimal sign) or tabs, all three into files that end in
-``.csv``.
+``.csv``.  Large ones come packed, as ``.csv.gz``; they are read as they are.
 """
 
 from __future__ import annotations
@@ -12,25 +12,52 @@ import itertools
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FormatError
-from .annotated import check_memory
 from .headings import CATEGORY, IMAGE, find
+from .packed import check_unpacked, opened
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_frame", "read_heading", "read_rows", "separator", "unreadable"]
+__all__ = [
+    "MISSING",
+    "bare_name",
+    "ending",
+    "read_frame",
+    "read_heading",
+    "read_rows",
+    "separator",
+    "unreadable",
+]
 
 SEPARATORS = ",;\t"
 #: Bytes of a first line beyond which it is none, and of a small table beyond which it is another one.
 MOST_LINE, MOST_BYTES = 1 << 20, 16 << 20
+#: What pandas and R write for a value that is missing.
+MISSING = frozenset(
+    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
+     "NULL", "NaN", "None", "n/a", "nan", "null")
+)  # fmt: skip
+_TEXT = (".csv", ".tsv")
+_PACKED = ".gz"
 #: A number with a decimal comma, and one in which each comma may just as well set off thousands.
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?|[+-]?\d+(?:[eE][+-]?\d+)?")
 #: A whole number written as a fraction.
 _WHOLE = re.compile(r"\d+\.0+")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+|[+-]?\d+")
+
+
+def ending(path: Path) -> str:
+    """What the name of a table ends in, ``".csv"`` for all that is read as one: also ``.tsv``, ``.csv.gz``, ``.tsv.gz``."""
+    name = path.name.lower().removesuffix(_PACKED)
+    return ".csv" if name.endswith(_TEXT) else path.suffix.lower()
+
+
+def bare_name(path: Path) -> str:
+    """The name of a table without what it ends in, of which ``.csv.gz`` is one."""
+    return Path(path.stem).stem if ending(path) == ".csv" and path.suffix.lower() == _PACKED else path.stem
 
 
 def separator(heading: str) -> str:
@@ -57,7 +84,7 @@ def read_heading(path: Path) -> tuple[list[str], str]:
 def _first_line(path: Path) -> str:
     left = MOST_LINE
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             while left > 0 and (line := stream.readline(left)):
                 left -= len(line)
                 text = line.decode("utf-8-sig")
@@ -91,12 +118,13 @@ def read_rows(path: Path, most: int, of: str, most_bytes: int = MOST_BYTES) -> l
     FormatError
     """
     try:
-        size = path.stat().st_size
-        if size > most_bytes:
+        with opened(path) as stream:
+            found = stream.read(most_bytes + 1)
+        if len(found) > most_bytes:
             raise FormatError(
-                f"{path.name} has {size:,} bytes; a table of {of} has {most_bytes:,} at most. Choose the right file."
+                f"{path.name} is too large: a table of {of} has {most_bytes:,} bytes at most. Choose the right file."
             )
-        text = path.read_bytes().decode("utf-8-sig")
+        text = found.decode("utf-8-sig")
     except OSError as error:
         raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
@@ -119,59 +147,76 @@ def read_rows(path: Path, most: int, of: str, most_bytes: int = MOST_BYTES) -> l
     return rows
 
 
-def read_frame(path: Path) -> pd.DataFrame:
+def read_frame(path: Path, texts: Iterable[str] = ()) -> pd.DataFrame:
     """A table of any length, its columns of numbers or of text.
 
     Where the separator is not the comma, numbers may have decimal commas.  Images and categories are text whatever they
-    look like: ``001`` is not ``1``.
+    look like: ``001`` is not ``1``, ``NA`` is a name, and nothing but an empty cell is missing.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Further columns that are text in this way.
 
     Raises
     ------
     FormatError
         When it cannot be read, does not fit into the memory, or its commas may mean two things.
     """
-    import pandas as pd
-
     names, sign = read_heading(path)
-    check_memory(2.0 * path.stat().st_size, path.name)
     try:
-        frame = pd.read_csv(path, sep=sign, dtype=dict.fromkeys(_words(names), "str"))
-        if not isinstance(frame.index, pd.RangeIndex):  # its columns stand under other names
-            frame = _unshifted(pd.read_csv(path, sep=sign), path)
+        check_unpacked(path, 2.0)
+        frame = _parsed(path, sign, set(texts))
     except FormatError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise FormatError(f"{path.name} cannot be read as csv ({reason}). Check or save it again.") from error
+        raise unreadable(path, error) from error
     for name in _words(frame.columns):
-        texts = frame[name].dropna().unique()
-        if len(texts) and all(isinstance(text, str) and _WHOLE.fullmatch(text) for text in texts):
+        known = [text for text in frame[name].dropna().unique() if text not in MISSING]
+        if known and all(isinstance(text, str) and _WHOLE.fullmatch(text) for text in known):
             # Whole numbers once, written as fractions because one was missing.
-            frame[name] = frame[name].str.partition(".")[0]
+            frame[name] = frame[name].str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
     if sign != "," and len(names) > 1:
         frame = _with_decimal_points(frame, path)
     return frame
+
+
+def _parsed(path: Path, sign: str, texts: set[str]) -> pd.DataFrame:
+    """The table as pandas reads it, also where rows are longer than the first line.
+
+    They may be so by empty cells at their ends, or by their names in front (as R writes).
+    """
+    import pandas as pd
+
+    def read(**how: Any) -> pd.DataFrame:
+        with opened(path) as stream:
+            return pd.read_csv(stream, sep=sign, keep_default_na=False, **how)
+
+    columns = [str(name) for name in read(nrows=0).columns]
+    words = _words(columns) | texts & set(columns)
+    typed = {
+        "dtype": dict.fromkeys(words, "str"),
+        "na_values": {name: [""] if name in words else list(MISSING) for name in columns},
+    }
+    frame = read(**typed)
+    if isinstance(frame.index, pd.RangeIndex):
+        return frame
+    # Its columns stand under other names.
+    more = [f"+{i}" for i in range(frame.index.nlevels)]
+    last = read(header=0, names=[*columns, *more], usecols=more, dtype="str")
+    if (last == "").all(axis=None):
+        return read(header=0, names=[*columns, *more], usecols=columns, **typed)
+    if len(more) == 1:
+        return read(header=0, names=[*more, *columns], usecols=columns, **typed)
+    raise FormatError(
+        f"The rows of {path.name} have more values than its first line has names. Name every column."
+    )
 
 
 def _words(columns: Iterable[str]) -> set[str]:
     """The columns that name images and categories."""
     known = list(columns)
     return {name for name in (find(known, IMAGE), find(known, CATEGORY)) if name is not None}
-
-
-def _unshifted(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """A table whose rows are longer than its first line: by empty cells at their ends, or by their names (as R writes)."""
-    names = list(frame.columns)
-    whole = frame.reset_index()
-    if whole.iloc[:, len(names) :].isna().to_numpy().all():
-        whole = whole.iloc[:, : len(names)]
-        whole.columns = names
-        return whole
-    if frame.index.nlevels == 1:
-        return frame.reset_index(drop=True)
-    raise FormatError(
-        f"The rows of {path.name} have more values than its first line has names. Name every column."
-    )
 
 
 def _with_decimal_points(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -213,5 +258,5 @@ def unreadable(path: Path, error: Exception) -> FormatError:
     if isinstance(error, PermissionError):
         return FormatError(f"{path.name} cannot be read ({error.strerror}). Check its permissions.")
     reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    kind = path.suffix.lower().removeprefix(".") or "a table"
+    kind = ending(path).removeprefix(".") or "a table"
     return FormatError(f"{path.name} cannot be read as {kind} ({reason}). Check or save it again.")

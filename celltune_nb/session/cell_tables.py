@@ -113,7 +113,8 @@ def read_cells(
         raise InputError("Columns are given by their names. Name them as they stand in the table.") from error
     with annotated(table) as found:
         if found is None:
-            frame = read_table(table, [*(c for c in (x, y, group) if c is not None), *(chosen or ())])
+            wanted = [*(c for c in (x, y, group) if c is not None), *(chosen or ())]
+            frame = read_table(table, wanted, texts=[image])
             return _cells(
                 frame, image, cell, x, y, group, chosen or [], _columns(frame, chosen or []), only_image, []
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, CellTuneError, InputError, ProjectError
+from ..formats.delimited import ending
 from ..formats.folders import FolderPlan, PlannedImage, PlannedTable, recognise
 from ..formats.folders.listing import printable
 from ..formats.folders.tables import TableHead, read_head
@@ -131,9 +132,9 @@ def look_at_table(path: str | Path) -> TableHead:
     table = as_folder(path).expanduser()
     if not table.is_file():
         raise InputError(f"There is no file {printable(str(table))}. Check the path.")
-    if table.suffix.lower() not in (".csv", ".parquet", ".pq", ".h5ad"):
+    if ending(table) not in (".csv", ".parquet", ".pq", ".h5ad"):
         raise InputError(
-            f"{printable(table.name)} is no .csv, .parquet or .h5ad file. Save the table as one of them."
+            f"{printable(table.name)} is no .csv (or .csv.gz), .parquet or .h5ad file. Save the table as one of them."
         )
     return read_head(table)
 
@@ -294,7 +295,7 @@ def _import_by_kind(session: Session, table: PlannedTable) -> ImportReport | Cel
         return session.import_celltypes(head.path)
     if head.path.suffix.lower() == ".h5ad":
         return session.import_cells(head.path)
-    frame = read_table(head.path)
+    frame = read_table(head.path, texts=[name for name in (head.image, head.category) if name is not None])
     image = head.image
     if image is None:
         image = "image"

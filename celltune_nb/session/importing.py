@@ -237,7 +237,9 @@ def _label_table(table: Any, column: str | None) -> tuple[pd.DataFrame, Any]:
     """A table of labels, and which of its columns holds them."""
     with annotated(table) as found:
         frame = (
-            read_table(table) if found is None else checked_frame(found.obs.rename(columns=str), "The table")
+            read_table(table, texts=() if column is None else [column])
+            if found is None
+            else checked_frame(found.obs.rename(columns=str), "The table")
         )
     usual = ["class"] if found is None else ["class", "label", "celltype"]
     word = column if column is not None else find(frame.columns, usual)
@@ -270,7 +272,8 @@ def import_labels(
     else:
         names = pd.Series([session.table.names[0]] * len(frame), dtype=object)
     cells = whole_numbers(plain(frame[cell]), str(cell))
-    given = class_names(frame[word])
+    given = class_names(frame[word], session.book.level(level).categories.names)
+    notes = _nameless(image_names(frame[word]), given)
     if word != "class":  # in a table of all cells those without a label are no labels
         given = given.mask(given == UNKNOWN)
     items = session.table
@@ -285,7 +288,17 @@ def import_labels(
     session.emit(session.categories_changed, CategoriesChanged(level))
     session.emit(session.labels_changed, LabelsChanged(level, ids[keep], revision))
     kept, unmatched = int(keep.sum()), int((places < 0).sum())
-    return ImportReport(kept, unmatched, len(frame) - kept - unmatched, examples(names, cells, places))
+    return ImportReport(kept, unmatched, len(frame) - kept - unmatched, examples(names, cells, places), notes)
+
+
+def _nameless(said: pd.Series, given: pd.Series) -> tuple[str, ...]:
+    """A sentence where a word such as NA was read as no category."""
+    words = said[given.isna().to_numpy() & (said != "").to_numpy()]
+    if not len(words):
+        return ()
+    return (
+        f"{len(words):,} rows say {words.iloc[0]!r}, which is read as no category. If it is one, add it by this name first.",
+    )
 
 
 def _put_labels(

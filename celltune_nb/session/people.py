@@ -168,7 +168,7 @@ def _theirs(session: Session, other: Any, level: str, user: str | None) -> _Thei
     if isinstance(other, pd.DataFrame) or (isinstance(other, str | Path) and Path(other).is_file()):
         frame = read_table(other)
         where = "a table" if isinstance(other, pd.DataFrame) else Path(other).name
-        return _of_table(session, frame, {}, where, user)
+        return _of_table(session, frame, {}, where, user, level)
     with opened(other) as project:
         if project is session or project.folder.resolve() == session.folder.resolve():
             raise InputError(
@@ -185,11 +185,16 @@ def _theirs(session: Session, other: Any, level: str, user: str | None) -> _Thei
             }
         )  # fmt: skip
         looks = {c.name: (c.color, c.key or "") for c in project.book.level(name).categories}
-        return _of_table(session, frame, looks, project.folder.name, user)
+        return _of_table(session, frame, looks, project.folder.name, user, level)
 
 
 def _of_table(
-    session: Session, frame: pd.DataFrame, looks: dict[str, tuple[str, str]], where: str, user: str | None
+    session: Session,
+    frame: pd.DataFrame,
+    looks: dict[str, tuple[str, str]],
+    where: str,
+    user: str | None,
+    level: str,
 ) -> _Theirs:
     image, cell, word = image_column(frame), cell_column(frame), find(frame.columns, ("class", "category"))
     missing = [name for name, found in (("image", image), ("cellID", cell), ("class", word)) if found is None]
@@ -198,7 +203,9 @@ def _of_table(
             f"The labels have no column {missing[0]!r}. They need image (or fov), cellID and class, and may name the user; "
             f"they have: {', '.join(map(str, list(frame.columns)[:20]))}."
         )
-    names = class_names(frame[word]).set_axis(frame.index)
+    names = class_names(frame[word], {*looks, *session.book.level(level).categories.names}).set_axis(
+        frame.index
+    )
     use = (names.notna() & (names != "") & (names != UNKNOWN)).fillna(False).to_numpy(bool)
     frame, names = frame[use], names[use]
     places = match(session.table, image_names(frame[image]), whole_numbers(frame[cell], str(cell)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,7 +159,8 @@ def score(
         raise InputError(
             f"{population!r} holds pairs of categories, which no truth names. Choose Pred_AVG or another set."
         )
-    places, given, by, lost = _matched(session, truth, by, radius)
+    spoken = {c.name for c in found.categories} | set(names if isinstance(names, Mapping) else ())
+    places, given, by, lost = _matched(session, truth, by, radius, spoken)
     if not (places >= 0).any():
         raise InputError(
             f"None of the {len(places):,} rows of the truth matches a cell (such as {'; '.join(lost)}). Check the names "
@@ -225,7 +226,7 @@ def compared(
 
 
 def _matched(
-    session: Session, truth: Any, by: str | None, radius: float
+    session: Session, truth: Any, by: str | None, radius: float, known: Collection[str]
 ) -> tuple[NDArray[np.int64], pd.Series[Any], str, tuple[str, ...]]:
     """The cell of each row, its class, how they were matched, and some rows without a cell."""
     import pandas as pd
@@ -257,7 +258,7 @@ def _matched(
     if image is not None and len(table.names) == 1 and (image_numbers(table, images) < 0).all():
         # One image here and one there: whatever each is called, it is the same.
         images = pd.Series(table.names[0], index=frame.index) if images.nunique() == 1 else images
-    given = class_names(frame[kind]).set_axis(frame.index)
+    given = class_names(frame[kind], known).set_axis(frame.index)
     if how == "id":
         cells = whole_numbers(frame[cell], str(cell))
         places = match(table, images, cells)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from ..data.items import ItemTable
 from ..data.matching import RADIUS, match_points
 from ..errors import FormatError, InputError
 from ..formats.annotated import check_memory
-from ..formats.delimited import read_frame, unreadable
+from ..formats.delimited import MISSING, ending, read_frame, unreadable
 from ..formats.headings import CELL, IMAGE, find
 
 if TYPE_CHECKING:
@@ -72,8 +72,15 @@ class ImportReport:
         return " ".join([f"{text}.", *self.notes])
 
 
-def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """A DataFrame, or one read from CSV or Parquet.
+def read_table(table: Any, columns: Sequence[str] = (), texts: Iterable[str] = ()) -> pd.DataFrame:
+    """A DataFrame, or one read from CSV (also packed, ``.csv.gz``) or Parquet.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Those that it needs.
+    texts : iterable of str
+        Those that hold names, whatever they look like; columns called as images and categories are do anyway.
 
     Raises
     ------
@@ -95,12 +102,12 @@ def read_table(table: Any, columns: Sequence[str] = ()) -> pd.DataFrame:
         name = path.name
         if not path.is_file():
             raise FormatError(f"There is no file {path}. Check the path.")
-        kind = path.suffix.lower()
+        kind = ending(path)
         if kind not in (".csv", ".parquet", ".pq"):
             raise FormatError(
-                f"{name} is neither .csv nor .parquet nor .h5ad. Save the table as one of them."
+                f"{name} is neither .csv (or .csv.gz) nor .parquet nor .h5ad. Save the table as one of them."
             )
-        frame = read_frame(path) if kind == ".csv" else _parquet(path)
+        frame = read_frame(path, texts) if kind == ".csv" else _parquet(path)
     checked_frame(frame, name)
     missing = [c for c in columns if c not in frame.columns]
     if missing:
@@ -189,10 +196,19 @@ def image_names(column: pd.Series) -> pd.Series:
     return pd.Series(np.array([*texts, ""], object)[codes], dtype=object)
 
 
-def class_names(column: pd.Series) -> pd.Series:
-    """Names of categories as text, missing where one is missing; 3.0 is the category ``"3"``."""
+def class_names(column: pd.Series, known: Collection[str] = ()) -> pd.Series:
+    """Names of categories as text, missing where one is missing; 3.0 is the category ``"3"``.
+
+    Other programs write ``NA``, ``NaN``, ``None`` … (:data:`~celltune_nb.formats.delimited.MISSING`) for a cell without a
+    category.  So they are read, unless a category is called so.
+
+    Parameters
+    ----------
+    known : collection of str
+        The categories there are.
+    """
     names = image_names(column).astype("string")
-    return names.mask(names == "")
+    return names.mask(names.isin(MISSING.difference(known)))
 
 
 def whole_numbers(values: Any, what: str) -> NDArray[np.int64]:

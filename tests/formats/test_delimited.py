@@ -134,3 +134,27 @@ def test_images_and_categories_are_text(path: Path) -> None:
     frame = read_frame(path)
     assert frame["fov"].dropna().tolist() == ["1"]
     assert frame["type"].tolist() == ["3", "4"]
+
+
+def test_names_that_look_like_nothing_are_names(path: Path) -> None:
+    path.write_text(
+        "image,cellID,class,CD3,note\nNA,1,None,NA,NA\nnan,2,,2,null\nnull,3,T,,x\nNone,4,nan,1,\n,5,B,0,y\n"
+    )
+    frame = read_frame(path)
+    assert frame["image"].fillna("missing").tolist() == ["NA", "nan", "null", "None", "missing"]
+    assert frame["class"].fillna("missing").tolist() == ["None", "missing", "T", "nan", "B"]
+    np.testing.assert_array_equal(frame["CD3"], [np.nan, 2, np.nan, 1, 0])
+    assert frame["note"].fillna("missing").tolist() == ["missing", "missing", "x", "missing", "y"]
+    path.write_text("tile;cellID;of\nNA;1;2.0\n01;2;NA\n")
+    frame = read_frame(path, texts=["tile", "of", "not there"])
+    assert frame.to_dict("list") == {"tile": ["NA", "01"], "cellID": [1, 2], "of": ["2.0", "NA"]}
+    path.write_text("image,cellID,class\n1.0,1,2.0\nNA,2,NA\n")
+    frame = read_frame(path)
+    assert frame.to_dict("list") == {"image": ["1", "NA"], "cellID": [1, 2], "class": ["2", "NA"]}
+
+
+def test_a_last_column_without_values_is_no_row_of_empty_ends(path: Path) -> None:
+    path.write_text("image\tcellID\tscore\nrow1\ta\t1\tNA\nrow2\tb\t2\tNA\n")  # as R writes
+    frame = read_frame(path)
+    assert frame[["image", "cellID"]].to_dict("list") == {"image": ["a", "b"], "cellID": [1, 2]}
+    assert frame["score"].isna().all()

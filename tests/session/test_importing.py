@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -215,3 +216,31 @@ def test_images_called_by_numbers_are_found_whatever_the_table_made_of_their_nam
     empty.add_image("0002", *field(0)[:2], channels=["A", "B", "C"])
     table = pd.DataFrame({"image": [1, 2], "cellID": [20, 20], "class": ["1", "1"]})
     assert empty.import_labels(table).unmatched == 1  # "2" may be either of two
+
+
+def test_an_image_called_na_is_found_and_labels_called_na_are_none(empty: Session, tmp_path: Path) -> None:
+    for name in ("NA", "nan", "None"):
+        empty.add_image(name, IMAGE, MASK)
+    path = tmp_path / "labels.csv.gz"
+    path.write_bytes(gzip.compress(b"image,cellID,class\nNA,3,T\nnan,3,NA\nNone,3,B\nNA,4000000000,\n"))
+    report = empty.import_labels(path)
+    assert (report.used, report.unmatched, report.skipped) == (2, 0, 2)
+    assert "1 rows say 'NA', which is read as no category. If it is one, add it by this name first." in str(
+        report
+    )
+    assert empty.categories.names[1:] == ["T", "B"]
+    empty.categories.add("NA")
+    report = empty.import_labels(path)
+    assert (report.used, report.skipped, report.notes) == (3, 1, ())
+    assert set(empty.items["image"][empty.labels.to_pandas().query("category == 'NA'").index]) == {"nan"}
+    path.write_bytes(gzip.compress(b"tile,cellID,CD3\nNA,3,1.5\nnan,3,NA\n"))
+    assert empty.import_cells(path, image="tile", features=["CD3"]).used == 2
+    assert empty.features["table"].column("CD3")[0] == 1.5
+
+
+def test_a_real_packed_table_comes_as_it_is(empty: Session, shared_data: Path) -> None:
+    path = shared_data / "celltables" / "scimap_example_cycif.csv.gz"
+    head = empty.look_at_table(path)
+    assert (head.kind, len(head.columns)) == ("cells", 45)
+    report = empty.import_cells(path, image=head.image, id=None, x=head.x, y=head.y, features=["CD3D"])
+    assert report.used == len(empty.items) == 3029

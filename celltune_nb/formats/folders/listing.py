@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import FormatError, InputError
+from ..delimited import ending
 from ..images import TIFF_ENDINGS
 from ..zarrs import is_zarr
 
 __all__ = ["IMAGES", "TABLES", "Listing", "list_folder", "printable"]
 
-#: Endings of files that may hold an image or a mask, and of those that may hold a table.
+#: Endings of files that may hold an image or a mask, and of those that may hold a table (:func:`~..delimited.ending`).
 IMAGES = (*TIFF_ENDINGS, ".npy")
 TABLES = (".csv", ".parquet", ".pq", ".h5ad", ".txt")
 #: Images of other kinds: worth a sentence each.
@@ -137,7 +138,7 @@ def _sort(found: Listing, here: Path, path: Path) -> bool:
             found.left_out.append((path, "no file: a pipe, a device, or a link to something that is gone"))
         elif kind in IMAGES:
             found.images.setdefault(here, []).append(path)
-        elif kind in TABLES:
+        elif ending(path) in TABLES:
             found.tables.setdefault(here, []).append(path)
         elif kind in OTHER_IMAGES:
             found.strange.setdefault((here, kind), []).append(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import FormatError
-from ..delimited import read_heading, read_rows
+from ..delimited import bare_name, ending, read_heading, read_rows
 from ..headings import CATEGORY, CELL, GROUP, IMAGE, X, Y, find
 
 __all__ = ["TableHead", "read_channels", "read_groups", "read_head"]
@@ -55,8 +55,8 @@ def read_head(path: Path) -> TableHead:
     FormatError
         When it cannot be read.
     """
-    kind = path.suffix.lower()
-    name = re.sub(r"[^a-z]", "", path.stem.lower())
+    kind, called = ending(path), bare_name(path).lower()
+    name = re.sub(r"[^a-z]", "", called)
     if name in ("channels", "channelnames", "markers", "markernames", "panel") and kind in (".csv", ".txt"):
         return TableHead(path, "channels")
     if kind == ".txt":
@@ -69,7 +69,7 @@ def read_head(path: Path) -> TableHead:
     image, cell = find(columns, IMAGE), find(columns, CELL)
     x, y, group = find(columns, X), find(columns, Y), find(columns, GROUP)
     category = find([column for column in columns if column != cell], CATEGORY)
-    named = category is not None and (category.lower() == "class" or "label" in path.stem.lower())
+    named = category is not None and (category.lower() == "class" or "label" in called)
     if cell is None and image is not None and group is not None:
         return TableHead(path, "groups", columns, image, group=group)
     if cell is not None and named and len(columns) <= MOST_OF_LABELS:
@@ -119,7 +119,7 @@ def read_groups(head: TableHead) -> dict[str, str]:
     ------
     FormatError
     """
-    if head.path.suffix.lower() != ".csv":
+    if ending(head.path) != ".csv":
         raise FormatError(f"{head.path.name} is no CSV file")
     rows = read_rows(head.path, MOST_ROWS, "groups")
     missing = [column for column in (head.image, head.group) if not rows or column not in rows[0]]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TruthPart"]
 
 _HELP = (
-    "A table (CSV or Parquet) with cellID and class, and image where there are several; or y and x instead of the "
+    "A table (CSV, also .csv.gz, or Parquet) with cellID and class, and image where there are several; or y and x instead of the "
     "id. It is compared, never learned from."
 )
 _WAYS = (("", "by id, else position"), ("id", "by id"), ("position", "by position"))

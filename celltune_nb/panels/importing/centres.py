@@ -8,6 +8,7 @@ from typing import Any
 
 from ...data.amounts import duration
 from ...errors import CellTuneError, InputError
+from ...formats.delimited import ending
 from ...formats.folders import FolderPlan, PlannedImage
 from ...formats.folders.listing import printable
 from ...formats.stack import plain_stem
@@ -277,7 +278,7 @@ class CentresPanel(Panel):
             [tag("span", "Cells on"), tag("select", own, do="of", aria_label="Image that gets cells", disabled=self.busy,
                  title="An image of the project that has no cells, or one that is to come from a file")] if bare else None,
             [] if self.of else line("image", files, "Image", "/path/to/slice.tif", "TIFF, OME-TIFF, Zarr or .npy; for centres with z a stack, or a folder of one file a plane; one file a channel with ; between them"),
-            line("centres", self.centres, "Centres", "/path/to/centres.csv", "CSV or Parquet with columns y and x, and z for a stack; pixels and planes count from 0"),
+            line("centres", self.centres, "Centres", "/path/to/centres.csv", "CSV (also .csv.gz) or Parquet with columns y and x, and z for a stack; pixels and planes count from 0"),
             tag("span", "Radius"),
             tag("div",
                 small("radius", self.radius, "6", "Radius", "A number, or the name of the column that holds it"),
@@ -337,7 +338,7 @@ def centres_beside(plan: FolderPlan, image: PlannedImage) -> str | None:
     here = [
         path
         for path in dict.fromkeys(tables)
-        if path.parent == home and path.suffix.lower() in (".csv", ".parquet", ".pq")
+        if path.parent == home and ending(path) in (".csv", ".parquet", ".pq")
     ]
     stems = {plain_stem(file).lower() for file in image.files} | {image.name.lower()}
     own = [path for path in here if any(path.stem.lower().startswith(stem) for stem in stems)]

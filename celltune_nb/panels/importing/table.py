@@ -120,7 +120,7 @@ class TablePanel(Panel):
                     "div",
                     tag(
                         "input", type="text", do="path", on="enter", placeholder="/path/to/celltypes.csv, then Enter", aria_label="Path of a table",
-                        spellcheck="false", title="CSV, Parquet or .h5ad; Enter reads its columns",
+                        spellcheck="false", title="CSV (also .csv.gz), Parquet or .h5ad; Enter reads its columns",
                     ),
                     cls="ct-import-head",
                 ),

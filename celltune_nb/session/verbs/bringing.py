@@ -79,7 +79,7 @@ class Bringing(Verbs):
         Parameters
         ----------
         table : DataFrame, path, AnnData or SpatialData
-            A path names a CSV, Parquet or ``.h5ad`` file.  Of an AnnData the variables of X become features, obs
+            A path names a CSV (also ``.csv.gz``), Parquet or ``.h5ad`` file.  Of an AnnData the variables of X become features, obs
             becomes columns, and ``obsm["spatial"]`` (x, y in pixels) the places of cells that the project does not have.
         image, id, x, y, group : str
             Names of its columns.  Without ``"image"`` and ``"cellID"`` those are taken that other programs write:
@@ -123,7 +123,8 @@ class Bringing(Verbs):
         Parameters
         ----------
         table : DataFrame, path or AnnData
-            A path names a CSV, Parquet or ``.h5ad`` file.
+            A path names a CSV (also ``.csv.gz``), Parquet or ``.h5ad`` file.  ``NA``, ``NaN``, ``None`` and the like
+            say that a cell has no label, unless a category is called so.
         on_conflict : {"new", "old", "error"}
             Which label an item keeps that has another one already.
         column : str, optional
