@@ -62,6 +62,8 @@ class ImageFile:
     parts: tuple[Path, ...] = field(default=())
     #: Of a stack: its files, in the order of the channels; :attr:`path` is the folder that holds them.
     files: tuple[Path, ...] = ()
+    #: What is odd about the file; a sentence each.
+    notes: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..data.chunks import ChunkCache, Chunked
 from ..errors import FormatError
 from .images import MOST_RATIO, ImageFile, checked_shape
+from .quiet import quiet, remarks
 
 __all__ = ["TiffPlanes", "open_planes", "open_tiff"]
 
@@ -37,7 +38,7 @@ def open_tiff(path: Path, cache: ChunkCache) -> ImageFile:
     import tifffile
 
     # The files of a set could be anywhere; one image is one file here.
-    with tifffile.TiffFile(path, _multifile=False) as tif:
+    with quiet() as said, tifffile.TiffFile(path, _multifile=False) as tif:
         if not tif.series:
             raise FormatError(f"{path.name} holds no image. Export it again.")
         series = tif.series[0]
@@ -49,7 +50,7 @@ def open_tiff(path: Path, cache: ChunkCache) -> ImageFile:
         count = array.shape[0] if array.ndim == 3 and not _is_rgb(series) else 1
         return ImageFile(
             path, array, tuple(level for level in levels if level.ndim == array.ndim),
-            _channel_names(tif, series, count), _pixel_size(tif, series), (path,),
+            _channel_names(tif, series, count), _pixel_size(tif, series), (path,), notes=remarks(said),
         )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def open_planes(path: Path, cache: ChunkCache) -> TiffPlanes:
     """
     import tifffile
 
-    with tifffile.TiffFile(path, _multifile=False) as tif:
+    with quiet(), tifffile.TiffFile(path, _multifile=False) as tif:
         if not tif.series:
             raise FormatError(f"{path.name} holds no image. Export it again.")
         series, stored = tif.series[0], path.stat().st_size

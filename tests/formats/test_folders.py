@@ -418,3 +418,63 @@ def test_what_cannot_be_counted_is_noted_once(tmp_path: Path) -> None:
     for _ in range(3):
         plan.count_cells()
     assert len(plan["a"].notes) == len(set(plan["a"].notes)) > 0
+
+
+def test_nothing_of_a_broken_file_is_printed_and_the_plan_tells_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = write(tmp_path / "whole.tif", np.zeros((2, *SHAPE), np.uint16)).read_bytes()
+    (tmp_path / "cut.tif").write_bytes(whole[:200])
+    (tmp_path / "odd.tif").write_bytes(whole[:8] + b"\xff" * 60 + whole[68:])
+    # Cut off between two pages: those before are whole.
+    path, pages = (
+        tmp_path / "pages.tif",
+        np.random.default_rng(0).integers(0, 999, (3, *SHAPE)).astype(np.uint16),
+    )
+    for page in pages:
+        tifffile.imwrite(path, page, append=True, metadata=None, photometric="minisblack", compression="zlib")
+    with tifffile.TiffFile(path) as tif:
+        end = tif.pages[2].offset
+    path.write_bytes(path.read_bytes()[:end])
+    ome = write(tmp_path / "a.ome.tif", np.zeros((2, *SHAPE), np.uint16), metadata={"axes": "CYX"})
+    ome.write_bytes(ome.read_bytes().replace(b"<Pixels", b"<Pixelz"))
+    plan = recognise(tmp_path)
+    assert caplog.messages == []
+    assert "mmap length is greater" in why(plan, "cut.tif")
+    assert "suspicious number of tags" in why(plan, "odd.tif")
+    assert len(plan["pages"].channels) == 2
+    assert plan["pages"].notes == [
+        "pages.tif: The file ends before its last page, so channels may be missing. Check the copy."
+    ]
+    assert "cannot be read; names of channels and pixel size may be missing" in plan["a"].notes[0]
+    assert plan["whole"].notes == []
+    with tifffile.TiffFile(path) as tif:  # whoever uses tifffile beside hears of it
+        assert len(tif.pages) == 2
+    assert "invalid page offset" in caplog.text
+
+
+def test_a_field_with_one_channel_is_called_as_its_folder_where_its_siblings_are(tmp_path: Path) -> None:
+    for number in (1, 2, 7, 8):
+        stack(tmp_path / f"FOV{number}", mask=None)
+    stack(tmp_path / "FOV3", "DAPI", mask="segmentation_labels.tif")
+    stack(tmp_path / "FOV4", "DAPI CD3", mask=None)
+    (tmp_path / "FOV4" / "CD3.tif").write_bytes(b"broken")
+    stack(tmp_path / "FOV5", "DAPI", mask=None, prefix="FOV5_")
+    stack(tmp_path / "FOV6" / "TIFs", "CD3", mask=None)
+    plan = recognise(tmp_path)
+    assert {i.name: i.channels for i in plan} == {
+        **{f"FOV{number}": ["CD3", "CD8", "DAPI"] for number in (1, 2, 7, 8)},
+        "FOV3": ["DAPI"], "FOV4": ["DAPI"], "FOV5": ["DAPI"], "FOV6": ["CD3"],
+    }  # fmt: skip
+    assert {i.group for i in plan} == {None}
+    assert plan["FOV3"].mask == tmp_path / "FOV3" / "segmentation_labels.tif"
+    assert [i.use for i in plan] == [i.name in ("FOV1", "FOV2", "FOV7", "FOV8") for i in plan]
+
+
+def test_an_image_of_one_channel_in_each_folder_keeps_its_name(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / f"sample {name}" / f"slide_{name}.tif")
+    assert [i.name for i in recognise(tmp_path)] == ["slide_a", "slide_b"]
+    for name in ("DAPI", "CD3"):
+        write(tmp_path / f"{name}.tif")  # channels above them say nothing of them
+    assert {i.name for i in recognise(tmp_path)} == {"slide_a", "slide_b", tmp_path.name}

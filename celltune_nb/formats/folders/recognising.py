@@ -33,6 +33,7 @@ class Header:
     dtype: np.dtype
     channels: list[str] | None
     pixel_size: float | None
+    notes: tuple[str, ...] = ()
 
     @property
     def flat(self) -> bool:
@@ -101,14 +102,16 @@ def recognise(
         for here, found in planes.items()
     }
     wanted = {mask.of for mask in masks} - {""}
-    for here, found in planes.items():
+    # Those of several planes first: beside folders of channels a single plane is a channel too.
+    for here, found in sorted(planes.items(), key=lambda item: len(item[1]) == 1):
         if here in whole:
             plan.left_out += [
                 LeftOut(h.path, "one channel beside an image of several; choose it as a mask if it is one")
                 for h in found
             ]
         else:
-            fields += _planes(here, found, names, wanted, plan)
+            stacks = {one.home.parent for one in fields if one.alone and len(one.headers) > 1}
+            fields += _planes(here, found, names, wanted, plan, stacks)
     _place(fields, root)
     images = [_planned(one) for one in fields]
     pairs = list(zip(fields, images, strict=True))
@@ -154,6 +157,7 @@ def _headers(listing: Listing, plan: FolderPlan, told: Told) -> dict[Path, list[
                         np.dtype(file.array.dtype),
                         file.channels,
                         file.pixel_size,
+                        file.notes,
                     )
                 )
         except CellTuneError as error:
@@ -229,8 +233,8 @@ def _whole(here: Path, found: list[Header]) -> list[Field]:
 
 
 def _planes(
-    here: Path, found: list[Header], names: Mapping[Path, frozenset[str]], masks: set[str], plan: FolderPlan
-) -> list[Field]:
+    here: Path, found: list[Header], names: Mapping[Path, frozenset[str]], masks: set[str], plan: FolderPlan, stacks: set[Path],
+) -> list[Field]:  # fmt: skip
     """Single planes in one folder: the channels of one image or of several, or an image each.
 
     Parameters
@@ -239,6 +243,8 @@ def _planes(
         The names of the planes in each folder, without the folder's own.
     masks : set of str
         The images that masks say they belong to.
+    stacks : set of Path
+        Folders whose folders are images, a file a channel.
     """
     called = [stem(h.path) for h in found]
     bare = [naming.image_stem(name) or name for name in called]
@@ -250,7 +256,10 @@ def _planes(
         if other != here and len(names[other]) > 1
     )
     home = here.parent if naming.holds_channels(here) and here != plan.folder else here
-    if len(found) == 1 or 2 * with_mask >= len(found) or naming.numbers_fields(called, beside):
+    lone = len(found) == 1
+    # A field of which one channel is there, or can be read.
+    channel = lone and home.parent in stacks and home != plan.folder
+    if not channel and (lone or 2 * with_mask >= len(found) or naming.numbers_fields(called, beside)):
         return [
             Field(own, here, [h], h.channels, len(found) == 1, {key(own), key(name)})
             for h, own, name in zip(found, bare, called, strict=True)
@@ -266,10 +275,22 @@ def _planes(
     kept = _one_size(found, plan)
     shared = naming.start([key(stem(h.path)).split(" ") for h in kept])
     channels = [stem(h.path) for h in kept]
+    if lone:  # what it begins with is the name of its folder or nothing
+        own = [key(folder.name).split(" ") for folder in (home, here)]
+        shared = next((name for name in own if shared[: len(name)] == name != shared), [])
     prefix = " ".join(shared)
     if shared and prefix in {*masks, key(here.name), key(home.name)}:
         channels = [_without(name, len(shared)) for name in channels]
-    return [Field(home.name, home, kept, channels, True, {key(home.name), key(here.name), prefix} - {""})]
+    return [
+        Field(
+            home.name,
+            home,
+            kept,
+            channels,
+            True,
+            {key(home.name), key(here.name), prefix, *(key(c) for c in called if lone)} - {""},
+        )
+    ]
 
 
 def _without(name: str, tokens: int) -> str:
@@ -297,7 +318,11 @@ def _place(fields: list[Field], root: Path) -> None:
     # A folder is the image's own when every folder of images holds one image.
     own = all(one.alone for one in fields)
     for one in fields:
-        above = one.home.parent if own or (one.alone and len(one.headers) > 1) else one.home
+        above = (
+            one.home.parent
+            if own or (one.alone and (len(one.headers) > 1 or one.name == one.home.name))
+            else one.home
+        )
         inside = one.home != root and above.is_relative_to(root)
         parts = above.relative_to(root).parts if inside else ()
         one.places = tuple(p for p in parts if not naming.holds_channels(Path(p)))
@@ -307,7 +332,7 @@ def _place(fields: list[Field], root: Path) -> None:
 
 def _planned(one: Field) -> PlannedImage:
     first = one.headers[0]
-    notes: list[str] = []
+    notes = [f"{printable(h.path.name)}: {note}" for h in one.headers for note in h.notes]
     if len(one.headers) > 1:
         files = tuple(h.path for h in one.headers)
         dtype = np.result_type(*(h.dtype for h in one.headers))
