@@ -34,7 +34,7 @@ RECORDED = (
     "add_image", "add_centres", "import_folder", "import_project", "import_cells", "import_population", "import_celltypes", "train",
     "set_nuclei", "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate",
     "landmarks", "accept_landmarks", "discard_landmarks", "cluster", "name_clusters", "remove_clusters", "embed",
-    "set_rule", "set_working_set", "set_verdict", "set_marker_channel",
+    "set_rule", "set_working_set", "set_verdict", "set_marker_channel", "set_target",
     "set_threshold", "combine", "add_regions", "remove_regions", "predict_all",
     "keep_offered_channel_groups", "rename_channel_group", "remove_channel_group",
 )  # fmt: skip

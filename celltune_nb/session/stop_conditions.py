@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from .session import Session
 
 __all__ = [
-    "MORE", "Condition", "agreement_condition", "audit_condition", "audit_figures", "image_condition", "label_condition",
+    "MORE", "TARGET", "Condition", "agreement_condition", "audit_condition", "audit_figures", "image_condition", "label_condition",
     "settled_condition",
 ]  # fmt: skip
 
 #: Labels that are asked for at a time, cells of a first audit, of a top-up at least, and from which on labels come first.
 MORE, AUDIT, TOP_UP, TOO_MANY = 25, 250, 50, 1_000
+#: What the audit's lower bound has to reach where nobody said otherwise (docs/decisions/0023-target-of-the-stop-light.md).
+TARGET = 0.85
 
 
 @dataclass(frozen=True)

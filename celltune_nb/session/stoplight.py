@@ -20,6 +20,7 @@ from .judging import judged_table, kept, warnings_of
 from .rounds import labels_since, so_far
 from .stop_conditions import (
     MORE,
+    TARGET,
     Condition,
     agreement_condition,
     audit_condition,
@@ -28,6 +29,7 @@ from .stop_conditions import (
     label_condition,
     settled_condition,
 )  # fmt: skip
+from .study import change_study, signed, stored
 from .training import learned_labels, snapshot
 from .trouble import NextAction, sample_kind, troubled
 
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from .runs import Run
     from .session import Session
 
-__all__ = ["NextAction", "StopLight", "follow", "stop_light"]
+__all__ = ["NextAction", "StopLight", "follow", "set_target", "stop_light", "target", "target_by"]
 
 _WORDS = {"red": "Go on", "yellow": "Nearly", "green": "Good enough"}
 
@@ -94,11 +96,44 @@ class StopLight:
         return f"StopLight({self.color}; {self.sentence})"
 
 
-def stop_light(session: Session, level: str, target: Any) -> StopLight:
+# ---------------------------------------------------------------------- what is aimed at
+
+_PART = "targets"
+
+
+def target(session: Session, level: str) -> float:
+    """What the audit's lower bound has to reach at a level: as set, else :data:`~.stop_conditions.TARGET`."""
+    share = target_by(session, level).get("share")
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+        return TARGET
+    return float(share)
+
+
+def target_by(session: Session, level: str) -> dict[str, Any]:
+    """The target as kept: share, user, time; empty where nobody set one."""
+    entry = stored(session, _PART).get(level)
+    return dict(entry) if isinstance(entry, dict) else {}
+
+
+def set_target(session: Session, share: Any, level: str) -> None:
+    """See :meth:`celltune_nb.Session.set_target`."""
+    entry = None if share is None else signed(session, share=_checked(share))
+    change_study(session, _PART, {level: entry})
+
+
+def _checked(share: Any) -> float:
+    share = number(share, "The target")
+    if not 0 < share < 1:
+        raise InputError(f"The target is {share!r}. Give a share between 0 and 1, such as {TARGET}.")
+    return float(share)
+
+
+# ---------------------------------------------------------------------- the light
+
+
+def stop_light(session: Session, level: str, aim: Any = None) -> StopLight:
     """See :meth:`celltune_nb.Session.stop_light`."""
-    target = number(target, "The target")
-    if not 0 < target < 1:
-        raise InputError(f"The target is {target!r}. Give a share between 0 and 1, such as 0.9.")
+    aim = target(session, level) if aim is None else _checked(aim)
     try:
         runs, _, settled = so_far(session, level)
     except NotReadyError:
@@ -116,13 +151,13 @@ def stop_light(session: Session, level: str, target: Any) -> StopLight:
         label_condition(session, level),
         steady,
         agreement_condition(settled),
-        audit_condition(session, level, run, target, looked, steady.holds is True),
+        audit_condition(session, level, run, aim, looked, steady.holds is True),
         image_condition(table, looked),
     ]
     new = _new_labels(session, level, run)
     action = _next(found, new, settled, session, unlike=bool(looked.unlike))
     figures = {
-        "kappas": settled.kappas, "agreements": settled.agreements, "new_labels": new, "target": target,
+        "kappas": settled.kappas, "agreements": settled.agreements, "new_labels": new, "target": aim,
         "audit": audit_figures(session, level, run), "mean_f1": looked.mean, "worst": looked.below,
         "unlike": looked.unlike,
     }  # fmt: skip

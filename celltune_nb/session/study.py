@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOT_INSPECTED", "VERDICTS", "ImageSuggestion", "change_study", "groups_of_images", "rule", "set_rule", "set_verdict", "set_working_set",
-    "stored", "study_table", "suggest_images", "verdicts", "working_rows", "working_set",
+    "signed", "stored", "study_table", "suggest_images", "verdicts", "working_rows", "working_set",
 ]  # fmt: skip
 
 NOT_INSPECTED = "not inspected"
@@ -76,7 +76,8 @@ def change_study(session: Session, part: str, changes: Mapping[str, Any]) -> Non
     session.emit(session.study_changed, StudyChanged(part))
 
 
-def _signed(session: Session, **values: Any) -> dict[str, Any]:
+def signed(session: Session, **values: Any) -> dict[str, Any]:
+    """Values with who gave them, and when."""
     return {**values, "user": session.user, "time": time.time()}
 
 
@@ -96,7 +97,7 @@ def set_rule(session: Session, text: Any, level: str) -> None:
     text = text.strip()
     if len(text) > _LONGEST:
         raise InputError(f"The rule has {len(text):,} characters; {_LONGEST:,} is the most. Shorten it.")
-    change_study(session, "rules", {level: _signed(session, text=text) if text else None})
+    change_study(session, "rules", {level: signed(session, text=text) if text else None})
 
 
 # ---------------------------------------------------------------------- the working set
@@ -116,7 +117,7 @@ def set_working_set(session: Session, images: Any) -> None:
         session.image_number(name)
     order = {name: i for i, name in enumerate([*session.table.names, *session.images])}
     names.sort(key=lambda name: order[name])
-    change_study(session, "working_set", _signed(session, images=names))
+    change_study(session, "working_set", signed(session, images=names))
 
 
 def working_rows(session: Session) -> NDArray[np.bool_] | None:
@@ -144,7 +145,7 @@ def set_verdict(session: Session, image: str, verdict: str, note: Any, level: st
     former = kept.get(image)
     if note is None:
         note = str(former.get("note", "")) if isinstance(former, dict) else ""
-    kept[image] = _signed(session, verdict=verdict, note=note.strip(), run=run)
+    kept[image] = signed(session, verdict=verdict, note=note.strip(), run=run)
     change_study(session, "verdicts", {level: kept})
 
 

@@ -119,7 +119,14 @@ def test_the_target_is_checked_and_kept_to(panel, session):
     for wrong in ("x", "0", "100"):
         panel._live.do("target", "", wrong)
         assert panel.message
-        assert panel.target == pytest.approx(0.8)
+        assert session.target == pytest.approx(0.8)
+    html = panel._live.html
+    assert f"set by {session.user} on 20" in html
+    session.set_target(0.7)  # from elsewhere
+    assert 'value="70"' in panel._live.html
+    again = StopLightPanel(session)  # as after a reload
+    assert again.light.figures["target"] == pytest.approx(0.7)
+    again.close()
     with pytest.raises(InputError):
         panel.show_by("slide")
 

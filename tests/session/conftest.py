@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 
+from .marked import make_slices
+
 Field = tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.int64]]
 
 
@@ -76,3 +78,17 @@ def label_some(session: Session, each: int = 12, seed: int = 0) -> NDArray[np.in
         session.label(ids, name)
         chosen.append(ids)
     return np.concatenate(chosen)
+
+
+@pytest.fixture(scope="session")
+def marker_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ON and OFF cells that overlap."""
+    return make_slices(tmp_path_factory.mktemp("marker") / "slices", 8, 12)
+
+
+@pytest.fixture
+def slices(marker_project: Path, tmp_path: Path) -> Iterator[Session]:
+    folder = Path(shutil.copytree(marker_project, tmp_path / "project"))
+    with Session.open(folder, jobs=Jobs(inline=True)) as opened:
+        yield opened
+        assert opened.problems == []

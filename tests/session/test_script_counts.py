@@ -49,6 +49,7 @@ def test_what_was_decided_and_counted_is_done_again(
     session.train(models=("xgboost",), wait=True, rounds=4, seed=5)
     session.predict_all(wait=True)
     session.set_threshold(None, level="PV")
+    session.set_target(0.7, level="PV")
     text = session.script()
     assert "left out" not in text
     assert "does not know" not in text
@@ -59,6 +60,7 @@ def test_what_was_decided_and_counted_is_done_again(
         assert sorted(other.populations) == sorted(session.populations)
         for name in ("Pred_THR", "main+ PV-", "either", "PV/Pred_AVG"):
             np.testing.assert_array_equal(other.populations[name].codes, session.populations[name].codes)
+        assert [other.stop_light(level=level).figures["target"] for level in ("main", "PV")] == [0.85, 0.7]
         for level in ("main", "PV"):
             ours, again = session.threshold(level), other.threshold(level)
             assert (again.value, again.rule, again.target) == (ours.value, ours.rule, ours.target)

@@ -50,6 +50,8 @@ class State:
         Of the judging, while it is done.
     stopping, locked, trained : bool
     target : float
+    whose : str
+        Who set it, and when; empty for the usual one.
     here : str
         The image looked at.
     split : str
@@ -66,6 +68,7 @@ class State:
     locked: bool
     trained: bool
     target: float
+    whose: str
     here: str | None
 
 
@@ -116,8 +119,8 @@ def _judging(state: State) -> Markup | None:
 def _conditions(state: State, light: StopLight) -> Markup:
     target = tag(
         "label", "Target ", tag("input", type="number", min="50", max="99", step="1", value=f"{100 * state.target:.0f}",
-                                do="target", aria_label="Target of the audit, per cent"), " %", cls="ct-small",
-        title="What the audit's lower bound has to reach",
+                                do="target", disabled=state.locked, aria_label="Target of the audit, per cent"), " %", cls="ct-small",
+        title="What the audit's lower bound has to reach; " + (state.whose or "the usual one"),
     )  # fmt: skip
     rows = []
     for text, holds, said in zip(*(light.conditions[c] for c in ("text", "holds", "state")), strict=True):

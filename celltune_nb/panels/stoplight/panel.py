@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from ...session.events import ViewChanged
 from ...session.jobs import Job
 from ...session.judging import judged_table, kept
 from ...session.runs import Run
+from ...session.stoplight import target_by
 from ..panel import Panel
 from ..theme import Live
 from . import markup
@@ -47,7 +49,6 @@ class StopLightPanel(Panel):
     by : {"image", "group"}
     sort, down : str, bool
         The column by which the table is sorted, and whether the largest comes first.
-    target : float
     open_audit : callable or None
         Called when the audit is to be labelled: a page opens its tab.
     """
@@ -56,7 +57,7 @@ class StopLightPanel(Panel):
         super().__init__(session)
         self.light: StopLight | None = None
         self.table: pd.DataFrame | None = None
-        self.by, self.sort, self.down, self.target = "image", "expected_f1", False, 0.9
+        self.by, self.sort, self.down = "image", "expected_f1", False
         self.open_audit: Callable[[], object] | None = None
         self._job: Job | None = None
         self._asked = ""
@@ -153,17 +154,16 @@ class StopLightPanel(Panel):
         self._working_out.request()
 
     def set_target(self, target: float) -> None:
-        """What the audit's lower bound has to reach, a share."""
+        """What the audit's lower bound has to reach, a share; it is kept with the project."""
         if not 0 < target < 1:
             raise InputError("The target lies between 1 and 99 %.")
-        self.target = target
-        self._working_out.request()
+        self.session.set_target(target)
 
     def _set_target(self, _what: str, value: Any) -> None:
         try:
             wanted = float(str(value)) / 100
         except ValueError as error:
-            raise InputError(f"{value!r} is no number. Give per cent, such as 90.") from error
+            raise InputError(f"{value!r} is no number. Give per cent, such as 85.") from error
         self.set_target(wanted)
 
     def close(self) -> None:
@@ -221,7 +221,7 @@ class StopLightPanel(Panel):
     def _work_out(self) -> None:
         session = self.session
         level = session.level
-        light = session.stop_light(level=level, target=self.target)
+        light = session.stop_light(level=level)
         table = light.table  # None: nothing is trained, or it has to be judged again; the light says so
         if table is not None and self.by == "group":
             try:
@@ -241,7 +241,17 @@ class StopLightPanel(Panel):
                     self.light, self.table, "group" if self.table is not None and self.table.index.name == "group" else "image",
                     bool(session.table.group_names), self.sort, self.down, job.progress if running and job else None,
                     bool(running and job and job.wish is not None), session.read_only,
-                    any(r.level == session.level and r.state in ("done", "stopped") for r in session.runs), self.target,
-                    session.view.image,
+                    any(r.level == session.level and r.state in ("done", "stopped") for r in session.runs), session.target,
+                    _whose(target_by(session, session.level)), session.view.image,
                 )
             )  # fmt: skip
+
+
+def _whose(kept: dict[str, Any]) -> str:
+    """Who set the target, and when; "" where nobody did."""
+    when, user = kept.get("time"), str(kept.get("user") or "")
+    known = isinstance(when, int | float) and 0 < when < 1e11
+    day = time.strftime("%Y-%m-%d", time.localtime(when)) if known else ""
+    return (
+        " ".join(part for part in ("set", user and f"by {user}", day and f"on {day}") if part) if kept else ""
+    )

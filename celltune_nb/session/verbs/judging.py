@@ -65,7 +65,26 @@ class Judging(Verbs):
         session = self._session
         return judging.judge(session, by, level_name(session, level), progress, stop)
 
-    def stop_light(self, *, level: str | None = None, target: float = 0.9) -> StopLight:
+    @property
+    def target(self) -> float:
+        """What the audit's lower bound has to reach at the active level for a green stop light; 0.85 before it is set."""
+        return stoplight.target(self._session, self._session.level)
+
+    def set_target(self, target: float | None, *, level: str | None = None) -> None:
+        """Say how good is good enough: kept with the project, with who said so and when; None: the usual 0.85 again.
+
+        Parameters
+        ----------
+        target : float or None
+            A share between 0 and 1: what the lower bound of the audit has to reach, see :meth:`stop_light`.
+
+        Examples
+        --------
+        >>> session.set_target(0.8)  # doctest: +SKIP
+        """
+        stoplight.set_target(self._session, target, level_name(self._session, level))
+
+    def stop_light(self, *, level: str | None = None, target: float | None = None) -> StopLight:
         """Whether more labels are needed, why, and what to do next.
 
         It reads what is known and works out nothing long: after a training, :meth:`judge` fills in what held-out labels
@@ -73,9 +92,9 @@ class Judging(Verbs):
 
         Parameters
         ----------
-        target : float
+        target : float, optional
             What the lower bound of the audit has to reach: of the F1 of the positive category, or of the accuracy where
-            there are more than two.
+            there are more than two.  By default the one kept with the project (:meth:`set_target`).
 
         Returns
         -------
@@ -106,7 +125,7 @@ class Judging(Verbs):
         """
         session = self._session
         if light is None:
-            light = stoplight.stop_light(session, level_name(session, level), 0.9)
+            light = stoplight.stop_light(session, level_name(session, level))
         return stoplight.follow(session, light)
 
     def sample_kind(
