@@ -173,7 +173,11 @@ def _settings(session: Session) -> dict[str, Any]:
 def _named(settings: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any], str]]:
     """Every place at which a project names a file of pixels; those of masks that were replaced come last."""
     former = ((f"{FORMER}{i}", one.get("former") or {}) for i, one in enumerate(settings.get("replaced", ())))
-    for name, row in (*((str(row["key"]), row) for row in settings["images"]), *former):
+    inner = (
+        (f"{FORMER}.nuclei{i}", one.get("former") or {})
+        for i, one in enumerate(settings.get("former_nuclei", ()))
+    )
+    for name, row in (*((str(row["key"]), row) for row in settings["images"]), *former, *inner):
         for key in ("file", "mask_file", "nucleus_file"):
             if row.get(key):
                 yield (name, key), row, key

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -17,7 +19,7 @@ from .committing import committing
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["FEW", "NucleusReport", "set_nuclei"]
+__all__ = ["FEW", "Change", "NucleusReport", "changes", "former_nuclei", "set_nuclei"]
 
 #: Pixels that are compared at once.
 BLOCK = 1 << 22
@@ -129,9 +131,13 @@ def _commit(session: Session, image: Image, nuclei: Any, file: Any, copy: bool |
                 raise CellTuneError(f"Image {image.name!r} was changed meanwhile. Give the nuclei again.")
             rows = list(project.settings["images"])
             place = next(i for i, row in enumerate(rows) if row["name"] == image.name)
+            was = {k: rows[place][k] for k in ("nucleus", "nucleus_file") if rows[place].get(k)}
             kept = {k: v for k, v in rows[place].items() if k not in ("nucleus", "nucleus_file")}
             rows[place] = kept | {k: v for k, v in part.items() if k != "key"} | {"nucleus_key": key}
             project.settings["images"] = rows
+            project.settings["former_nuclei"] = [
+                *project.settings.get("former_nuclei", ()), _record(session, image.name, key, was)
+            ]  # fmt: skip
             project.save()
             session.images[image.name] = project.image(rows[place], session.chunks)
     except BaseException:
@@ -139,3 +145,63 @@ def _commit(session: Session, image: Image, nuclei: Any, file: Any, copy: bool |
             adding.remove(files)
         raise
     session.changed_items("image")
+
+
+# ---------------------------------------------------------------------- nuclei of before
+
+
+class Change(NamedTuple):
+    """A mask, or nuclei, that took the place of others: the *nth* of its kind, with what was there before."""
+
+    kind: Literal["mask", "nuclei"]
+    nth: int
+    key: str
+    former: Mapping[str, Any]
+
+    @property
+    def had_nuclei(self) -> bool:
+        """Whether the image had nuclei before."""
+        return bool(self.former.keys() & {"nucleus", "nucleus_file"})
+
+
+def _record(session: Session, name: str, key: str, was: Mapping[str, Any]) -> dict[str, Any]:
+    masks = sum(row.get("image") == name for row in session.project.settings.get("replaced", ()))
+    # Which masks came before says the order, whatever the clock did.
+    return {"image": name, "key": key, "time": time.time(), "masks": masks, "former": dict(was)}
+
+
+def changes(session: Session, name: str) -> list[Change]:
+    """What took the place of masks and nuclei of an image, oldest first.
+
+    The nuclei that one of them brought or left are those of before the next one, or those that count.
+    """
+    settings = session.project.settings
+    masks = [row for row in settings.get("replaced", ()) if row.get("image") == name]
+    nuclei = [row for row in settings.get("former_nuclei", ()) if row.get("image") == name]
+    found: list[Change] = []
+    for before in range(len(masks) + 1):
+        found += [
+            Change("nuclei", i, str(row["key"]), row["former"])
+            for i, row in enumerate(nuclei)
+            if row["masks"] == before
+        ]
+        found += [Change("mask", before, "", row["former"]) for row in masks[before : before + 1]]
+    return found
+
+
+def former_nuclei(session: Session, name: str, which: int) -> Any:
+    """See :meth:`celltune_nb.Session.former_nuclei`."""
+    session.image_number(name)
+    rows = [row for row in session.project.settings.get("former_nuclei", ()) if row.get("image") == name]
+    if not rows or not -len(rows) <= which < len(rows):
+        raise InputError(
+            f"Image {name!r} was given other nuclei {len(rows) or 'no'} time{'' if len(rows) == 1 else 's'}. "
+            "Those that count are session.images[name].nucleus."
+        )
+    was, project = rows[which]["former"], session.project
+    if was.get("nucleus_file"):
+        what = f"the former nuclei of image {name!r}"
+        return sources.Reference(was["nucleus_file"], project, what, session.chunks).array()
+    if not was.get("nucleus"):
+        raise InputError(f"Image {name!r} had no mask of nuclei then.")
+    return project.read_array(was["nucleus"])

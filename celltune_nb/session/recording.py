@@ -147,6 +147,8 @@ def _arguments(
                 one.name: {"image": list(one.files), "mask": one.mask, "nucleus": one.nucleus, "copy": found.get("copy")}
                 for one in plan.images if one.use
             }  # fmt: skip
+    if verb == "set_nuclei":
+        found["+key"] = session.images[str(found["name"])].nucleus_key
     if verb == "import_cells":
         found["+names"] = list(session.table.names)
     if "level" in signature.parameters and found.get("level") is None:

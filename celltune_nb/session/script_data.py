@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.actions import Action
 from . import areas
+from .nuclei import changes
 from .recording import MEMORY, is_there
 from .script_text import Writer, comment, literal
 from .training_options import OPTIONS
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["again", "unnoted"]
 
-_SECRET = ("+images", "+names", "+planned", "+run", "+rows", "+nth")
+_SECRET = ("+key", "+images", "+names", "+planned", "+run", "+rows", "+nth")
 
 
 def unnoted(session: Session, noted: list[Action]) -> list[Action]:
@@ -70,8 +71,8 @@ def again(session: Session, action: Action, writer: Writer) -> None:
     gone = [path for path in _paths(given) if not is_there(path)]
     if action.verb == "replace_mask":
         _mask(session, given, writer)
-    elif action.verb == "set_nuclei" and (gone or _from_memory(given)):
-        _nuclei(session, str(given.get("name", "")), action.time, writer)
+    elif action.verb == "set_nuclei" and (gone or _from_memory(given) or not _lasted(session, given)):
+        _nuclei(session, given, action.time, writer)
     elif action.verb == "add_image":
         _image(session, str(given.get("name", "")).strip(), {} if gone else given, writer)
     elif action.verb == "train":
@@ -137,12 +138,17 @@ def _image(session: Session, name: str, given: Mapping[str, Any], writer: Writer
         if getattr(image, array, None) is None:
             continue
         noted = given.get(place)
-        former = _former(session, name) if place != "image" else []
+        former = _former(session, name) if place == "mask" else []
         if former:  # the file may hold the mask of after by now
             if not former[0].keys() & {place, f"{place}_file"}:
                 continue  # it had none then
-            more = ", nucleus=True" if place == "nucleus" else ""
-            value = f"made.former_mask({literal(name)}, 0{more})"
+            value = f"made.former_mask({literal(name)}, 0)"
+            writer.original = True
+        elif place == "nucleus" and changes(session, name):
+            then = _nuclei_after(session, name, -1)
+            if then is None:
+                continue
+            value = then
             writer.original = True
         elif noted is not None and not _from_memory(noted):
             value = _value(noted)
@@ -175,34 +181,68 @@ def _mask(session: Session, given: Mapping[str, Any], writer: Writer) -> None:
         return writer.add(comment(f"image {name} is not part of the project any more"))
     following = int(given.get("+nth") or 0) + 1
     last = following >= len(_former(session, name))
+    every = changes(session, name)
+    place_of = next(
+        (i for i, one in enumerate(every) if (one.kind, one.nth + 1) == ("mask", following)), len(every) - 1
+    )
     parts = [literal(name)]
     for place in ("mask", "nucleus"):
         noted = given.get(place)
         if noted is None:
             continue
-        if last and not _from_memory(noted) and all(map(is_there, _paths(noted))):
+        counts = last if place == "mask" else place_of == len(every) - 1
+        if counts and not _from_memory(noted) and all(map(is_there, _paths(noted))):
             value = _value(noted)
+        elif place == "nucleus":
+            writer.original = True
+            value = _nuclei_after(session, name, place_of) or "None"
         else:
             writer.original = True
-            more = ", nucleus=True" if place == "nucleus" else ""
-            now = f"mask_of({literal(name)})" if place == "mask" else f"made.images[{literal(name)}].nucleus"
-            value = now if last else f"made.former_mask({literal(name)}, {following}{more})"
+            value = f"mask_of({literal(name)})" if last else f"made.former_mask({literal(name)}, {following})"
         parts.append(value if place == "mask" else f"nucleus={value}")
     parts += [f"{name}={_value(given[name])}" for name in ("minimum", "by") if given.get(name) is not None]
     return writer.add(f"session.replace_mask({', '.join(parts)})")
 
 
-def _nuclei(session: Session, name: str, when: float, writer: Writer) -> None:
-    """Nuclei whose file is gone: the project's own copy, of the mask of then, or those that count now."""
-    image = session.images.get(name)
-    rows = [row for row in session.project.settings.get("replaced", ()) if row.get("image") == name]
-    later = next((i for i, row in enumerate(rows) if row["time"] > when), None)
-    if later is not None and rows[later]["former"].keys() & {"nucleus", "nucleus_file"}:
-        nuclei = f"made.former_mask({literal(name)}, {later}, nucleus=True)"
-    elif image is None or image.nucleus is None:
+def _place_of(session: Session, given: Mapping[str, Any]) -> int | None:
+    """Which change of an image's masks and nuclei a ``set_nuclei`` was; None where the note does not say."""
+    every = changes(session, str(given.get("name", "")))
+    key = given.get("+key")
+    return next((i for i, one in enumerate(every) if key and one.key == key), None)
+
+
+def _lasted(session: Session, given: Mapping[str, Any]) -> bool:
+    """Whether the nuclei given then are those that count: their file may hold those of after by now."""
+    place = _place_of(session, given)
+    return place is None or place == len(changes(session, str(given.get("name", "")))) - 1
+
+
+def _nuclei_after(session: Session, name: str, place: int) -> str | None:
+    """The project's own copy of the nuclei that an image had after a change, -1: at first; None where it had none."""
+    every, image = changes(session, name), session.images.get(name)
+    if place + 1 < len(every):
+        following = every[place + 1]
+        if not following.had_nuclei:
+            return None
+        if following.kind == "mask":
+            return f"made.former_mask({literal(name)}, {following.nth}, nucleus=True)"
+        return f"made.former_nuclei({literal(name)}, {following.nth})"
+    return None if image is None or image.nucleus is None else f"made.images[{literal(name)}].nucleus"
+
+
+def _nuclei(session: Session, given: Mapping[str, Any], when: float, writer: Writer) -> None:
+    """Nuclei whose file is gone, or holds others by now: the project's own copy."""
+    name, place = str(given.get("name", "")), _place_of(session, given)
+    if place is None:  # noted before each change of nuclei was
+        rows = [row for row in session.project.settings.get("replaced", ()) if row.get("image") == name]
+        later = next((i for i, row in enumerate(rows) if row["time"] > when), None)
+        every = changes(session, name)
+        place = len(every) - 1
+        if later is not None and rows[later]["former"].keys() & {"nucleus", "nucleus_file"}:
+            place = next(i for i, one in enumerate(every) if (one.kind, one.nth) == ("mask", later)) - 1
+    nuclei = _nuclei_after(session, name, place)
+    if nuclei is None:
         return writer.add(comment(f"image {name} has no nuclei any more"))
-    else:
-        nuclei = f"made.images[{literal(name)}].nucleus"
     writer.original = True
     return writer.add(f"session.set_nuclei({literal(name)}, {nuclei})")
 

@@ -145,3 +145,54 @@ def test_the_script_gives_each_mask_the_nuclei_that_it_had(
                 (project.images["field 1"].nucleus, nuclei(1)),
             ):
                 np.testing.assert_array_equal(np.asarray(found) != 0, expected != 0)
+
+
+def test_nuclei_given_twice_without_a_mask_between_are_kept_and_replayed(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "inner.tif"
+    session.set_nuclei("field 0", nuclei(0, 2))
+    session.set_nuclei("field 0", nuclei(0, 3))
+    tifffile.imwrite(path, nuclei(0, 4))
+    session.set_nuclei("field 0", path, copy=True)
+    session.replace_mask("field 0", field(0)[1], nucleus=nuclei(0, 5))
+    tifffile.imwrite(path, nuclei(0, 6))
+    session.set_nuclei("field 0", path, copy=True)  # the same file holds others by now
+    with pytest.raises(InputError, match="had no mask of nuclei then"):
+        session.former_nuclei("field 0", 0)
+    with pytest.raises(InputError, match="was given other nuclei 4 times"):
+        session.former_nuclei("field 0", 4)
+    with pytest.raises(InputError, match="was given other nuclei no times"):
+        session.former_nuclei("field 1")
+
+    def check(project: Session) -> None:
+        for found, shrunk in (
+            (project.former_nuclei("field 0", 1), 2), (project.former_nuclei("field 0", 2), 3),
+            (project.former_mask("field 0", nucleus=True), 4), (project.former_nuclei("field 0"), 5),
+            (project.images["field 0"].nucleus, 6),
+        ):  # fmt: skip
+            np.testing.assert_array_equal(np.asarray(found) != 0, nuclei(0, shrunk) != 0)
+        assert project.images["field 1"].nucleus is None
+
+    check(session)
+    script = session.script()
+    with replayed(script, tmp_path, monkeypatch) as again:
+        check(again)
+    path.unlink()
+    session.save_bundle(tmp_path / "all.zip")
+    session.close()
+    with Session.open(session.folder) as again:  # nothing of before is taken for a leftover
+        check(again)
+    with Session.open(tmp_path / "all.zip", folder=tmp_path / "elsewhere") as there:
+        check(there)
+
+
+def test_nuclei_given_with_the_image_are_those_of_the_script(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image, mask, _ = field(3)
+    session.add_image("more", image, mask, nucleus=nuclei(3, 2), channels=["A", "B", "C"])
+    session.set_nuclei("more", nuclei(3, 3))
+    with replayed(session.script(), tmp_path, monkeypatch) as again:
+        np.testing.assert_array_equal(np.asarray(again.former_nuclei("more")) != 0, nuclei(3, 2) != 0)
+        np.testing.assert_array_equal(np.asarray(again.images["more"].nucleus) != 0, nuclei(3, 3) != 0)

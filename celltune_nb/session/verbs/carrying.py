@@ -179,6 +179,21 @@ class Carrying(Verbs):
         """
         return resegmenting.former_mask(self._session, name, int(which), bool(nucleus))
 
+    def former_nuclei(self, name: str, which: int = -1) -> Any:
+        """Nuclei that :meth:`set_nuclei` replaced; those of a mask that was replaced are ``former_mask(name, nucleus=True)``.
+
+        Parameters
+        ----------
+        which : int
+            0 is the first time that the image was given others, -1 the last.
+
+        Raises
+        ------
+        InputError
+            The image was not given others so often, or had none before.
+        """
+        return nuclei.former_nuclei(self._session, name, int(which))
+
     def merge_labels(
         self, other: Any, *, on_conflict: str = "queue", level: str | None = None, user: str | None = None
     ) -> people.MergeReport:
