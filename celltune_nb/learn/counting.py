@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-__all__ = ["FEWEST", "Model", "Sums", "Units", "binned", "fit", "sums"]
+__all__ = ["FEWEST", "Model", "Sums", "Units", "binned", "fit", "limits", "sums"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -255,6 +255,22 @@ def sums(parts: Iterable[tuple[Floats, Floats, Ints]], known: Floats, draws: int
         expected += adding @ probability
         variance += adding @ (probability * (1 - probability))
         every += np.bincount(domains, cells, total)
+    return limits(expected, variance, every, known, seed=seed)
+
+
+def limits(expected: Floats, variance: Floats, every: Floats, known: Floats, *, seed: int = 0) -> Sums:
+    """What :func:`sums` makes of the moments of its cells.
+
+    Parameters
+    ----------
+    expected, variance : float arrays, shape (domains, draws)
+        Sum of the probabilities p of all cells of a domain, and of p (1 − p).
+    every : float array, shape (domains,)
+        Cells that may be positive.
+    known : float array, shape (domains,)
+        Positive cells that are known to be, by their label.
+    seed : int
+    """
     # A sum of unequal coins: the binomial of the same mean and variance.
     with np.errstate(divide="ignore", invalid="ignore"):
         trials = np.where(expected > variance, expected**2 / (expected - variance), 0.0)

@@ -16,7 +16,7 @@ from ..errors import InputError
 from .committing import committing
 from .drawing import label_image, label_names, shapes
 from .events import StudyChanged
-from .study import stored
+from .study import groups_of_images, stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -299,15 +299,22 @@ def area_of(session: Session, keys: Sequence[str], names: Sequence[tuple[str, ..
         for image, region, size in zip(of["image"], of["region"], of["area_mm2"], strict=True):
             sizes.setdefault(image, {})[region] = size
         there = _there(session, columns[0])
+    of_group: dict[str, list[str]] = {}
+    for image, groups in owner.items():
+        for group in groups:
+            of_group.setdefault(group, []).append(image)
     for i, name in enumerate(names):
         asked = dict(zip(keys, name, strict=True))
-        images = [
-            image
-            for image, group in owner.items()
-            if asked.get("image", image) == image and ("group" not in asked or asked["group"] in group)
-        ]
-        if "group" in asked and any(len(owner[image]) > 1 for image in images):
-            continue  # which part of the image is whose is not known
+        images = [asked["image"]] if asked.get("image") in owner else [] if "image" in asked else list(owner)
+        if "group" in asked:
+            group = asked["group"]
+            images = (
+                [image for image in images if group in owner[image]]
+                if "image" in asked
+                else of_group.get(group, [])
+            )
+            if any(len(owner[image]) > 1 for image in images):
+                continue  # which part of the image is whose is not known
         if columns:
             region = asked[columns[0]]
             if region == "–":
@@ -330,12 +337,16 @@ def _whole(session: Session, image: str) -> float:
 
 
 def _owners(session: Session) -> dict[str, set[str]]:
-    """Image → groups of its cells."""
+    """Image with cells → groups of its cells."""
     table = session.table
+    alike = groups_of_images(session)
     found: dict[str, set[str]] = {}
     for i, image in enumerate(table.names):
-        codes = np.unique(table.groups[table.of_image(i)])
-        found[image] = {table.group_names[c] if c >= 0 else "–" for c in codes.tolist()}
+        group, codes = alike[image], table.groups[table.of_image(i)]
+        if group is not None or not len(codes):
+            found[image] = set() if group is None else {group}
+        else:  # of none, or of several
+            found[image] = {table.group_names[c] if c >= 0 else "–" for c in np.unique(codes).tolist()}
     return found
 
 

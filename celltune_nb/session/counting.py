@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from . import areas
 from .conditions import condition
+from .count_memory import Kinds, memory_of
 from .deciding import average_of, scores_of
 from .domains import Domains, column_of, domains_of
 from .evaluating import audited
@@ -25,7 +25,7 @@ from .phenotypes import Literal, answers_of, combinations, literals, text_of, wr
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..learn.counting import Model, Units
+    from ..learn.counting import Units
     from .session import Session
 
 __all__ = ["COLUMNS", "counts", "export_counts", "phenotypes"]
@@ -42,8 +42,6 @@ MOST_MARKERS = 3
 """Markers of a combination that is corrected."""
 MOST_UNITS = 200
 """Regions that have an effect of their own."""
-PART = 20_000
-"""Kinds of cells that are worked out at once: bounds the memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,10 +167,10 @@ def _raw(domains: Domains, mask: NDArray[np.bool_], held: NDArray[np.bool_]) -> 
         index = pd.MultiIndex.from_tuples(domains.names, names=list(domains.keys))
     cells = np.bincount(domains.codes[held], minlength=k)
     raw = np.bincount(domains.codes[mask & held], minlength=k)
-    table = pd.DataFrame({"cells": cells, "raw": raw, "raw_share": raw / np.maximum(cells, 1)}, index=index)
-    for name in COLUMNS[3:]:
-        table[name] = 0 if name == "audited" else np.nan
-    return table
+    rest = {name: np.zeros(k, np.int64) if name == "audited" else np.full(k, np.nan) for name in COLUMNS[3:]}
+    return pd.DataFrame(
+        {"cells": cells, "raw": raw, "raw_share": raw / np.maximum(cells, 1), **rest}, index=index
+    )
 
 
 def _correct(
@@ -184,7 +182,9 @@ def _correct(
     use: NDArray[np.bool_],
 ) -> tuple[str, list[str]]:
     """Fill in what the audit makes of the counts; what it rests on, and warnings."""
-    from ..learn.counting import FEWEST, fit, sums
+    from scipy.sparse import csr_matrix
+
+    from ..learn.counting import FEWEST, limits
 
     k, warnings = len(domains.names), list[str]()
     if not markers:
@@ -201,13 +201,17 @@ def _correct(
     if len(markers) > MOST_MARKERS:
         return f"Not corrected: more than {MOST_MARKERS} markers are combined.", warnings
     units = _units(session, domains)
-    models = [
-        fit(m.scores[m.rows], m.called[m.rows], m.truth, m.weights, units.part(m.rows), seed=m.seed + i)
+    memory = memory_of(session)
+    fits = [
+        memory.fit(m.scores[m.rows], m.called[m.rows], m.truth, m.weights, units.part(m.rows), m.seed + i)
         for i, m in enumerate(markers)
     ]
-    certain, parts = _kinds(markers, signs, models, units, domains.codes, use)
+    certain, kinds, middle = _kinds(markers, signs, units, domains.codes, use)
     known = np.bincount(domains.codes[certain], minlength=k).astype(np.float64)
-    found = sums(parts, known, models[0].fixed.shape[1], seed=markers[0].seed)
+    mean, variance, place = memory.moments(kinds, fits, signs, middle, units.sizes)
+    adding = csr_matrix((np.ones(len(place)), (place, np.arange(len(place)))), shape=(k, len(place)))
+    every = np.bincount(kinds.rows[:, 0], kinds.cells, k).astype(np.float64)
+    found = limits(adding @ mean, adding @ variance, every, known, seed=markers[0].seed)
     table["corrected"], table["low"], table["high"] = found.value, found.low, found.high
     n = min(len(m.rows) for m in markers)
     sentence = (
@@ -249,14 +253,9 @@ def _units(session: Session, domains: Domains) -> Units:
 
 
 def _kinds(
-    markers: list[Marker],
-    signs: list[bool],
-    models: list[Model],
-    units: Units,
-    domains: Ints,
-    use: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], Iterator[tuple[Floats, Floats, Ints]]]:
-    """Cells whose answer is known by their labels to be yes, and the others by kind with their probabilities."""
+    markers: list[Marker], signs: list[bool], units: Units, domains: Ints, use: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], Kinds, Floats]:
+    """Cells whose answer is known by their labels to be yes, the others by kind, and the middle of the bins."""
     from ..learn.counting import binned
 
     certain, possible = use.copy(), use.copy()
@@ -270,40 +269,7 @@ def _kinds(
         place, middle = binned(m.scores[rows])
         # Two for each bin, called or not; the last one for cells that have a label here.
         columns.append(np.where(m.label[rows] >= 0, 2 * len(middle), 2 * place + m.called[rows]))
-    kinds, cells = _counted(columns)
-    cut = 1 + len(units.codes)
-
-    def parts() -> Iterator[tuple[Floats, Floats, Ints]]:
-        from ..learn.counting import Units
-
-        for start in range(0, len(cells), PART):
-            some = kinds[start : start + PART]
-            of = Units([some[:, 1 + i] for i in range(len(units.codes))], units.sizes)
-            whole = np.ones((len(some), models[0].fixed.shape[1]))
-            for i, (model, on) in enumerate(zip(models, signs, strict=True)):
-                place = some[:, cut + i]
-                unsure = np.flatnonzero(place < 2 * len(middle))
-                p = model.probability(
-                    middle[place[unsure] // 2], (place[unsure] % 2).astype(np.float64), of.part(unsure)
-                )
-                whole[unsure] *= p if on else 1 - p
-            yield whole, cells[start : start + PART].astype(np.float64), some[:, 0]
-
-    return certain, parts()
-
-
-def _counted(columns: list[Ints]) -> tuple[Ints, Ints]:
-    """The different rows of some columns of whole numbers, and how often each occurs."""
-    low = [int(c.min(initial=0)) for c in columns]
-    span = [int(c.max(initial=0)) - a + 1 for c, a in zip(columns, low, strict=True)]
-    number = np.zeros(len(columns[0]), np.int64)
-    if float(np.prod(np.array(span, np.float64))) < 2**62:
-        for column, a, size in zip(columns, low, span, strict=True):
-            number = number * size + (column - a)
-        _, first, cells = np.unique(number, return_index=True, return_counts=True)
-        return np.column_stack([c[first] for c in columns]), cells
-    kinds, cells = np.unique(np.column_stack(columns), axis=0, return_counts=True)
-    return kinds, cells
+    return certain, Kinds(columns, 1 + len(units.codes)), middle
 
 
 def _densities(session: Session, table: pd.DataFrame, domains: Domains) -> None:

@@ -64,12 +64,21 @@ def domains_of(session: Session, by: Any) -> Domains:
     whole, sizes = np.zeros(len(session.table), np.int64), [len(one) for one in names]
     for code, size in zip(codes, sizes, strict=True):
         whole = whole * size + code
-    every, place = np.unique(whole, return_inverse=True)
+    every, place = _renumbered(whole, int(np.prod(sizes, dtype=np.float64)))
     parts = np.unravel_index(every, sizes) if len(every) else [np.empty(0, np.int64)] * len(sizes)
     named = [
         tuple(one[int(k)] for one, k in zip(names, row, strict=True)) for row in zip(*parts, strict=True)
     ]
-    return Domains(keys, place.reshape(-1).astype(np.int64), named)
+    return Domains(keys, place, named)
+
+
+def _renumbered(whole: Ints, size: int) -> tuple[Ints, Ints]:
+    """The different numbers below *size*, ascending, and the place of each among them."""
+    if size > max(len(whole), 1 << 16):
+        every, place = np.unique(whole, return_inverse=True)
+        return every, place.reshape(-1).astype(np.int64)
+    there = np.bincount(whole, minlength=size) > 0  # without sorting
+    return np.flatnonzero(there).astype(np.int64), (np.cumsum(there) - 1)[whole]
 
 
 def column_of(session: Session, key: str) -> tuple[Ints, list[str]]:

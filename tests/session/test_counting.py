@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from celltune_nb.errors import CellTuneError, InputError, NotReadyError, ReadOnlyError
-from celltune_nb.session import Session
+from celltune_nb.session import Session, count_memory
+from celltune_nb.session.count_memory import memory_of
 from celltune_nb.session.jobs import Jobs
 
 SLICES, CELLS = 8, 400
@@ -265,3 +266,52 @@ def test_before_a_training_there_is_nothing_to_count(tmp_path: Path) -> None:
                 verb()
         with pytest.raises(InputError):
             new.add_regions("slice 1", np.ones((50, 60), np.uint8))
+
+
+@pytest.mark.parametrize("by", ["image", "all"])
+def test_a_label_changes_the_counts_of_its_slice_alone_and_they_are_those_of_a_fresh_session(
+    session: Session, by: str
+) -> None:
+    session.counts(by)
+    memory = memory_of(session)
+    fitted, before = memory.fitted, memory.worked_out
+    assert fitted == 1
+    free = session.table.ids[session.labels.codes() == 0]
+    free = free[~np.isin(free, session.audit.ids)]
+    session.label(free[:1], "ON")
+    found = session.counts(by)
+    assert memory.fitted == fitted  # the audit is as it was
+    assert memory.worked_out == before + 1  # the cells of one slice
+    session.undo()
+    session.counts(by)
+    assert memory.worked_out == before + 1
+    session.redo()
+    with Session.open(session.folder, read_only=True) as fresh:
+        pd.testing.assert_frame_equal(fresh.counts(by), found, check_exact=True)
+    positive = session.labels.to_pandas()["category"].loc[session.audit.ids] == "ON"
+    session.label(positive.index[positive][:1], "OFF", source="audit")
+    session.counts(by)
+    assert memory.fitted == fitted + 1
+
+
+def test_more_blocks_than_fit_into_the_memory_are_counted_all_the_same(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = session.counts("image")
+    for limit in (0, 40_000):
+        monkeypatch.setattr(count_memory, "BYTES", limit)
+        monkeypatch.setattr(count_memory, "PART", 7)
+        with Session.open(session.folder, read_only=True) as fresh:
+            pd.testing.assert_frame_equal(fresh.counts("image"), found)
+            assert memory_of(fresh)._bytes <= limit
+
+
+def test_kinds_of_cells_are_told_apart_also_where_their_numbers_would_not_fit() -> None:
+    rng = np.random.default_rng(0)
+    columns = [rng.integers(-1, 4, 500), rng.integers(0, 7, 500), rng.integers(0, 3, 500)]
+    for one in (columns, [columns[0], columns[1] * 2**50, columns[2] * 2**40]):
+        rows, cells = np.unique(np.column_stack(one), axis=0, return_counts=True)
+        found, n = count_memory.counted(one)
+        np.testing.assert_array_equal(found, rows)
+        np.testing.assert_array_equal(n, cells)
+    assert [len(part) for part in count_memory.counted([np.empty(0, np.int64)] * 2)] == [0, 0]

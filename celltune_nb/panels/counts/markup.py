@@ -98,7 +98,8 @@ def table(found: pd.DataFrame | None, why: str, looked_at: str | None) -> Markup
         titles.append(("per mm²", "Corrected cells per mm², called ones where nothing is corrected"))
     top = tag("tr", [tag("th", title, scope="col", title=hint or None) for title, hint in titles])
     body, before = list[Markup](), ""
-    for key, row in found.iloc[:MOST].iterrows():
+    shown = found.iloc[:MOST]
+    for key, row in zip(shown.index, shown.to_dict("records"), strict=True):
         names = named(key)
         if len(names) > 1 and names[0] != before:
             before = names[0]

@@ -87,7 +87,7 @@ class CountsPanel(Panel):
         self._applying, self._writing = self.latest(self._apply), self.latest(self._write)
         self._adding, self._removing = self.latest(self._add), self.latest(self._remove)
         self.listen(session.populations_changed, self._changed)
-        self.listen(session.labels_changed, self.count_again)
+        self.listen(session.labels_changed, self._counting.request)
         self.listen(session.items_changed, self._items_changed)
         self.listen(session.categories_changed, self.count_again)
         self.listen(session.study_changed, self._study_changed)
@@ -125,8 +125,9 @@ class CountsPanel(Panel):
         self._show()
 
     def count_again(self) -> None:
-        """Count as of now, aside."""
-        self._show()
+        """Count as of now, aside; while nobody looks, once somebody does."""
+        if not self._asleep:
+            self._show()
         self._counting.request()
 
     def keep(self) -> None:
