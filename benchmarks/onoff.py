@@ -31,6 +31,7 @@ from celltune_nb.session.strategies import STRATEGIES, sampled
 from celltune_nb.session.trials import Judge, curve, supervised
 
 from .labelled_sets import ON_OFF, AbsentError
+from .strategies import Curves
 
 RESULTS = Path(__file__).parent / "results" / "onoff.json"
 SIZES = (50, 100, 150, 200, 300, 400, 600, 800, 1000)
@@ -39,6 +40,7 @@ AUDIT = 200
 FEW = 500  # cells to choose from
 FULL = "all labels"
 GOAL = 3.0  # times fewer labels by proposed rectangles than by random ones
+LEVELS = (0.90, 0.95)  # of the F1 that all labels give
 
 
 def half(annotator: Annotator, n: int) -> None:
@@ -76,13 +78,16 @@ def figures(truth: np.ndarray, called: np.ndarray) -> tuple[float, float]:
     return 2 * both / max(truth.sum() + called.sum(), 1), float(called.sum() / max(truth.sum(), 1))
 
 
-def trial(cells: Cells, way: str, seed: int, weights: str | None = None) -> dict[str, Any]:
-    """One annotator at work; F1 and counts after each round, and by the audit after some."""
+def trial(cells: Cells, way: str, seed: int, weights: str | None = None, **training: Any) -> dict[str, Any]:
+    """One annotator at work; F1 and counts after each round, and by the audit after some.
+
+    *training*: further options of :func:`~celltune_nb.session.trials.curve`, such as ``models=("xgboost",)``.
+    """
     on = positive(cells)
     seen, kept_out, unit = cells.split(seed)
     judge = Judge(cells, seen, kept_out)
     truth = cells.truth[kept_out].astype(str) == on
-    options: dict[str, Any] = {"n_jobs": 1} | ({} if weights is None else {"weights": weights})
+    options: dict[str, Any] = {"n_jobs": 1} | ({} if weights is None else {"weights": weights}) | training
     points: list[list[float]] = []
     audits: list[list[float]] = []
 
@@ -173,7 +178,7 @@ def needed(rows: Sequence[dict[str, Any]], target: float) -> float | None:
 
 def table(runs: list[dict[str, Any]]) -> list[str]:
     """The results as Markdown."""
-    lines, claims = [], []
+    lines, claims, reach = [], [], []
     for name in dict.fromkeys(run["set"] for run in runs):
         mine = [run for run in runs if run["set"] == name]
         by_way = {
@@ -210,10 +215,18 @@ def table(runs: list[dict[str, Any]]) -> list[str]:
             lines.append(f"| {way} | {' | '.join(cells)} |")
         if {"rectangle", "proposed"} <= by_way.keys():
             claims.append(claim(name, by_way))
+            reach += levels(name, by_way, {row["seed"]: row["points"][0][2] for row in full})
     head = [
         "| set | random rectangles: F1 at | | proposed reach it with | times fewer | |",
         "|---|---|---|---|---|---|",
     ]
+    if reach:
+        claims += [
+            "",
+            "| set | of what all labels give | random rectangles | proposed | times fewer | | default | times fewer |",
+            "|---|---|---|---|---|---|---|---|",
+            *reach,
+        ]
     return [*head, *claims, *overall(runs), *lines]
 
 
@@ -225,6 +238,51 @@ def claim(name: str, by_way: dict[str, list[dict[str, Any]]]) -> str:
     times = None if few is None else last / few
     says = "MISSED" if times is None or times < GOAL else "met"
     return f"| {name} | {last:,} labels | {target:.3f} | {'–' if few is None else f'{few:,.0f}'} | {'–' if times is None else f'{times:.1f}×'} | {says} |"
+
+
+def levels(name: str, by_way: dict[str, list[dict[str, Any]]], full: dict[int, float]) -> list[str]:
+    """Labels until the mean of the seeds, each in parts of what all labels give it, reaches some levels.
+
+    ``≤`` stands before what the first models reach, ``>`` where the last ones do not.  Of a multiple that has only a
+    lower bound, the bound must reach the goal.  Where the first models of random rectangles do, there is nothing to save.
+    """
+    lines = []
+    for level in LEVELS if full else ():
+        need = {
+            way: _need(rows, full, level)
+            for way, rows in by_way.items()
+            if way in ("rectangle", "proposed", "default")
+        }
+        many, own = need["rectangle"], need["proposed"]
+        least, says = _times(many, own)
+        met = least is not None and least >= GOAL
+        verdict = "nothing to save" if many[0] == "≤ " else "met" if met else "MISSED"
+        default = need.get("default")
+        others = ["–", "–"] if default is None else [_labels(default), _times(many, default)[1]]
+        cells = [name, f"{level:.0%}", _labels(many), _labels(own), says, verdict, *others]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _need(rows: list[dict[str, Any]], full: dict[int, float], level: float) -> tuple[str, float]:
+    """Labels to a level, after a sign: ``≤`` for the first round that all seeds have, ``>`` for the last."""
+    curves = Curves(rows, full)
+    found = curves.cost(level) if curves.points else None
+    if found is None:
+        return "> ", min((points[-1, 0] for points in curves.points.values()), default=0)
+    return "≤ " if found <= max(p[0, 0] for p in curves.points.values()) else "", found
+
+
+def _times(many: tuple[str, float], few: tuple[str, float]) -> tuple[float | None, str]:
+    """How many times fewer labels, at least, and as text."""
+    if few[0] == "> " or many[0] == "≤ ":
+        return None, "–"
+    times = many[1] / few[1]
+    return times, f"{many[0] or ('≥ ' if few[0] else '')}{times:.1f}×"
+
+
+def _labels(need: tuple[str, float]) -> str:
+    return f"{need[0]}{need[1]:,.0f}"
 
 
 def overall(runs: list[dict[str, Any]]) -> list[str]:
