@@ -345,7 +345,7 @@ def test_it_works_in_the_background_and_stops(project, tmp_path):
         assert "stopping" in head(panel)
         go.set()
         until(lambda: "Stop" not in head(panel))
-        assert panel._job.state == "cancelled"
+        assert panel.job.state == "cancelled"
         assert panel.evaluation is None
         panel._head.do("evaluate")
         until(lambda: "Up to date." in head(panel))

@@ -144,10 +144,10 @@ def test_judging_is_a_job_that_can_be_stopped_and_callbacks_are_short(tmp_path):
             panel.judge()
             panel.stop()
             assert time.perf_counter() - begun < 0.1
-            panel._job.wait()
-            assert panel._job.state in ("cancelled", "done")
+            panel.job.wait()
+            assert panel.job.state in ("cancelled", "done")
             panel.judge()
-            panel._job.wait()
+            panel.job.wait()
             panel._working_out.settle()
             assert panel.table is not None
         finally:

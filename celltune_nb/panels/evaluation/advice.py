@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from celltune_nb.errors import CellTuneError, NotReadyError
 from celltune_nb.panels import theme
-from celltune_nb.panels.panel import Panel
 from celltune_nb.panels.theme import Markup, tag
+from celltune_nb.panels.working import Working
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Job
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["AdvicePanel"]
 
 
-class AdvicePanel(Panel):
+class AdvicePanel(Working):
     """One sentence after each training, with the figures it rests on.
 
     Attributes
@@ -27,10 +27,11 @@ class AdvicePanel(Panel):
     advice : Advice or None
     """
 
+    _ends_with_panel = True
+
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.advice: Advice | None = None
-        self._job: Job | None = None
         self._live = theme.Live()
         self._live.on("curve", self.guard(self.draw_curve))
         self._live.on("stop", self.guard(self.stop))
@@ -43,7 +44,7 @@ class AdvicePanel(Panel):
 
     def draw_curve(self) -> None:
         """Work out the learning curve of the newest training, in the background."""
-        if self._job is not None and not self._job.finished:
+        if self.busy:
             return
         session = self.session
         run = session.finished_run(session.level)
@@ -51,25 +52,20 @@ class AdvicePanel(Panel):
         def work(job: Job) -> None:
             session.learning_curve(run, progress=job.report, stop=lambda: job.wish is not None)
 
-        self._job = Job(work, "learning curve", self._job_changed)
-        session.jobs.start(self._job)
+        self.job = Job(work, "learning curve", self._told)
+        session.jobs.start(self.job)
         self.show()
 
     def stop(self) -> None:
         """End it."""
-        if self._job is not None:
-            self._job.cancel()
+        if self.job is not None:
+            self.job.cancel()
 
-    def close(self) -> None:
-        """End a running curve and free everything."""
-        if self._job is not None and not self.closed:
-            self._job.cancel()
-        super().close()
+    def _show(self) -> None:
+        self.show()
 
-    def _job_changed(self, job: Job) -> None:
-        if not self.closed and job is self._job:
-            with self.setting():
-                self.show()
+    def _finished(self, _job: Job) -> None:
+        self.show()  # says what went wrong beside the curve
 
     def show(self) -> None:
         """Put the advice together anew."""
@@ -105,7 +101,7 @@ class AdvicePanel(Panel):
         return tag("p", f"Your labels given twice: {found}", cls="ct-small") if found.n else None
 
     def _curve(self) -> Markup:
-        job = self._job
+        job = self.job
         if job is not None and not job.finished:
             return tag(
                 "div",

@@ -10,8 +10,8 @@ import numpy as np
 from celltune_nb.errors import CellTuneError, FormatError, NotReadyError
 from celltune_nb.panels import theme
 from celltune_nb.panels.instead import unfinished
-from celltune_nb.panels.panel import Panel
 from celltune_nb.panels.theme import tag
+from celltune_nb.panels.working import Working
 from celltune_nb.session import Session
 from celltune_nb.session.events import LabelsChanged
 from celltune_nb.session.jobs import Job
@@ -45,7 +45,7 @@ _VIEWS = (
 MANY = 14
 
 
-class EvaluationPanel(Panel):
+class EvaluationPanel(Working):
     """How good the models are on cells they have not learned from, and where they fail.
 
     Parameters
@@ -72,12 +72,13 @@ class EvaluationPanel(Panel):
     saving : SavingPart
     """
 
+    _ends_with_panel = True
+
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.evaluation: Evaluation | None = None
         self.agreement: Comparison | None = None
         self.outdated = ""
-        self._job: Job | None = None
         self._level = session.level
         self.walk = Walk(session)
         self.audit = AuditPanel(session, self._auditing)
@@ -150,7 +151,7 @@ class EvaluationPanel(Panel):
         NotReadyError
             When there is no trained model.
         """
-        if self._busy():
+        if self.busy:
             return
         session, level = self.session, self.session.level
         run = session.finished_run(level)
@@ -159,14 +160,14 @@ class EvaluationPanel(Panel):
             session.evaluate(run, level=level, progress=job.report, stop=lambda: job.wish is not None)
             job.check()
 
-        self._job = Job(work, "evaluation", self._job_changed)
-        session.jobs.start(self._job)
+        self.job = Job(work, "evaluation", self._told)
+        session.jobs.start(self.job)
         self._draw_head()
 
     def stop(self) -> None:
         """End the evaluation; the former figures stay."""
-        if self._job is not None:
-            self._job.cancel()
+        if self.job is not None:
+            self.job.cancel()
             self._draw_head()
 
     def show(self, view: str) -> None:
@@ -240,31 +241,22 @@ class EvaluationPanel(Panel):
         self._confusion.picked, self._agreement.picked = [], []
         self._draw_walker()
 
-    def close(self) -> None:
-        """End a running evaluation and free everything."""
-        if self._job is not None and not self.closed:
-            self._job.cancel()
-        super().close()
-
     # ------------------------------------------------------------------ what happens
 
-    def _busy(self) -> bool:
-        return self._job is not None and not self._job.finished
+    def _show(self) -> None:
+        self._draw_head()
 
-    def _job_changed(self, job: Job) -> None:
-        if self.closed or job is not self._job:
-            return
-        with self.setting():
-            if job.state == "done":
-                self._try(self._take, ())
-            elif job.state == "failed":
-                error = job.error
-                self.say(
-                    str(error) if isinstance(error, CellTuneError)
-                    else f"The evaluation ended with {type(error).__name__}: {error}. The former figures stay.",
-                    "error",
-                )  # fmt: skip
-            self._draw_head()
+    def _finished(self, job: Job) -> None:
+        if job.state == "done":
+            self._try(self._take, ())
+        elif job.state == "failed":
+            error = job.error
+            self.say(
+                str(error) if isinstance(error, CellTuneError)
+                else f"The evaluation ended with {type(error).__name__}: {error}. The former figures stay.",
+                "error",
+            )  # fmt: skip
+        self._draw_head()
 
     def _take(self) -> None:
         first = self.evaluation is None
@@ -365,7 +357,7 @@ class EvaluationPanel(Panel):
         self._draw_walker()
 
     def _draw_head(self) -> None:
-        self._head.html = head(self.evaluation, self.outdated, self._job, ready=self._newest() is not None)
+        self._head.html = head(self.evaluation, self.outdated, self.job, ready=self._newest() is not None)
 
     def _newest(self) -> Run | None:
         try:

@@ -15,8 +15,8 @@ from ...session.events import ViewChanged
 from ...session.feature_looks import FeatureLook
 from ...session.job import Job
 from ...session.measured import SOURCE
-from ..panel import Panel
 from ..theme import Live
+from ..working import Working
 from . import markup
 
 __all__ = ["FeaturesPanel"]
@@ -26,7 +26,7 @@ class _Page(Live):
     _css = (Path(__file__).parents[1] / "static" / "features.css").read_text("utf-8")
 
 
-class FeaturesPanel(Panel):
+class FeaturesPanel(Working):
     """Measure the cells, choose which features models learn from, and on which scale.
 
     Parameters
@@ -63,8 +63,6 @@ class FeaturesPanel(Panel):
                 session.features[SOURCE].parameters.get("per_image", False)
             ),
         }  # fmt: skip
-        self.job: Job | None = None
-        self._ended: Job | None = None
         self._done = ""
         self._fields = 0
         self._warned: tuple[str, list[str]] = ("", [])
@@ -85,11 +83,6 @@ class FeaturesPanel(Panel):
 
     # ------------------------------------------------------------------ measuring
 
-    @property
-    def busy(self) -> bool:
-        """Whether cells are being measured."""
-        return self.job is not None and not self.job.finished
-
     def set_option(self, name: str, on: bool) -> None:
         """What to measure: ``morphology``, ``rings``, ``neighbours``, ``texture``, ``per_image``."""
         self.options[name] = bool(on)
@@ -101,34 +94,19 @@ class FeaturesPanel(Panel):
             raise CellTuneError("Cells are being measured already. Wait, or press Stop.")
         self._done = ""
         self.job = self.session.measure(  # type: ignore[assignment]
-            wait=False, progress=lambda fraction, text: self._told(), **self.options
+            wait=False, progress=self._told, **self.options
         )
         self._told()
 
-    def stop(self) -> None:
-        """End the measuring; what is measured by then is kept for the next one."""
-        if self.job is not None:
-            self.job.stop()
-
-    def _told(self) -> None:
-        """From the thread that measures, after each change; once more when the job is known here."""
-        job = self.job
-        if self.closed or job is None:
-            return
-        with self.setting():
-            if job.finished:
-                with self.showing:
-                    ended, self._ended = self._ended is job, job
-                if ended:
-                    return
-                if job.state == "done":
-                    source = self.session.active_features()
-                    self._done = f"{len(source):,} cells measured, {len(source.names):,} features."
-                    if not len(self.session.labels):
-                        self._done += " Next: label some cells (Label), or gate them (Gate)."
-                elif job.error is not None:
-                    self._done = str(job.error)
-            self._show()
+    def _finished(self, job: Job) -> None:
+        if job.state == "done":
+            source = self.session.active_features()
+            self._done = f"{len(source):,} cells measured, {len(source.names):,} features."
+            if not len(self.session.labels):
+                self._done += " Next: label some cells (Label), or gate them (Gate)."
+        elif job.error is not None:
+            self._done = str(job.error)
+        self._show()
 
     # ------------------------------------------------------------------ what models learn from
 

@@ -17,8 +17,8 @@ from ...session.centre_tables import place_columns
 from ...session.centres import CentresReport
 from ...session.jobs import Job
 from .. import theme
-from ..panel import Panel
 from ..theme import Live, Markup, tag
+from ..working import Working
 from . import markup
 
 __all__ = ["CentresPanel", "centres_beside"]
@@ -28,7 +28,7 @@ FIELDS = ("of", "image", "centres", "radius", "unit", "pixel_size", "spacing", "
 WORDS = ("cent", "point", "cell", "spot", "detect", "coord")
 
 
-class CentresPanel(Panel):
+class CentresPanel(Working):
     """Make cells of a table of centres.
 
     Parameters
@@ -55,9 +55,7 @@ class CentresPanel(Panel):
         self.centres = self.pixel_size = self.spacing = self.channels = self.name = self.group = ""
         self.radius, self.unit = "6", "px"
         self.report: CentresReport | None = None
-        self.job: Job | None = None
         self._names: list[str] | None = None
-        self._ended: Job | None = None
         self._deep = self._open = self._adding = False
         self._edits = 0
         self._done = ""
@@ -72,11 +70,6 @@ class CentresPanel(Panel):
         self.listen(session.items_changed, self._show)
         self.listen(session.access_changed, self._show)
         self._show()
-
-    @property
-    def busy(self) -> bool:
-        """Whether centres are being read, or cells added."""
-        return self.job is not None and not self.job.finished
 
     # ------------------------------------------------------------------ what the fields say
 
@@ -133,11 +126,6 @@ class CentresPanel(Panel):
             raise InputError("Name the files first, then press Show what is recognised.")
         self._start(preview=False)
 
-    def stop(self) -> None:
-        """End what is being done; nothing is added then."""
-        if self.job is not None:
-            self.job.stop()
-
     def _start(self, preview: bool) -> None:
         if self.busy:
             raise CellTuneError("Centres are being read already. Wait, or press Stop.")
@@ -171,20 +159,6 @@ class CentresPanel(Panel):
         self.job = job
         self._told()
 
-    def _told(self, *_how_far: Any) -> None:
-        """From the thread that works, and once more when the job is known here."""
-        job = self.job
-        if self.closed or job is None:
-            return
-        with self.setting():
-            if job.finished:
-                with self.showing:
-                    ended, self._ended = self._ended is job, job
-                if not ended:
-                    self._try(self._finished, (job,))
-                    return
-            self._try(self._show, ())
-
     def _finished(self, job: Job) -> None:
         if job.state == "cancelled":
             self._done = "Stopped. Nothing was added."
@@ -194,11 +168,7 @@ class CentresPanel(Panel):
                 self._edits += 1
                 self.of = self.image = self.centres = self.name = self.channels = self.pixel_size = ""
                 self._names = None  # what is in needs no second time
-        self._show()
-        if isinstance(job.error, CellTuneError) and job.state == "failed":
-            self.say(str(job.error), "error")
-        elif job.error is not None and job.state == "failed":
-            raise job.error
+        super()._finished(job)
 
     # ------------------------------------------------------------------ what is shown
 

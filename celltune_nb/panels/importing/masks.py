@@ -12,8 +12,8 @@ from ...session.jobs import Job
 from ...session.nuclei import FEW, NucleusReport
 from ...session.resegmenting import MaskReport
 from .. import theme
-from ..panel import Panel
 from ..theme import Live, Markup, tag
+from ..working import Working
 
 __all__ = ["MaskPanel"]
 
@@ -29,7 +29,7 @@ OUTCOMES = {
 }
 
 
-class MaskPanel(Panel):
+class MaskPanel(Working):
     """Replace the mask of an image, its nuclei, or both.
 
     Parameters
@@ -51,8 +51,6 @@ class MaskPanel(Panel):
         super().__init__(session)
         self.image = self.path = self.nuclei = ""
         self.report: MaskReport | NucleusReport | None = None
-        self.job: Job | None = None
-        self._ended: Job | None = None
         self._open = self._back = False
         self._live = Live()
         for verb, act in (
@@ -65,11 +63,6 @@ class MaskPanel(Panel):
         self.listen(session.items_changed, self._show)
         self.listen(session.access_changed, self._show)
         self._show()
-
-    @property
-    def busy(self) -> bool:
-        """Whether masks are being compared or replaced."""
-        return self.job is not None and not self.job.finished
 
     def choose(self, _what: str, image: str) -> None:
         """Say of which image."""
@@ -143,35 +136,15 @@ class MaskPanel(Panel):
             return session.replace_mask(image, mask, nucleus=inner, preview=preview)
 
         self.job = None
-        self.job = session.jobs.aside(work, "comparing masks", lambda job: self._told())
+        self.job = session.jobs.aside(work, "comparing masks", self._told)
         self._told()
 
-    def _told(self) -> None:
-        """From the thread that works, and once more when the job is known here."""
-        job = self.job
-        if self.closed or job is None:
-            return
-        with self.setting():
-            if job.finished:
-                with self.showing:
-                    ended, self._ended = self._ended is job, job
-                if not ended:
-                    self._try(self._finished, (job,))
-                    return
-            self._try(self._show, ())
-
     def _finished(self, job: Job) -> None:
-        if job.error is not None:
-            self._show()
-            if isinstance(job.error, CellTuneError):
-                self.say(str(job.error), "error")
-                return
-            raise job.error
         if isinstance(job.result, MaskReport | NucleusReport):
             self.report = job.result
             if job.result.done:
                 self.path = self.nuclei = ""
-        self._show()
+        super()._finished(job)
 
     # ------------------------------------------------------------------ what is shown
 

@@ -14,8 +14,8 @@ from ...formats.folders import FolderPlan, PlannedImage
 from ...session import Session
 from ...session.jobs import Job
 from .. import theme
-from ..panel import Panel
 from ..theme import Live, Markup, tag
+from ..working import Working
 from . import markup
 from .browsing import browse
 from .centres import CentresPanel
@@ -33,7 +33,7 @@ class _Found(Live):
     _css = (Path(__file__).parents[1] / "static" / "importing.css").read_text("utf-8")
 
 
-class ImportingPanel(Panel):
+class ImportingPanel(Working):
     """Bring a folder of images and masks, tables of cells, and labels.
 
     Parameters
@@ -64,8 +64,6 @@ class ImportingPanel(Panel):
         super().__init__(session)
         self.folder = Path(folder).expanduser().absolute() if folder is not None else Path.home()
         self.plan: FolderPlan | None = None
-        self.job: Job | None = None
-        self._ended: Job | None = None
         self._doing = self._done = ""
         self._browsing = False
         self._edits = self._page = 0
@@ -101,11 +99,6 @@ class ImportingPanel(Panel):
         self._show()
         if folder is not None:
             self.look()
-
-    @property
-    def busy(self) -> bool:
-        """Whether something is being done."""
-        return self.job is not None and not self.job.finished
 
     # ------------------------------------------------------------------ a folder
 
@@ -144,11 +137,6 @@ class ImportingPanel(Panel):
             "import",
             lambda told: self.session.import_folder(plan.folder, plan=plan, wait=False, progress=told),
         )
-
-    def stop(self) -> None:
-        """End what is being done; what was imported by then is complete."""
-        if self.job is not None:
-            self.job.stop()
 
     # ------------------------------------------------------------------ changing the plan
 
@@ -236,24 +224,13 @@ class ImportingPanel(Panel):
         if self.busy:
             raise CellTuneError(f"The page is {DOING[self._doing]} already. Wait, or press Stop.")
 
-    def _start(self, doing: str, begin: Callable[[Callable[[float, str], None]], Any]) -> None:
+    def _start(self, doing: str, begin: Callable[[Callable[..., None]], Any]) -> None:
         self._doing, self._done, self.job = doing, "", None
-        self.job = begin(lambda fraction, text: self._told())
+        self.job = begin(self._told)
         self._told()
 
-    def _told(self) -> None:
-        """From the thread that works, after each change; once more when the job is known here."""
-        job = self.job
-        if self.closed or job is None:
-            return
-        with self.setting():
-            if not job.finished:
-                self._try(self._show_found, ())
-                return
-            with self.showing:
-                ended, self._ended = self._ended is job, job
-            if not ended:
-                self._try(self._finished, (job,))
+    def _progressed(self) -> None:
+        self._show_found()
 
     def _finished(self, job: Job) -> None:
         if job.state == "failed" and job.error is not None:

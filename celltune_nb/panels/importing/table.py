@@ -10,14 +10,14 @@ from ...formats.folders import PlannedTable
 from ...formats.folders.tables import TableHead
 from ...session import Session
 from ...session.jobs import Job
-from ..panel import Panel
 from ..theme import Live, tag
+from ..working import Working
 from . import markup
 
 __all__ = ["TablePanel"]
 
 
-class TablePanel(Panel):
+class TablePanel(Working):
     """Import a table by its path.
 
     Parameters
@@ -37,7 +37,6 @@ class TablePanel(Panel):
         super().__init__(session)
         self.head: TableHead | None = None
         self.columns: dict[str, str | None] = {}
-        self.job: Job | None = None
         self._edits = 0
         self._live = Live()
         for verb, act in (("path", self.look), ("column", self.set_column), ("import", self.import_)):
@@ -46,11 +45,6 @@ class TablePanel(Panel):
         self.listen(session.items_changed, self._show)
         self.listen(session.access_changed, self._show)
         self._show()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a table is being imported."""
-        return self.job is not None and not self.job.finished
 
     def look(self, _what: str, path: str) -> None:
         """Read the names of a table's columns, and show what they are taken for."""
@@ -81,34 +75,19 @@ class TablePanel(Panel):
         head = replace(self.head, **self.columns)  # type: ignore[arg-type]
         images = list(dict.fromkeys([*self.session.images, *self.session.table.names]))
         table = PlannedTable(head, images[0] if head.image is None and len(images) == 1 else None)
-        found = self.session.import_table(table, wait=False, progress=lambda fraction, text: self._told())
+        found = self.session.import_table(table, wait=False, progress=self._told)
         assert isinstance(found, Job)
         self.job = found
         self._told()
 
-    def _told(self) -> None:
-        """From the thread that works, after each change."""
-        if not self.closed:
-            with self.setting():
-                self._try(self._follow, ())
-
-    def _follow(self) -> None:
-        job = self.job
-        if job is not None and job.finished:
-            if job.error is not None:
-                self._show()
-                if isinstance(job.error, CellTuneError):
-                    self.say(str(job.error), "error")
-                    return
-                raise job.error
-            if self.columns.get("kind") == "celltypes":
-                self.head = None  # the categories are seen at once; nothing is left to do with its columns
-                self.say(
-                    f"{job.result} Next: find cells that clearly are of a type (Gate, Landmarks).", "good"
-                )
-            else:
-                self.say(str(job.result), "good")
-        self._show()
+    def _finished(self, job: Job) -> None:
+        words = ""
+        if job.error is None and self.columns.get("kind") == "celltypes":
+            self.head = None  # the categories are seen at once; nothing is left to do with its columns
+            words = " Next: find cells that clearly are of a type (Gate, Landmarks)."
+        super()._finished(job)
+        if job.error is None:
+            self.say(f"{job.result}{words}", "good")
 
     def _show(self) -> None:
         head, locked = self.head, self.session.read_only

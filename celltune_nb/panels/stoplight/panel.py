@@ -14,8 +14,8 @@ from ...session.jobs import Job
 from ...session.judging import judged_table, kept
 from ...session.runs import Run
 from ...session.stoplight import target_by
-from ..panel import Panel
 from ..theme import Live
+from ..working import Working
 from . import markup
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class _Page(Live):
     _css = (Path(__file__).parents[1] / "static" / "stoplight.css").read_text("utf-8")
 
 
-class StopLightPanel(Panel):
+class StopLightPanel(Working):
     """Whether more labels are needed, why, the next step, and how good the models are slice by slice.
 
     Parameters
@@ -53,13 +53,14 @@ class StopLightPanel(Panel):
         Called when the audit is to be labelled: a page opens its tab.
     """
 
+    _ends_with_panel = True
+
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self.light: StopLight | None = None
         self.table: pd.DataFrame | None = None
         self.by, self.sort, self.down = "image", "expected_f1", False
         self.open_audit: Callable[[], object] | None = None
-        self._job: Job | None = None
         self._asked = ""
         self._live = _Page()
         verbs: dict[str, Callable[..., Any]] = {
@@ -91,7 +92,7 @@ class StopLightPanel(Panel):
         NotReadyError
             When there is no trained model.
         """
-        if self._busy():
+        if self.busy:
             return
         session, level = self.session, self.session.level
         run = session.finished_run(level)
@@ -100,14 +101,14 @@ class StopLightPanel(Panel):
         def work(job: Job) -> None:
             session.judge(level=level, progress=job.report, stop=lambda: job.wish is not None)
 
-        self._job = Job(work, "judging by animal", self._job_changed)
-        session.jobs.start(self._job)
+        self.job = Job(work, "judging by animal", self._told)
+        session.jobs.start(self.job)
         self._show()
 
     def stop(self) -> None:
         """End the judging; the former figures stay."""
-        if self._job is not None:
-            self._job.cancel()
+        if self.job is not None:
+            self.job.cancel()
             self._show()
 
     def follow(self) -> None:
@@ -166,34 +167,21 @@ class StopLightPanel(Panel):
             raise InputError(f"{value!r} is no number. Give per cent, such as 85.") from error
         self.set_target(wanted)
 
-    def close(self) -> None:
-        """End a running judging and free everything."""
-        if self._job is not None and not self.closed:
-            self._job.cancel()
-        super().close()
-
     # ------------------------------------------------------------------ what is heard
 
-    def _busy(self) -> bool:
-        return self._job is not None and not self._job.finished
-
-    def _job_changed(self, job: Job) -> None:
-        if self.closed or job is not self._job:
-            return
-        with self.setting():
-            if job.state == "failed":
-                error = job.error
-                self.say(
-                    str(error)
-                    if isinstance(error, CellTuneError)
-                    else f"The judging failed ({error}). Please report it.",
-                    "error",
-                )
-            elif job.state == "cancelled":
-                self.say("Stopped; the figures are those of before.", "info")
-            self._show()
-            if job.finished:
-                self._working_out.request()
+    def _finished(self, job: Job) -> None:
+        if job.state == "failed":
+            error = job.error
+            self.say(
+                str(error)
+                if isinstance(error, CellTuneError)
+                else f"The judging failed ({error}). Please report it.",
+                "error",
+            )
+        elif job.state == "cancelled":
+            self.say("Stopped; the figures are those of before.", "info")
+        self._show()
+        self._working_out.request()
 
     def _run_changed(self, run: Run) -> None:
         self._working_out.request()
@@ -207,7 +195,7 @@ class StopLightPanel(Panel):
             run = session.finished_run(session.level)
         except NotReadyError:
             return
-        if run.id == self._asked or self._busy() or kept(run) is not None:
+        if run.id == self._asked or self.busy or kept(run) is not None:
             return
         if int(run.about.get("labels", 0)) <= BY_ITSELF and session.busy() is None:
             self.judge()
@@ -233,7 +221,7 @@ class StopLightPanel(Panel):
         self._show()
 
     def _show(self) -> None:
-        session, job = self.session, self._job
+        session, job = self.session, self.job
         running = job is not None and not job.finished
         with self.showing:
             self._live.html = markup.page(
