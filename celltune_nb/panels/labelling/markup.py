@@ -138,7 +138,7 @@ def _walker(state: State, steps: Steps) -> Markup:
                 title="Leave the other cells; labels stay"),
             cls="ct-line",
         ),
-        tag("div", squares, cls="ct-walk-strip") if n <= SQUARES else None,
+        tag("div", squares, cls="ct-squares") if n <= SQUARES else None,
         tag(
             "div",
             tag("button", "Back", cls="ct-button ct-small-button", do="walk", what="back", disabled=at == 0,

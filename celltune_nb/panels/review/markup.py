@@ -233,7 +233,7 @@ def strip(queue: ReviewQueue) -> Markup:
     start = max(0, min(queue.at - SQUARES // 2, len(queue) - SQUARES))
     squares = [
         tag("button", cls=f"ct-rv-{status[i] if status[i] != 'unlabelled' or not answered[i] else 'told'}"
-            f"{' ct-rv-here' if i == queue.at else ''}", do="go", what=i, tabindex="-1",
+            f"{' ct-here' if i == queue.at else ''}", do="go", what=i, tabindex="-1",
             title=f"{i + 1:,}: {words[status[i]] if not answered[i] or status[i] != 'unlabelled' else 'cannot be told'}",
             aria_label=f"Cell {i + 1}")
         for i in range(start, min(len(queue), start + SQUARES))
@@ -247,7 +247,7 @@ def strip(queue: ReviewQueue) -> Markup:
     left = ", ".join(f"{n:,} {_LEFT_OUT[name]}" for name, n in queue.left_out.items() if name in _LEFT_OUT)
     return tag("section",
         tag("h3", "Progress", tag("span", f"at {queue.at + 1:,}", cls="ct-aside ct-num")),
-        tag("div", squares, cls="ct-rv-strip"),
+        tag("div", squares, cls="ct-squares"),
         tag("p", " · ".join(parts), cls="ct-small", role="status"),
         tag("p", f"Left out: {left}.", cls="ct-muted ct-small") if left else None,
     )  # fmt: skip
