@@ -78,11 +78,14 @@ def audit(
     n = min(n, len(free))
     now = _inclusion(size, free, n)
     image = np.asarray(pool.images)[free]
-    cell = score_bin[free] * (int(image.max(initial=0)) + 1) + image
-    # one key instead of three: the fraction orders the items of a bin and image at random
-    order = free[np.argsort(cell + rng.random(len(free)))]
+    cell = score_bin[free]
+    cell *= int(image.max(initial=0)) + 1
+    cell += image
+    order = free[_shuffled(cell, rng)]
     rows = rng.permutation(_systematic(order, now[order], n, rng))
-    after = 1 - (1 - before) * (1 - now)
+    after = 1 - before
+    after *= 1 - now
+    np.subtract(1, after, out=after)
     text = "audit: speaks for items like it" if pool.probabilities else "audit: drawn at random"
     return pool.propose(rows, unsure[rows], [text] * len(rows), "audit", after[rows]), after
 
@@ -111,20 +114,38 @@ def _sizes(pool: Pool) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[
     return size, score_bin, unsure
 
 
+def _shuffled(cell: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Places ordered by cell, at random within each."""
+    key = rng.random(len(cell))
+    key += cell
+    key -= cell.min(initial=0)  # an image may be -1: none
+    # The key as a whole number with the place in its lowest bits: such numbers are sorted several times quicker
+    # than places by their keys.
+    bits = max(1, len(cell) - 1).bit_length()
+    room = 2.0 ** (63 - bits) / (key.max(initial=0) + 1)
+    key *= room
+    packed = key.astype(np.int64)
+    packed <<= bits
+    packed |= np.arange(len(cell))
+    packed.sort()
+    packed &= 2**bits - 1
+    return packed
+
+
 def _inclusion(size: NDArray[np.float64], free: NDArray[np.int64], n: int) -> NDArray[np.float64]:
     """Probabilities ∝ size that sum to `n` over the free items, none above 1."""
     if not len(free):
         return np.zeros(len(size))
-    certain = np.zeros(len(size), bool)
-    rate = 0.0
+    certain = np.empty(0, np.int64)
+    open_, rate = free, 0.0
     for _ in range(len(BINS) * 8):
-        open_ = free[~certain[free]]
-        total = size[open_].sum()
-        rate = (n - np.count_nonzero(certain[free])) / total if total > 0 else 0.0
-        above = open_[size[open_] * rate > 1]
-        if not len(above):
+        left = size[open_]
+        total = left.sum()
+        rate = (n - len(certain)) / total if total > 0 else 0.0
+        if left.max(initial=0) * rate <= 1:
             break
-        certain[above] = True
+        above = left * rate > 1
+        certain, open_ = np.concatenate([certain, open_[above]]), open_[~above]
     probability = np.minimum(size * rate, 1.0)
     probability[certain] = 1.0
     return probability

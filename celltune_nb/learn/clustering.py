@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Scaling", "distances", "kmeans", "spread"]
+__all__ = ["Scaling", "distances", "kmeans", "one_thread", "spread"]
 
 Rows = NDArray[np.int64]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """While small matrices are multiplied: threads that wait for one another cost more than they bring."""
+    # The limit is the process's: who sets it while another has would restore the other's.
+    with _held, _libraries().limit(limits=1, user_api="blas"):
+        yield
+
+
+_held = threading.RLock()
+
+
+@cache
+def _libraries() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()  # looking for them takes milliseconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +56,9 @@ class Scaling:
         part = np.where(np.isfinite(part), part, np.float32(np.nan))
         known: NDArray[np.bool_] = np.asarray(np.isfinite(part).any(axis=0))
         part = part[:, known]
-        low, middle, high = np.nanpercentile(part, [25, 50, 75], axis=0).astype(np.float32)
+        # the same numbers where none is missing, several times quicker
+        quantiles = np.percentile if np.isfinite(part).all() else np.nanpercentile
+        low, middle, high = quantiles(part, [25, 50, 75], axis=0).astype(np.float32)
         width = high - low
         deviation = np.nanstd(part, axis=0).astype(np.float32)
         width = np.where(width > 1e-6 * (deviation + 1e-30), width, deviation)

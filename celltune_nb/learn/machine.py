@@ -6,11 +6,14 @@ threads there is many times slower than one that starts two.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
-__all__ = ["cpu_count", "cuda_available", "machine", "side_by_side", "threads_for", "warm_up"]
+__all__ = ["cpu_count", "cuda_available", "machine", "side_by_side", "threads_for", "uncollected", "warm_up"]
 
 ONE_THREAD_BELOW = 5_000  # labels; below this, a second thread costs more than it brings
 
@@ -108,6 +111,27 @@ def cuda_available() -> bool:
         return False
 
 
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """While libraries are imported beside other work: no search for garbage among what they make.
+
+    Each import of a large library sets off several searches through all objects of the process, during which nothing
+    else runs: a label given meanwhile waits for 100 to 300 ms.  What was imported stays, so it is counted as old
+    afterwards, without having been searched.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        if not gc.get_freeze_count():
+            gc.freeze()
+            gc.unfreeze()
+        gc.enable()
+
+
 def warm_up(kinds: tuple[str, ...] = ("xgboost", "catboost"), *, sampling: bool = True) -> None:
     """Import the heavy libraries while the user looks at images, so that the first training does not wait.
 
@@ -126,11 +150,12 @@ def warm_up(kinds: tuple[str, ...] = ("xgboost", "catboost"), *, sampling: bool 
     import importlib
 
     names = [*kinds, *(["sklearn.cluster"] if sampling else [])]
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            continue
+    with uncollected():
+        for name in names:
+            try:
+                importlib.import_module(name)
+            except ImportError:
+                continue
     if "xgboost" in kinds and "xgboost" in sys.modules:
         from .boosting import forest
 

@@ -117,13 +117,15 @@ class Audits:
         """Probability with which items could have come into the sample up to a draw; 0 for those added since."""
         session = self._session
         stored = np.asarray(session.project.read_array(self._file(level, draw)), np.float64)
-        last = int(session.table.ids[-1]) if len(session.table) else 0
-        if stored.ndim != 1 or len(stored) > last or not ((stored >= 0) & (stored <= 1)).all():
-            raise FormatError(f"{self._file(level, draw)} is damaged. Restore it from a copy of the project.")
-        ids = session.book.lineage.before(ids, lambda known: known <= len(stored))
         out = np.zeros(len(ids))
-        there = ids > 0
-        out[there] = stored[ids[there] - 1]
+        if whole := stored.ndim == 1 and len(stored) <= session.table.ids[-1:].max(initial=0):
+            if len(session.book.lineage):
+                ids = session.book.lineage.before(ids, lambda known: known <= len(stored))
+            there = (ids > 0) & (ids <= len(stored))
+            out[there] = stored[ids[there] - 1]
+            whole = out.min(initial=0) >= 0 and out.max(initial=0) <= 1
+        if not whole:
+            raise FormatError(f"{self._file(level, draw)} is damaged. Restore it from a copy of the project.")
         return out
 
     def record(self, level: str, inclusion: NDArray[np.float64], record: ProposalRecord) -> None:
@@ -266,14 +268,15 @@ def _more(session: Session, level: str, category: str, trained: bool) -> str:
 
 
 def _proposed(pool: Pool, n: int, rng: np.random.Generator, sampler: Any, more: str | None) -> Proposal:
+    from ..learn.clustering import one_thread
     from ..learn.leaning import leaning
 
-    if more is None:
-        found: Proposal = sampler(pool, n, rng)
-        return found
-    if more not in pool.categories:
+    if more is not None and more not in pool.categories:
         raise NotReadyError(f"The models have not learned {more}. Label some cells of it, then train again.")
-    return leaning(pool, n, rng, code=pool.categories.index(more), sampler=sampler)
+    with one_thread():
+        if more is None:
+            return sampler(pool, n, rng)
+        return leaning(pool, n, rng, code=pool.categories.index(more), sampler=sampler)
 
 
 def suggest_rectangle(session: Session, image: str | None, level: str, seed: int | None) -> Suggestion:

@@ -95,6 +95,8 @@ class Page(Panel):
     PAGES: ClassVar[dict[str, str]]
     #: The tab that is open at first where there are cells.
     FIRST: ClassVar[str] = "Label"
+    #: What works much after each label and needs it only while its tab is open: attribute of the page → tab.
+    RESTING: ClassVar[dict[str, str]] = {"training": "Train"}
 
     def __init__(self, session: Session, look_at: str | Path | None = None) -> None:
         super().__init__(session)
@@ -227,10 +229,10 @@ class Page(Panel):
         """Load what a training needs once the first label is given: whoever labels is going to train."""
 
         def load(_: Job) -> None:
-            import bqplot  # noqa: F401 - the curves of the training panel
+            from ..learn.machine import uncollected, warm_up
 
-            from ..learn.machine import warm_up
-
+            with uncollected():
+                import bqplot  # noqa: F401 - the curves of the training panel
             warm_up()
 
         if not self._warm and not self.session.jobs.inline:
@@ -266,6 +268,9 @@ class Page(Panel):
                 self.page(title).hush()  # an old message is no answer to what is done next
         if not page.children:
             page.children = (self.page(list(self.PAGES)[number]).widget,)
+        for attribute, title in self.RESTING.items():
+            if attribute in self.__dict__:
+                getattr(self, attribute).rest(title != list(self.PAGES)[number])
         self.image.set_hint(REVIEW_HINT if list(self.PAGES)[number] == "Review" else HINT)
         if "gating" in self.__dict__ and list(self.PAGES)[number] != "Gate":
             self.gating.leave()  # what is being drawn is seen on the image while its tab is open

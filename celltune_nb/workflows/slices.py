@@ -75,6 +75,9 @@ class SlicesWorkflow(Page):
         "Export": "exporting",
     }
     FIRST: ClassVar[str] = "Guide"
+    RESTING: ClassVar[dict[str, str]] = {
+        **Page.RESTING, "guide": "Guide", "stop_light": "Evaluate", "counts": "Counts",
+    }  # fmt: skip
 
     def __init__(self, session: Session, look_at: str | Path | None = None) -> None:
         super().__init__(session, look_at)
@@ -157,9 +160,6 @@ class SlicesWorkflow(Page):
 
     def _open_page(self, change: object = None) -> None:
         super()._open_page(change)
-        if "counts" in self.__dict__:
-            # Intervals of hundreds of slices after each label would make the label wait.
-            self.counts.rest(list(self.PAGES)[self._tabs.selected_index or 0] != "Counts")
         if list(self.PAGES)[self._tabs.selected_index or 0] == "Mistakes":
             self.image.set_hint(MISTAKES_HINT)
             self.mistakes.enter()

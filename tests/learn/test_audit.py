@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from celltune_nb.errors import InputError
+from celltune_nb.learn.audit import _shuffled
 from celltune_nb.learn.evaluation import evaluate_audit
 from celltune_nb.learn.sampling import Pool, audit
 
@@ -115,3 +116,15 @@ def test_the_argument_is_left_alone_and_a_wrong_one_named():
     assert (after > before).all()
     with pytest.raises(InputError, match="one value for each item of the pool"):
         draw(images, [p], 10, rng, inclusion=before[:5])
+
+
+@pytest.mark.parametrize("n", [0, 1, 5_000])
+def test_items_are_taken_bin_by_bin_and_image_by_image_at_random_within(n):
+    rng = np.random.default_rng(0)
+    cell = rng.integers(-1, 12, n)  # items of a table may lie on no image
+    first, second = _shuffled(cell, rng), _shuffled(cell, rng)
+    for order in (first, second):
+        np.testing.assert_array_equal(np.sort(order), np.arange(n))
+        np.testing.assert_array_equal(cell[order], np.sort(cell))
+    if n > 1:
+        assert abs(np.corrcoef(first[cell[first] == 3], second[cell[second] == 3])[0, 1]) < 0.2

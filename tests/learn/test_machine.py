@@ -1,8 +1,10 @@
+import gc
 import os
 import subprocess
 import sys
 
-from celltune_nb.learn.machine import cpu_count, cuda_available, side_by_side, threads_for
+from celltune_nb.learn.clustering import one_thread
+from celltune_nb.learn.machine import cpu_count, cuda_available, side_by_side, threads_for, uncollected
 
 
 def load(monkeypatch, average):
@@ -53,3 +55,47 @@ def test_importing_the_floor_loads_no_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_nobody_waits_for_searches_through_all_objects_while_libraries_are_imported():
+    searched = []
+    heard = lambda phase, about: searched.append(about["generation"]) if phase == "start" else None  # noqa: E731
+    gc.collect()
+    gc.callbacks.append(heard)
+    try:
+        with uncollected():
+            made = [[i] for i in range(200_000)]
+        assert searched == []
+        assert gc.isenabled()
+        assert gc.get_freeze_count() == 0
+        again = [[i] for i in range(20_000)]
+        # As old objects they are no reason for a search through everything.
+        assert 2 not in searched
+        assert 0 in searched
+    finally:
+        gc.callbacks.remove(heard)
+    del made, again
+
+
+def test_who_has_turned_the_collector_off_finds_it_off():
+    gc.disable()
+    try:
+        with uncollected():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_small_matrices_are_multiplied_on_one_thread_and_others_as_before():
+    from threadpoolctl import threadpool_info
+
+    def threads():
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    before = threads()
+    with one_thread():
+        assert set(threads()) <= {1}
+        with one_thread():
+            assert set(threads()) <= {1}
+    assert threads() == before

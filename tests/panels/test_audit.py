@@ -284,3 +284,15 @@ def test_a_picture_shows_its_channel_on_the_image_and_hides_it(panel, session):
     assert visible() == {"A", "B"}
     panel.tiles.live.do("key", "1")  # keys are heard on a picture too
     assert session.audit.labelled == 1
+
+
+def test_drawing_does_not_hold_up_the_page(project, tmp_path):
+    with ct.Session.open(shutil.copytree(project, tmp_path / "copy")) as session:
+        panel = AuditPanel(session)
+        with session.lock:  # as while a label is being written
+            panel._live.do("draw")
+            assert panel.message == ""
+        assert panel._drawing.settle(30)
+        assert "drawn" in panel.message
+        assert len(session.audit.ids) > 0
+        panel.close()

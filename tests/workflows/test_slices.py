@@ -151,3 +151,22 @@ def test_who_may_only_look_changes_nothing(session):
         assert "may only look" in page.slices.message or "read-only" in page.slices.message
         assert reader.working_set == ()
         page.close()
+
+
+def test_a_label_makes_no_work_for_tabs_that_nobody_looks_at(page, session):
+    for title in ("Train", "Evaluate", "Counts", "Guide"):
+        page.open_tab(title)
+    page.open_tab("Label")
+    seen = [page.guide._facts, page.stop_light.light, page.counts.table, page.training._problems]
+    session.label(small.cells(session, "left", "A")[:7], "ON")
+    session.label(small.cells(session, "left", "B")[:3], "OFF")
+    now = [page.guide._facts, page.stop_light.light, page.counts.table, page.training._problems]
+    assert all(a is b for a, b in zip(now, seen, strict=True))
+    assert "7 labelled ON" in page.slices._live.html  # what is always in sight follows
+    page.open_tab("Train")
+    assert page.training._problems == session.training_problems()
+    assert page.training._problems is not seen[3]
+    page.open_tab("Guide")
+    assert page.guide._facts == (session.checklist(), session.nudges())
+    page.open_tab("Evaluate")
+    assert page.stop_light.light is not seen[1]

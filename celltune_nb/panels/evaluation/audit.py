@@ -62,6 +62,7 @@ class AuditPanel(Panel):
         #: Chosen by what the cell is bright in alone: predictions are out of sight.
         self.tiles = CellTiles(self, list(KEYS), self._key)
         self.widget = [self.tiles.live, self._live]
+        self._drawing = self.latest(self._draw)  # of a million cells it takes a tenth of a second
         self._root.add_class("ct-audit")
         self.listen(session.labels_changed, self._labelled)
         self.listen(session.items_changed, self._show)
@@ -74,8 +75,11 @@ class AuditPanel(Panel):
     # ------------------------------------------------------------------ verbs
 
     def draw(self, n: int | None = None) -> None:
-        """Draw *n* more cells into the sample (by default the number in the field)."""
-        drawn = self.session.draw_audit(int(n) if n else self._wanted)
+        """Draw *n* more cells into the sample (by default the number in the field), aside."""
+        self._drawing.request(int(n) if n else self._wanted)
+
+    def _draw(self, n: int) -> None:
+        drawn = self.session.draw_audit(n)
         self.say(f"{len(drawn):,} cells drawn. They take no part in training from now on.", "good")
         self._show()
 
