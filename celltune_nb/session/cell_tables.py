@@ -178,7 +178,13 @@ def _cells(
     if of_cell is None:
         cells = (images.groupby(images.to_numpy()).cumcount().to_numpy() + 1).astype(np.int64)
     else:
-        cells = whole_numbers(plain(frame[of_cell]), of_cell)
+        numbers = plain(frame[of_cell])
+        if numbers.notna().any() and pd.to_numeric(numbers, errors="coerce").isna().all():
+            raise InputError(
+                f"Column {of_cell!r} holds names (the first: {numbers.iloc[0]!r}), not the numbers of cells. Choose another "
+                "one, or none (id=None): cells are then found by their place (x and y)."
+            )
+        cells = whole_numbers(numbers, of_cell)
     repeated = pd.DataFrame({"image": pd.factorize(images)[0], "cell": cells}).duplicated().to_numpy()
     if repeated.any():
         twice = int(np.flatnonzero(repeated)[0])

@@ -146,7 +146,8 @@ def import_table(
     with session.writing():
         pass
     if table.kind != "celltypes" and table.path.suffix.lower() != ".h5ad":
-        needed = {"cell": table.head.cell}
+        placed = table.kind == "cells" and None not in (table.head.x, table.head.y)
+        needed = {} if placed else {"cell": table.head.cell}
         if table.kind == "labels":
             needed["category"] = table.head.category
         if table.image is None:
@@ -307,11 +308,12 @@ def _import_by_kind(session: Session, table: PlannedTable) -> ImportReport | Cel
         return session.import_labels(frame)
     # Places are needed for images whose cells the project does not have.
     known = frame[image].astype(str).isin(session.table.names).all()
+    known = known and head.cell is not None
     x, y = (None, None) if known or head.x is None or head.y is None else (head.x, head.y)
     return session.import_cells(
         frame,
         image=image,
-        id=str(head.cell),
+        id=head.cell,
         x=x,
         y=y,
         features=table.features or None,

@@ -112,7 +112,7 @@ def test_probabilities_are_brought_when_they_are_named_and_nothing_learns_from_t
         ({}, {"image": "slide"}, "no column 'slide'"),
         ({}, {"id": "number"}, "no column 'number'"),
         ({"cell_id": ["7"] * N}, {}, "stands twice"),
-        ({"cell_id": ["a"] * N}, {}, "not whole numbers"),
+        ({"cell_id": ["a"] * N}, {}, "not the numbers of cells"),
         ({"cell_id": [1.5] * N}, {}, "not whole numbers"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from celltune_nb.errors import CellTuneError, InputError, LabelError
+from celltune_nb.formats.folders import PlannedTable
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import field
@@ -242,5 +244,11 @@ def test_a_real_packed_table_comes_as_it_is(empty: Session, shared_data: Path) -
     path = shared_data / "celltables" / "scimap_example_cycif.csv.gz"
     head = empty.look_at_table(path)
     assert (head.kind, len(head.columns)) == ("cells", 45)
-    report = empty.import_cells(path, image=head.image, id=None, x=head.x, y=head.y, features=["CD3D"])
+    with pytest.raises(InputError, match=r"holds names \(the first: '230_1'\), not the numbers of cells"):
+        empty.import_table(PlannedTable(head))
+    report = empty.import_table(PlannedTable(replace(head, cell=None)))
     assert report.used == len(empty.items) == 3029
+    assert empty.items["cell"].iloc[0] == "230_1"
+    assert list(empty.items["image"].unique()) == ["230"]
+    again = empty.import_table(PlannedTable(replace(head, cell=None)))
+    assert (again.used, len(empty.items)) == (3029, 3029)  # found by their place

@@ -294,7 +294,7 @@ def table_preview(
         tag(
             "div",
             tag("span", "Image"), choice("image", only),
-            tag("span", "Cell"), choice("cell", "choose a column"),
+            tag("span", "Cell"), choice("cell", "choose a column" if labels else "none: found by x and y"),
             [tag("span", "Category"), choice("category", "choose a column")] if labels else
             [tag("span", "x"), choice("x", "none"), tag("span", "y"), choice("y", "none")],
             cls="ct-fields",
