@@ -246,6 +246,6 @@ ON_OFF: dict[str, Callable[[], Cells]] = {
     "brain PV": lambda: brain("PV"),
     "brain cFos": lambda: brain("cFos"),
     "CD4 and CD8": lambda: both("CD4", "CD8"),
-    **{name: SETS[name] for name in ("CD4", "ki-67", "CD8", "CD45RA")},
+    **{name: SETS[name] for name in ("CD4", "ki-67", "CD8", "CD45RA", "CD45RO")},
 }
 """Sets of two categories; the rare ones are ``brain PV`` (1.0 % ON) and ``CD4 and CD8`` (1.1 %)."""
