@@ -156,7 +156,7 @@ def warm_up(kinds: tuple[str, ...] = ("xgboost", "catboost"), *, sampling: bool 
                 importlib.import_module(name)
             except ImportError:
                 continue
-    if "xgboost" in kinds and "xgboost" in sys.modules:
-        from .boosting import forest
+        if "xgboost" in kinds and "xgboost" in sys.modules:
+            from .boosting import forest
 
-        forest.warm_up()
+            forest.warm_up()

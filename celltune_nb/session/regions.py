@@ -94,8 +94,10 @@ class Regions:
 
     def _read(self, level: str) -> tuple[str, tuple[int, ...], str] | None:
         """Parent, codes and by; None where there is no region, or what somebody wrote by hand is none."""
-        found, chain = self._row(level), {level}
-        step = found
+        step = found = self._row(level)
+        if found is None:
+            return None
+        chain = {level}
         while step is not None:
             if step[0] in chain:
                 return None  # it would rest on itself
@@ -105,8 +107,10 @@ class Regions:
 
     def _row(self, level: str) -> tuple[str, tuple[int, ...], str] | None:
         row = self._stored().get(level)
+        if row is None:
+            return None  # asked for with every label: quicker than what is caught below
         try:
-            parent, codes, by = str(row["parent"]), tuple(int(c) for c in row["within"]), row["by"]  # type: ignore[index]
+            parent, codes, by = str(row["parent"]), tuple(int(c) for c in row["within"]), row["by"]
         except (KeyError, TypeError, ValueError, OverflowError):
             return None
         return (parent, codes, by) if by in BY and parent in self._session.book.levels else None
