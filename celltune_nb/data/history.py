@@ -96,6 +96,14 @@ class History:
         self._at += 1
         return self._step(self._at - 1)
 
+    def rename(self, old: str, new: str) -> None:
+        """A level is called otherwise from now on, in what was done before too."""
+        for i, level in enumerate(self._levels):
+            if level == old:
+                self._levels[i] = new
+                if self._sentences[i] in (f"{old} added", f"{old} removed"):
+                    self._sentences[i] = new + self._sentences[i][len(old) :]
+
     def clear(self) -> None:
         """Forget all steps."""
         self._cut(0)

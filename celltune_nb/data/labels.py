@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellTuneError, LabelError
-from . import checkpoint
+from . import checkpoint, levelling
 from .categories import UNKNOWN, CategorySet
 from .columns import words
 from .history import History, Rows, Step
@@ -58,6 +58,8 @@ class LabelBook:
         Number of the newest row that the checkpoint holds, 0 without one.
     last_level : str
         The level of the newest row.
+    renamed : (str, str) or None
+        The former and the new name, where the newest row renamed a level.
     """
 
     def __init__(self, journal: Journal, kept: Path | None = None) -> None:
@@ -71,6 +73,7 @@ class LabelBook:
         self.levels: dict[str, Level] = {}
         self.revision = self.kept = 0
         self.last_level = ""
+        self.renamed: tuple[str, str] | None = None
         self._last_ids = np.empty(0, np.int64)
         self._history = History()
         self._rows = Rows()
@@ -117,15 +120,34 @@ class LabelBook:
 
     # ------------------------------------------------------------------ verbs
 
-    def add_level(self, name: str, parent: str | None = None, user: str = "") -> Level:
-        """Begin a level with no categories but *Unknown*."""
+    def add_level(
+        self, name: str, parent: str | None = None, user: str = "", categories: CategorySet | None = None
+    ) -> Level:
+        """Begin a level with no categories but *Unknown*; with others, as one undoable step."""
         name = checked_name(name)
         if name in self.levels:
             raise LabelError(f"There is already a level {name!r}. Choose another name.")
         if parent is not None:
             self.level(parent)
-        self._record(Entry("level", name, user=user, detail={"parent": parent}))
+        with_them = {} if categories is None else categories.to_json()
+        self._record(Entry("level", name, user=user, detail={"parent": parent, **with_them}))
         return self.levels[name]
+
+    def rename_level(self, name: str, new: str, user: str = "") -> Level:
+        """Call a level by another name; its labels and their steps stay.  No step itself: rename it back."""
+        state, new = self.level(name), checked_name(new)
+        if new in self.levels:
+            raise LabelError(f"There is already a level {new!r}. Choose another name.")
+        self._record(Entry(levelling.RENAMED, state.name, user=user, detail={"to": new}))
+        return self.levels[new]
+
+    def remove_level(self, name: str, user: str = "") -> None:
+        """Remove a level that has no label, as one undoable step."""
+        if np.any(self.level(name).codes):
+            raise LabelError(f"Level {name!r} has labels. Take them back first.")
+        if len(self.levels) == 1:
+            raise LabelError(f"{name!r} is the only level. Add another one first.")
+        self._record(Entry(levelling.REMOVED, name, user=user, detail=levelling.described(self.levels, name)))
 
     def label(
         self, ids: NDArray[np.int64], codes: NDArray[np.int16] | int, *, level: str, source: str,
@@ -285,6 +307,11 @@ class LabelBook:
         """Do the step last taken back again; returns what it was, None when there is none."""
         return self._turn("redo", self._history.redoable, self._history.next_redo, user)
 
+    def turns(self, verb: str) -> tuple[Entry, str] | None:
+        """The row that ``"undo"`` or ``"redo"`` would move, and what its level is called today."""
+        step = self._history.next_undo if verb == "undo" else self._history.next_redo
+        return None if step is None else (self.journal.entry(step[0]), step[1])
+
     @property
     def undoable(self) -> str | None:
         """What :meth:`undo` would take back."""
@@ -401,8 +428,15 @@ class LabelBook:
         """Fold one row into the state; the only place that changes it."""
         self.revision = entry.seq
         self._last_ids, self.last_level = entry.ids, entry.level
+        self.renamed = None
         self._rows.add(entry.seq, entry.time, entry.user, entry.source or "", entry.round)
-        if entry.verb == "level":
+        if levelling.is_step(entry):
+            nothing = Step(entry.seq, entry.level, np.empty(0, np.int16), np.empty(0, np.int32), None, None)
+            self._history.push(nothing, levelling.sentence(entry.verb, entry.level))
+            self._relevel(entry.level, entry)
+        elif entry.verb == levelling.RENAMED:
+            self._rename(entry.level, str(entry.detail["to"]))
+        elif entry.verb == "level":
             self.levels[entry.level] = Level(entry.level, entry.detail.get("parent"))
         elif entry.verb == RETIRE:
             self._retire(entry)
@@ -421,6 +455,16 @@ class LabelBook:
         elif entry.verb == "redo" and self._history.redoable is not None:
             step = self._history.forth()
             self._forth(step, self.journal.entry(step.seq))
+
+    def _relevel(self, name: str, entry: Entry, *, undone: bool = False) -> None:
+        """A level begins, or goes."""
+        self.levels = (levelling.back if undone else levelling.forth)(self.levels, name, entry)
+        self._last_ids = np.empty(0, np.int64)
+
+    def _rename(self, old: str, new: str) -> None:
+        self.levels = levelling.renamed(self.levels, old, new)
+        self._history.rename(old, new)
+        self.renamed, self.last_level = (old, new), new
 
     def _retire(self, entry: Entry) -> None:
         into = unpacked(entry.detail["into"], len(entry.ids))
@@ -446,7 +490,10 @@ class LabelBook:
         return Step(entry.seq, entry.level, state.codes[ids], state.batches[ids], t0, edited)
 
     def _forth(self, step: Step, entry: Entry) -> None:
-        state, ids = self.levels[entry.level], entry.ids
+        if levelling.is_step(entry):
+            self._relevel(step.level, entry)
+            return
+        state, ids = self.levels[step.level], entry.ids
         if step.seq in self.remarks:
             self.remarks.forth(step.seq)
             self._last_ids = ids
@@ -465,8 +512,11 @@ class LabelBook:
         self._last_ids = self._put(state, ids, codes, batches, t0)
 
     def _back(self, step: Step) -> None:
-        state = self.levels[step.level]
-        ids = self.journal.entry(step.seq).ids
+        entry = self.journal.entry(step.seq)
+        if levelling.is_step(entry):
+            self._relevel(step.level, entry, undone=True)
+            return
+        state, ids = self.levels[step.level], entry.ids
         if step.seq in self.remarks:
             self.remarks.back(step.seq)
             self._last_ids = ids
@@ -484,6 +534,10 @@ class LabelBook:
             ids, codes = ids[living], codes[living]
             batches = batches if isinstance(batches, int) else batches[living]
             t0 = t0 if t0 is None or len(t0) != len(living) else t0[living]
+        if len(ids):  # a level that was brought back begins without room
+            state.reserve(int(ids[-1]) + 1)
+        if state.t0 is None and t0 is not None and len(t0):
+            state.t0 = np.full(len(state.codes), np.nan)
         state.put(ids, codes, batches, np.nan if t0 is None else t0)
         return ids
 

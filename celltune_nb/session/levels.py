@@ -12,6 +12,7 @@ from ..data.categories import UNKNOWN, Category, CategorySet
 from ..data.labels import LabelBook
 from ..data.level import Level
 from ..data.merging import given_as
+from . import levelling
 from .checks import texts
 from .describing import LabelTable, label_table
 from .regions import Region
@@ -84,6 +85,28 @@ class Levels:
         if row is not None:
             session.regions.keep(name, row)
         return made
+
+    def rename(self, name: str, new: str) -> None:
+        """Call a level by another name; its labels, rule, target and channel stay.  No step of undo's: rename it back.
+
+        Raises
+        ------
+        LabelError
+            There is a level of that name, or none can be called so.
+        InputError
+            Once it was trained or audited, or a population belongs to it: files and figures bear its name then.
+        """
+        levelling.rename(self._session, name, new)
+
+    def remove(self, name: str) -> None:
+        """Remove a level in which nothing is labelled; one undo brings it back.
+
+        Raises
+        ------
+        InputError
+            While it has labels, a training, an audit or a population, when others stand below it, or it is the only one.
+        """
+        levelling.remove(self._session, name)
 
     # ------------------------------------------------------------------ held to a region of the parent
 

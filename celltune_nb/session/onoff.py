@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..data.categories import UNKNOWN, Category
+from ..data.categories import UNKNOWN, Category, CategorySet
 from ..errors import InputError, NotReadyError
+from . import levelling
 
 if TYPE_CHECKING:
     from .session import Session
@@ -29,10 +30,8 @@ def add_marker(session: Session, name: Any, on: Any, off: Any) -> None:
         raise InputError(
             f"The categories are {on!r} and {off!r}. Give two different names, such as ON and OFF."
         )
-    level = session.levels.add(name.strip()).name
-    session.categories.add(words[0], color=ON_COLOR, key="1", level=level)
-    session.categories.add(words[1], color=OFF_COLOR, key="2", level=level)
-    session.level = level
+    both = CategorySet().add(words[0], ON_COLOR, "1").add(words[1], OFF_COLOR, "2")
+    session.level = levelling.add(session, name.strip(), both)
 
 
 def positive_of(session: Session, level: str) -> Category:

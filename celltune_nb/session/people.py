@@ -247,14 +247,16 @@ def compare_users(session: Session, first: str, second: str, level: str) -> Merg
 
 def _said(session: Session, level: str) -> dict[str, dict[int, int]]:
     """User → item → the category that this user gave it last, in today's categories; what was undone is not there."""
-    rows, gone = [], set()
-    for _, entry in LabelBook.steps(session.journal):
-        if entry.verb == "label" and entry.level == level:
-            rows.append(entry)
+    given, gone, book = [], set(), session.book
+    for book, entry in LabelBook.steps(session.journal):
+        if entry.verb == "label":
+            given.append((book.levels.get(entry.level), entry))
         elif entry.verb == "undo":
             gone.add(entry.detail.get("row"))
         elif entry.verb == "redo":
             gone.discard(entry.detail.get("row"))
+    state = book.levels.get(level)  # the same one under any name that it had
+    rows = [entry for of, entry in given if of is state]
     categories = session.book.level(level).categories
     said: dict[str, dict[int, int]] = {}
     for entry in rows:

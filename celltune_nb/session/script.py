@@ -19,6 +19,7 @@ from ..data.categories import UNKNOWN, CategorySet
 from ..data.journal import Entry
 from ..data.labels import CARRY, RETIRE, LabelBook
 from ..data.level import FIRST
+from ..data.levelling import REMOVED, RENAMED, is_step
 from ..data.remarks import NOTE, OPINION
 from ..errors import ProjectError
 from . import script_data
@@ -65,7 +66,7 @@ def _write(session: Session, writer: Writer) -> None:
     with session.lock:
         noted = actions(session.journal)
         steps = _steps(session, noted)
-        first = session.levels.names[0] if len(session.levels) else FIRST
+        first = next((entry.level for entry in session.journal.entries() if entry.verb == "level"), FIRST)
         writer.head(session.folder, session.user, first)
         user = session.user
         for book, value in steps:
@@ -116,6 +117,13 @@ def _row(book: LabelBook, entry: Entry, writer: Writer) -> None:
         return  # the line before takes back what was one step
     if entry.verb in ("undo", "redo", "seal"):
         writer.add(f"session.{entry.verb}()")
+    elif entry.verb == RENAMED:
+        writer.add(call("session.levels.rename", entry.level, str(entry.detail["to"])))
+    elif entry.verb == REMOVED:
+        writer.add(call("session.levels.remove", entry.level))
+    elif entry.verb == "level" and is_step(entry):
+        on, off = (c.name for c in list(CategorySet.from_json(entry.detail))[1:3])
+        writer.add(call("session.add_marker", entry.level, on=on, off=off))
     elif entry.verb == "level":
         parent = entry.detail.get("parent")
         writer.add(call("session.levels.add", entry.level, **({"parent": parent} if parent else {})))

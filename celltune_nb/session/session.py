@@ -29,7 +29,7 @@ from ..data.labels import LabelBook
 from ..data.level import FIRST, checked_name
 from ..data.populations import PopulationSet
 from ..errors import CellTuneError, FormatError, InputError, NotReadyError, ReadOnlyError, TrainingError
-from . import describing, features_file, sampling
+from . import describing, features_file, levelling, sampling
 from .access import Access
 from .adding import Adding
 from .checks import folder as as_folder
@@ -364,6 +364,7 @@ class Session(
         """Take in whatever another session has written since: labels, images, features, audits, trainings."""
         self.book.catch_up()
         self.project = Project.open(self.folder)
+        levelling.ensure_active(self)
         self._load()
 
     def tell_everything(self) -> None:
@@ -400,6 +401,7 @@ class Session(
                     self._seen, reloaded = now, True
                 else:
                     followed = bool(self.book.catch_up())
+                    levelling.ensure_active(self)
                     # A mask was replaced by a program that was killed before it could say so.
                     if len(self.book.lineage.marks) != self.replaced:
                         self._follow()
@@ -495,6 +497,10 @@ class Session(
             self._level = name  # who may only look may look at another level
         self.emit(self.categories_changed, CategoriesChanged(name))
 
+    def become(self, level: str) -> None:
+        """Take a level for the active one, without a word: its name changed, or the former one is gone."""
+        self._level = level
+
     @property
     def round(self) -> int:
         """Number of finished trainings of the active level."""
@@ -578,20 +584,22 @@ class Session(
 
     def undo(self) -> str | None:
         """Take back the newest labelling or category edit; returns what it was, None when there is none."""
-        return self._turn(self.book.undo)
+        return self._turn("undo")
 
     def redo(self) -> str | None:
         """Do again what was last taken back; returns what it was, None when there is none."""
-        return self._turn(self.book.redo)
+        return self._turn("redo")
 
     def seal(self) -> None:
         """Let undo go no further back than now, as for the categories that an example comes with."""
         with self.writing():
             self.book.seal(self.user)
 
-    def _turn(self, verb: Callable[[str], str | None]) -> str | None:
+    def _turn(self, verb: str) -> str | None:
+        if (moved := levelling.turn(self, verb)) is not None:
+            return moved
         with self.writing():
-            what = verb(self.user)
+            what: str | None = getattr(self.book, verb)(self.user)
             level, ids = self.book.last_level, self.book.last_ids()
             revision = self.book.revision
         if what is not None:

@@ -24,7 +24,8 @@ class State:
     Attributes
     ----------
     level : str
-    levels : sequence of str
+    levels : dict
+        Name of each marker → how many labels it has.
     positive : str
         Name of the category that is counted.
     rule : str
@@ -43,7 +44,7 @@ class State:
     """
 
     level: str
-    levels: Sequence[str]
+    levels: dict[str, int]
     positive: str
     rule: str
     tasks: Sequence[Task]
@@ -139,9 +140,26 @@ def _slices(state: State) -> Markup:
 def _markers(state: State) -> Markup:
     return tag(
         "section", tag("h3", "Markers"),
+        tag("ul", [_marker(state, name, labels) for name, labels in state.levels.items()], cls="ct-guide-markers"),
         tag("div",
             tag("input", type="text", do="marker", on="enter", reset=state.fields, maxlength=80, cls="ct-grow", disabled=bool(state.locked),
                 placeholder="Add a marker: name, then Enter", aria_label="Name of a new marker",
                 title="A further question about the same cells, with ON and OFF of its own"),
             cls="ct-line"),
+    )  # fmt: skip
+
+
+def _marker(state: State, name: str, labels: int) -> Markup:
+    here = name == state.level
+    return tag(
+        "li",
+        tag("input", type="text", value=name, do="rename", what=name, reset=state.fields, maxlength=80, cls="ct-grow", disabled=bool(state.locked),
+            aria_label=f"Name of marker {name}", title="Write another name here; it can change until the marker is trained or audited"),
+        tag("span", f"{labels:,} label{'s' if labels != 1 else ''}", cls="ct-muted ct-small ct-num-free"),
+        tag("span", "shown", cls="ct-small") if here
+        else tag("button", "Show", cls="ct-button ct-small-button", do="marker_shown", what=name, title=f"Work on {name}"),
+        tag("button", "Remove", cls="ct-button ct-small-button ct-quiet", do="marker_removed", what=name,
+            aria_label=f"Remove marker {name}", title="Only while nothing is labelled in it; u brings it back",
+            disabled=bool(state.locked)) if len(state.levels) > 1 else None,
+        row=f"marker-{name}", cls="ct-here" if here else None,
     )  # fmt: skip

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...data.categories import UNKNOWN
+from ...errors import LabelError
 from ...session import Session
 from ...session.checks import whole_number
 from ...session.guide import Task
@@ -52,7 +54,8 @@ class GuidePanel(Panel):
         self._live = _Page()
         verbs: dict[str, Callable[..., Any]] = {
             "rule": self._set_rule, "open": self._open, "suggest": self.suggest, "count": self._set_count, "use": self.use,
-            "dismiss": self.dismiss, "all": self.use_all, "marker": self._add_marker,
+            "dismiss": self.dismiss, "all": self.use_all, "marker": self._add_marker, "rename": self._rename_marker,
+            "marker_shown": self.show_marker, "marker_removed": self.remove_marker,
         }  # fmt: skip
         for verb, act in verbs.items():
             self._live.on(verb, self.guard(act))
@@ -102,6 +105,26 @@ class GuidePanel(Panel):
         self.say(f"{self.session.level}: label its cells ON or OFF.", "good")
         self._show()
 
+    def rename_marker(self, name: str, new: str) -> None:
+        """Call a marker by another name; its labels, its rule and its target stay."""
+        self._fields += 1  # a name that is refused gives way to the one that stays
+        try:
+            self.session.levels.rename(name, new)
+            self.say(f"{name} is called {new.strip()} now.", "good")
+        finally:
+            self._show()
+
+    def remove_marker(self, name: str) -> None:
+        """Remove a marker in which nothing is labelled."""
+        self.session.levels.remove(name)
+        self.say(f"{name} is removed; undo (u) brings it back.", "good")
+        self._show()
+
+    def show_marker(self, name: str) -> None:
+        """Work on a marker."""
+        self.session.level = name
+        self._show()
+
     # ------------------------------------------------------------------ from the browser
 
     def _set_rule(self, _what: str, text: Any) -> None:
@@ -113,6 +136,10 @@ class GuidePanel(Panel):
 
     def _add_marker(self, _what: str, name: Any) -> None:
         self.add_marker(str(name or ""))
+
+    def _rename_marker(self, name: str, new: Any) -> None:
+        if str(new or "").strip() != name:
+            self.rename_marker(name, str(new or ""))
 
     def _open(self, title: str) -> None:
         if self.open_tab is not None and title in self._tabs:
@@ -130,10 +157,18 @@ class GuidePanel(Panel):
         with self.showing:
             self._live.html = markup.page(
                 markup.State(
-                    session.level, session.levels.names, positive_name(session), session.rule, tasks, nudges, self.suggestion, self.count,
+                    session.level, {name: _labels(session, name) for name in session.levels.names}, positive_name(session), session.rule, tasks, nudges, self.suggestion, self.count,
                     session.working_set, session.access.reason if session.read_only else "", self._fields, self._tabs,
                 )
             )  # fmt: skip
+
+
+def _labels(session: Session, level: str) -> int:
+    """How many cells have a label at a level; 0 of one that has gone meanwhile."""
+    try:
+        return sum(n for name, n in session.labels.counts(level).items() if name != UNKNOWN)
+    except LabelError:
+        return 0
 
 
 def _number(value: Any) -> Any:

@@ -23,6 +23,9 @@ class Studying(Verbs):
     def add_marker(self, name: str, *, on: str = "ON", off: str = "OFF") -> None:
         """Begin a level of two categories for a further marker on the same cells, and make it the active one.
 
+        It is one step: undo takes the marker back with its categories, as long as nothing was trained or audited in it.
+        ``session.levels.rename()`` and ``session.levels.remove()`` mend a name that was mistyped.
+
         Parameters
         ----------
         name : str
