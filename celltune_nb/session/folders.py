@@ -307,8 +307,8 @@ def _import_by_kind(session: Session, table: PlannedTable) -> ImportReport | Cel
         frame = frame[list(names)].rename(columns=names)
         return session.import_labels(frame)
     # Places are needed for images whose cells the project does not have.
-    known = frame[image].astype(str).isin(session.table.names).all()
-    known = known and head.cell is not None
+    known = bool(frame[image].astype(str).isin(session.table.names).all())
+    known = known and head.cell is not None  # without numbers of cells their places say which they are
     x, y = (None, None) if known or head.x is None or head.y is None else (head.x, head.y)
     return session.import_cells(
         frame,
