@@ -103,5 +103,7 @@ def kinds(on: NDArray[np.bool_], brightness: NDArray[np.floating], at: Limits) -
 
 def named(kind: int, positive: str, negative: str) -> str:
     """A kind with the names that the categories have here."""
-    word = ("weak", "strong", "bright", "dim")[kind]
-    return f"{word} {positive if kind in (WEAK, STRONG) else negative}"
+    name = positive if kind in (WEAK, STRONG) else negative
+    word, other = (("weak", "faint"), ("strong", "clear"), ("bright", "intense"), ("dim", "dark"))[kind]
+    # Of a category that is called "dim" itself, "dim dim cells" would say nothing.
+    return f"{other if name.casefold().split()[:1] == [word] else word} {name}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from celltune_nb.learn.strength import KINDS, Brightness, kinds, limits, named
+from celltune_nb.learn.strength import BRIGHT, DIM, KINDS, STRONG, WEAK, Brightness, kinds, limits, named
 
 
 def test_a_cell_keeps_its_kind_when_its_image_is_stained_twice_as_strongly():
@@ -32,3 +32,11 @@ def test_too_few_on_cells_or_a_flat_image_say_nothing():
     flat = Brightness.of(np.full(10, 7.0))
     assert flat(np.array([7.0])) == 0
     assert Brightness.of(np.array([np.nan])).spread == 1
+
+
+def test_a_category_that_is_called_like_a_kind_keeps_words_that_say_something():
+    assert named(DIM, "bright", "dim") == "dark dim"
+    assert named(BRIGHT, "ON", "Bright cells") == "intense Bright cells"
+    assert named(WEAK, "weak", "none") == "faint weak"
+    assert named(STRONG, "strong", "none") == "clear strong"
+    assert [named(k, "ON", "OFF") for k in range(4)] == list(KINDS)

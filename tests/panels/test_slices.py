@@ -66,9 +66,13 @@ def test_pictures_come_one_by_one_without_holding_up_the_list(session: Session) 
     assert panel._counting.settle(5)
     assert all(name in panel._live.html for name in NAMES)
     assert rules(panel).count("url(") == 0
+    said = 'role="img" aria-label="Its picture is being prepared"'
+    assert panel._live.html.count(said) == panel._live.html.count("ct-slice-waiting") == 3
     gate.set()
     until(panel, 3)
     quiet(panel)
+    assert panel._drawing.settle(5)
+    assert "ct-slice-waiting" not in panel._live.html
     assert session.problems == []
     panel.close()
 

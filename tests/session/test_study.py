@@ -162,6 +162,19 @@ def test_the_record_holds_what_was_decided(session, tmp_path):
     assert set(table["rule"]) == {"brighter, than its ring\nin two lines"}
     assert table.loc["field 2", "verdict"] == "acceptable"
     assert table["cells"].sum() == 300
+    session.add_marker("PV", on="PV+", off="PV-")
+    session.label(session.table.ids[:4], "PV+")
+    session.set_rule("a ring")
+    table = pd.read_csv(session.export_study(tmp_path / "both.csv"))
+    assert list(table["marker"]) == ["main"] * 3 + ["PV"] * 3
+    assert list(table.columns[:9]) == ["marker", "image", "group", "cells", "labelled", "A", "B", "C", "PV+"]
+    assert table.loc[3, ["labelled", "PV+", "PV-"]].tolist() == [4, 4, 0]
+    assert table.loc[3:, "A"].isna().all()
+    assert table.loc[:2, "PV+"].isna().all()
+    assert table["rule"].iloc[-1] == "a ring"
+    alone = pd.read_csv(session.export_study(tmp_path / "one.csv", level="main"))
+    assert set(alone["marker"]) == {"main"}
+    assert "PV+" not in alone
     with pytest.raises(CellTuneError, match="cannot be written"):
         session.export_study(Path("/proc/nowhere/record.csv"))
 

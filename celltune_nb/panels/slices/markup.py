@@ -64,6 +64,8 @@ class State:
         Whether no working set was chosen: all slices are in it.
     locked : str
         Why nothing can be changed; empty when it can.
+    waiting : frozenset of str
+        Slices whose picture is being prepared.
     """
 
     rows: tuple[Row, ...]
@@ -73,6 +75,7 @@ class State:
     only: bool = False
     whole: bool = True
     locked: str = ""
+    waiting: frozenset[str] = frozenset()
 
 
 def page(state: State) -> Markup:
@@ -132,7 +135,7 @@ def _row(row: Row, state: State) -> Markup:
     short = f"{row.group} · {cells}" if row.group else cells
     return tag(
         "div",
-        tag("span", cls=f"ct-slice-picture ct-thumb-{row.number}", aria_hidden="true"),
+        _picture(row, row.name in state.waiting),
         tag("div",
             tag("div", tag("button", row.name, cls="ct-link ct-cut ct-grow", do="go", what=row.name),
                 tag("input", type="checkbox", do="choose", what=row.name, checked=row.chosen, disabled=bool(state.locked),
@@ -143,6 +146,15 @@ def _row(row: Row, state: State) -> Markup:
             cls="ct-slice-text"),
         cls=f"ct-slice{' ct-here' if row.name == state.here else ''}", do="go", what=row.name, row=f"slice-{row.number}",
         title=None,
+    )  # fmt: skip
+
+
+def _picture(row: Row, waiting: bool) -> Markup:
+    if not waiting:
+        return tag("span", cls=f"ct-slice-picture ct-thumb-{row.number}", aria_hidden="true")
+    return tag(
+        "span", cls=f"ct-slice-picture ct-slice-waiting ct-thumb-{row.number}", role="img", aria_label="Its picture is being prepared",
+        title="This file can only be read as a whole: a reduced copy is being made, once",
     )  # fmt: skip
 
 

@@ -52,6 +52,8 @@ class SlicesPanel(Panel):
         self._made: dict[str, tuple[Any, bytes | None]] = {}
         #: Slices whose pixels came after their picture was made or had to wait.
         self._stale: set[str] = set()
+        #: Slices without a picture while their file is decoded for it.
+        self._waiting: frozenset[str] = frozenset()
         self._live = _List()
         verbs: dict[str, Callable[..., Any]] = {
             "go": self.go, "choose": self._choose, "verdict": self.set_verdict, "search": self.find, "only": self.show_only,
@@ -150,7 +152,7 @@ class SlicesPanel(Panel):
             self._live.html = markup.page(
                 markup.State(
                     self._rows, session.view.image, positive_name(session), self.search, self.only, not session.working_set,
-                    session.access.reason if session.read_only else "",
+                    session.access.reason if session.read_only else "", self._waiting,
                 )
             )  # fmt: skip
 
@@ -168,9 +170,13 @@ class SlicesPanel(Panel):
         names = list(dict.fromkeys([*session.table.names, *session.images]))
         seen = look(session)
         self._made = {name: self._made[name] for name in names if name in self._made}
-        self._pictures.fill((self._picture(name, seen) for name in names), lambda: not self.closed)
+        waiting: set[str] = set()
+        self._pictures.fill((self._picture(name, seen, waiting) for name in names), lambda: not self.closed)
+        if self._waiting != waiting:
+            self._waiting = frozenset(waiting)
+            self._show()
 
-    def _picture(self, name: str, seen: tuple[Any, ...]) -> bytes | None:
+    def _picture(self, name: str, seen: tuple[Any, ...], waiting: set[str]) -> bytes | None:
         session = self.session
         image = session.images.get(name)
         before, picture = self._made.get(name, (None, None))
@@ -179,6 +185,8 @@ class SlicesPanel(Panel):
         self._stale.discard(name)
         try:
             if not ready(session, name):
+                if picture is None:
+                    waiting.add(name)
                 return picture
             picture = jpeg(session.thumbnail(name, SIZE), 80, halved_color=True)
         except CellTuneError:

@@ -119,5 +119,12 @@ class Studying(Verbs):
         return guide.nudges(self._session, level_name(self._session, level))
 
     def export_study(self, path: str | Path, *, level: str | None = None) -> Path:
-        """Write the record of the study as ``.csv``: the rule, the working set, each image's counts and verdict."""
-        return study_record.export_study(self._session, path, level_name(self._session, level))
+        """Write the record of the study as ``.csv``: the rule, the working set, each image's counts and verdict.
+
+        Parameters
+        ----------
+        level : str, optional
+            One marker alone; by default all are written, a row for each marker and image.
+        """
+        session = self._session
+        return study_record.export_study(session, path, None if level is None else level_name(session, level))
