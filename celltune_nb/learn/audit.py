@@ -81,8 +81,8 @@ def audit(
     cell = score_bin[free]
     cell *= int(image.max(initial=0)) + 1
     cell += image
-    order = free[_shuffled(cell, rng)]
-    rows = rng.permutation(_systematic(order, now[order], n, rng))
+    order = _shuffled(cell, rng)
+    rows = rng.permutation(free[_systematic(order, now[free][order], n, rng)])
     after = 1 - before
     after *= 1 - now
     np.subtract(1, after, out=after)
@@ -103,7 +103,8 @@ def _sizes(pool: Pool) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[
         p = np.nan_to_num(pool.mean(rows))
         answer[rows] = p.argmax(axis=1)
         unsure[rows] = 1 - p[np.arange(len(rows)), answer[rows]]
-    score_bin = np.digitize(unsure, BINS)
+    for edge in BINS:
+        score_bin += unsure >= edge
     counts = np.bincount(score_bin, minlength=len(BINS) + 1)
     typical = np.bincount(score_bin, unsure, minlength=len(BINS) + 1) / np.maximum(counts, 1)
     # Neyman's rule for a share: the spread of right and wrong within the bin

@@ -302,18 +302,18 @@ def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArra
     seed = secrets.randbits(31) if seed is None else int(seed)
     with session.writing():
         pool = make_pool(session, level, None, None, audited=True)
-        former = session.audits.of(level).ids
-        taken = np.isin(pool.ids, former)
+        rows, drawn = session.table.positions(pool.ids), np.zeros(len(session.table), bool)
+        drawn[session.table.positions(session.audits.of(level).ids)] = True
+        taken = drawn[rows]
         if taken.all():
             raise NotReadyError("There is no unlabelled item left to audit.")
         inclusion = session.audits.inclusion(level)
-        rows = session.table.positions(pool.ids)
         rng = np.random.default_rng(seed)
-        drawn, inclusion[rows] = audit(pool, int(n), rng, inclusion=inclusion[rows], drawn=taken)
+        found, inclusion[rows] = audit(pool, int(n), rng, inclusion=inclusion[rows], drawn=taken)
         session.audits.record(
             level, inclusion,
             ProposalRecord(
-                "audit", level, drawn.ids, drawn.score, drawn.probability, tuple(drawn.reason), seed,
+                "audit", level, found.ids, found.score, found.probability, tuple(found.reason), seed,
                 round=session.rounds(level), user=session.user,
             ),
         )  # fmt: skip
