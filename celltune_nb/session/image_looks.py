@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..learn.verdict import Evaluation
     from .session import Session
 
-__all__ = ["FILE", "Look", "Scales", "load_looks", "look_at", "scales", "write_looks"]
+__all__ = ["FILE", "Look", "Scales", "expected_at", "load_looks", "look_at", "scales", "write_looks"]
 
 FILE = "looks.json"
 #: Rows for which the models' contributions are asked; their mean settles early.
@@ -203,6 +203,31 @@ def look_at(
             doubt = _doubt(scale, on, rows, ~labelled[rows], _cells(table.of_image(number), len(source)))
         looks[table.names[number]] = Look(far, expected, doubt)
     return _with_mistakes(session, looks, found, scale)
+
+
+def expected_at(session: Session, run: Run, value: float) -> dict[str, float]:
+    """Image → F1 to be expected of its positive cells as a threshold decides them; empty where the answers are not kept.
+
+    It is read from the probabilities that are kept of all cells, at the temperature of the audit, so that moving the
+    threshold needs no judging anew.
+    """
+    from ..learn.calibration import apply_temperature
+    from ..learn.shift import ROWS, expected_f1
+
+    answers, name = session.populations.answer_of(run), positive_of(session, run.level).name
+    if answers is None or answers.probability is None or name not in answers.classes:
+        return {}
+    table, place, t = session.table, answers.classes.index(name), run.temperature
+    found = {}
+    for i, image in enumerate(table.names):
+        known = answers.probability[_some(table.of_image(i), len(answers), ROWS)]
+        p = known[np.isfinite(known).all(axis=1)].astype(np.float64)
+        at = np.zeros((1, p.shape[1]))
+        at[0, place], at[0, place - 1] = value, 1 - value  # two categories: the other one has the rest
+        if t is not None:
+            p, at = apply_temperature(p, t), apply_temperature(at, t)
+        found[image] = expected_f1(p[:, place], float(at[0, place]) - 1e-9)
+    return found
 
 
 def _cells(part: slice, measured: int) -> int:

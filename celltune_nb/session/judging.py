@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..errors import CellTuneError, FormatError, NotReadyError
 from .checks import one_of
 from .deciding import threshold
 from .evaluating import ENOUGH_AUDITED, audited
-from .image_looks import Look, load_looks, look_at, write_looks
+from .image_looks import Look, expected_at, load_looks, look_at, write_looks
 from .left_out import FOLDER, MOST, Plan, left_out, plan
 from .onoff import negative_of, positive_of
 from .runs import Run
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..learn.verdict import Evaluation
     from .session import Session
 
-__all__ = ["BY", "COLUMNS", "FEW", "Judging", "judge", "judged_table", "kept"]
+__all__ = ["BY", "COLUMNS", "FEW", "Judging", "audit_answers", "judge", "judged_table", "kept"]
 
 BY = ("image", "group")
 #: Groups below which figures say little of another one.
@@ -57,6 +57,8 @@ class Judging:
 
     found: Evaluation
     looks: dict[str, Look]
+    #: Threshold and temperature → what is expected of each image as it decides.
+    decided: dict[tuple[float, float | None], dict[str, float]] = field(default_factory=dict)
 
 
 # ---------------------------------------------------------------------- working it out
@@ -156,7 +158,7 @@ def judged_table(session: Session, level: str, run: Run, by: str) -> pd.DataFram
         raise NotReadyError("That training has not been judged by animal yet: session.judge().")
     table = session.table
     positive, two = positive_of(session, level), negative_of(session, level) is not None
-    held, audit = _held_out(session, judging.found, level), _audited(session, run, level)
+    held, audit = _held_out(session, judging.found, level), audit_answers(session, run, level)
     wanted = plan(session, run)
     groups = groups_of_images(session)
     unit, names = _units(session, by)
@@ -165,6 +167,7 @@ def judged_table(session: Session, level: str, run: Run, by: str) -> pd.DataFram
     cells = np.bincount(unit[unit >= 0], minlength=len(names))
     taught = {groups.get(table.names[i]) for i in np.unique(table.images[wanted.now.positions])}
     chosen = set(working_set(session))
+    expected = _expected(session, level, run, judging, two)
     rows: list[dict[str, Any]] = []
     for i, name in enumerate(names):
         images = [name] if by == "image" else [image for image, group in groups.items() if group == name]
@@ -178,7 +181,7 @@ def judged_table(session: Session, level: str, run: Run, by: str) -> pd.DataFram
                 "group": group, "cells": int(cells[i]), "labels": int(labelled[i]), "judged": int(own.sum()),
                 "mistakes": int((held.truth != held.called)[own].sum()), **figures,
                 "held_out": bool(wanted.own if own.any() else (group or name) not in taught and labelled[i] == 0),
-                "expected_f1": _mean([look.expected_f1 for look in looks]), "shift": _mean([look.shift for look in looks]),
+                "expected_f1": _mean([expected[image] for image in images if image in expected]), "shift": _mean([look.shift for look in looks]),
                 "trouble": _trouble(looks), "in_set": not chosen or any(image in chosen for image in images),
                 "audited": int(blind.sum()), **{f"audit_{key}": value for key, value in by_audit.items()},
             }
@@ -192,6 +195,20 @@ def judged_table(session: Session, level: str, run: Run, by: str) -> pd.DataFram
         overall=_figures(held, np.ones(len(held.rows), bool), positive, two), unit=wanted.unit or "label",
     )  # fmt: skip
     return found
+
+
+def _expected(session: Session, level: str, run: Run, judging: Judging, two: bool) -> dict[str, float]:
+    """What is to be expected of each image: of what a threshold decides, where one is set."""
+    usual = {image: look.expected_f1 for image, look in judging.looks.items()}
+    value = threshold(session, level).value
+    if value is None or not two:
+        return usual
+    key = (value, run.temperature)
+    if key not in judging.decided:
+        found = expected_at(session, run, value)
+        judging.decided.clear()  # one threshold at a time
+        judging.decided[key] = {image: found[image] for image in usual} if found else usual
+    return judging.decided[key]
 
 
 def _units(session: Session, by: str) -> tuple[NDArray[np.integer], list[str]]:
@@ -238,7 +255,7 @@ def _code(
     return np.array([known.get(name, -1) for name in names], np.int64)[numbers]
 
 
-def _audited(session: Session, run: Run, level: str) -> _Answers:
+def audit_answers(session: Session, run: Run, level: str) -> _Answers:
     """The audit's labels beside what the run says of those cells; none where its answers are not kept."""
     nothing = np.empty(0, np.int64)
     answers = session.populations.answer_of(run)

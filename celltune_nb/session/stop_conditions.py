@@ -6,9 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import FormatError
 from ..learn.advice import FEW, FLAT, ROUNDS, SETTLED
+from .deciding import threshold
 from .evaluating import ENOUGH_AUDITED, audited
+from .judging import audit_answers
 from .onoff import negative_of, positive_of
 from .training import learned_labels
 from .trouble import NextAction, Troubled
@@ -117,7 +121,12 @@ def agreement_condition(settled: Settling) -> Condition:
 
 
 def audit_figures(session: Session, level: str, run: Run) -> dict[str, Any] | None:
-    """What the audit says of a run: of the positive category's F1, of accuracy where there are more than two."""
+    """What the audit says of a run: of the positive category's F1, of accuracy where there are more than two.
+
+    Where a threshold is set, it is of the cells as that decides them, today.
+    """
+    if (decided := _decided(session, level, run)) is not None:
+        return decided
     try:
         found = run.evaluation
     except FormatError:
@@ -134,6 +143,39 @@ def audit_figures(session: Session, level: str, run: Run) -> dict[str, Any] | No
         found.per_category[["f1", "low", "high"]].to_numpy(float)[found.categories.index(name)].tolist()
     )
     return {"of": f"F1 of {name}", "value": value, "low": low, "high": high, "n": found.n}
+
+
+def _decided(session: Session, level: str, run: Run) -> dict[str, Any] | None:
+    """F1 of the positive cells as a threshold decides them, by the audit; None where none is set or nothing is audited."""
+    from ..learn.intervals import intervals
+
+    if threshold(session, level).value is None or negative_of(session, level) is None:
+        return None
+    positive, answers = positive_of(session, level), audit_answers(session, run, level)
+    if len(answers.rows) < ENOUGH_AUDITED:
+        return None
+    truth, called, w = answers.truth == positive.code, answers.called == positive.code, answers.weights
+    if not truth.any():
+        return None
+    units, _ = session.table.units()
+    limits = intervals(
+        truth.astype(np.int64),
+        called.astype(np.int64),
+        np.zeros(len(truth)),
+        2,
+        groups=units[answers.rows],
+        weights=w,
+    )
+    low, high = limits.category["f1"][1].tolist()
+    value = float(2 * w[truth & called].sum() / (w[truth].sum() + w[called].sum()))
+    return {
+        "of": f"F1 of {positive.name}",
+        "value": value,
+        "low": low,
+        "high": high,
+        "n": len(truth),
+        "decided": True,
+    }
 
 
 def audit_condition(
@@ -158,7 +200,7 @@ def audit_condition(
         reason = "no audit has judged these models" if not drawn else f"the audit has {blind} labels"
         return Condition("audit", text, None, state, reason, action)
     found = audit_figures(session, level, run)
-    if found is None or found["n"] < len(audited(session, run).positions):
+    if found is None or ("decided" not in found and found["n"] < len(audited(session, run).positions)):
         return Condition(
             "audit", text, None, f"{blind:,} labelled, not judged since the training",
             "the audit has not judged this training", NextAction("judge", {}, "Judge the models"),

@@ -169,6 +169,51 @@ def test_a_threshold_is_kept_to(slices):
     assert after["precision"] < before["precision"]
 
 
+def test_what_is_expected_is_of_what_the_threshold_decides(slices):
+    label_truth(slices, ["slice 1", "slice 2", "slice 3", "slice 4"])
+    slices.train(wait=True)
+    usual = slices.judge()["expected_f1"]
+    slices.set_threshold(0.5)  # as without one
+    np.testing.assert_allclose(slices.judge()["expected_f1"], usual, atol=0.01)
+    slices.set_threshold(0.02)
+    light = slices.stop_light()
+    decided = light.table["expected_f1"]
+    average, positive = slices.populations["Pred_AVG"], slices.populations["Pred_AVG"].classes.index("ON")
+    for i, name in enumerate(slices.table.names):
+        p = average.probability[slices.table.of_image(i), positive].astype(float)
+        called = p >= 0.02
+        assert decided[name] == pytest.approx(2 * p[called].sum() / (called.sum() + p.sum()), abs=1e-4)
+    assert decided.mean() < usual.mean()  # far too many are called ON
+    assert light.figures["mean_f1"] == pytest.approx(decided.mean())
+    slices.set_threshold(None)
+    pd.testing.assert_series_equal(slices.stop_light().table["expected_f1"], usual)
+
+
+def test_the_audit_speaks_of_what_the_threshold_decides(slices):
+    label_truth(slices, ["slice 1", "slice 2", "slice 3", "slice 4"])
+    slices.train(wait=True)
+    answer(slices, slices.draw_audit(120, seed=0), "audit")
+    slices.judge()
+    usual = slices.stop_light().figures["audit"]
+    slices.set_threshold(0.5)
+    same = slices.stop_light().figures["audit"]
+    assert same["value"] == pytest.approx(usual["value"], abs=0.05)
+    assert same["n"] == usual["n"] == 120
+    slices.set_threshold(0.02)
+    found = slices.stop_light().figures["audit"]
+    assert found["low"] <= found["value"] <= found["high"]
+    assert found["value"] < usual["value"]
+    truth = slices.items["truth"].loc[slices.audit.ids] == "ON"
+    decided = (
+        slices.populations["Pred_THR"].codes[slices.table.positions(slices.audit.ids)]
+        == slices.categories["ON"].code
+    )
+    w = 1 / slices.audit.inclusion
+    assert found["value"] == pytest.approx(
+        2 * w[truth & decided].sum() / (w[truth].sum() + w[decided].sum()), rel=1e-6
+    )
+
+
 def test_what_is_to_be_expected_is_read_at_the_temperature_of_the_audit_at_once(slices):
     label_truth(slices, ["slice 1", "slice 3", "slice 4"])
     slices.train(wait=True)
