@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
 import time
 import warnings
 from collections.abc import Callable
@@ -68,10 +70,13 @@ def umap_places(Z: NDArray[np.float32], seed: int, told: Told) -> NDArray[np.flo
         n = min(NEIGHBOURS, len(Z) - 1)
         near, distance = _nearest(Z, Z, n)
         listener = _Epochs(told)
-        made = UMAP(
-            n_neighbors=n, random_state=seed % 2**32, n_jobs=1, precomputed_knn=(near, distance), init="spectral" if len(Z) > 100 else "random",
-            tqdm_kwds={"file": listener, "disable": False, "mininterval": 0.1, "bar_format": "{n_fmt}/{total_fmt}"},
-        ).fit_transform(Z)  # fmt: skip
+        try:
+            made = UMAP(
+                n_neighbors=n, random_state=seed % 2**32, n_jobs=1, precomputed_knn=(near, distance), init="spectral" if len(Z) > 100 else "random",
+                tqdm_kwds={"file": listener, "disable": False, "mininterval": 0.1, "bar_format": "{n_fmt}/{total_fmt}"},
+            ).fit_transform(Z)  # fmt: skip
+        finally:
+            listener.unlock()
     return np.asarray(made, np.float32)
 
 
@@ -80,10 +85,12 @@ class _Epochs:
 
     def __init__(self, told: Told) -> None:
         self._told, self._began, self._ended = told, 0.0, False
+        self._thread = threading.get_ident()
 
     def write(self, text: str) -> int:
         found = re.search(r"(\d+)/(\d+)", text)
-        if found is None or self._ended:  # closing the bar writes once more
+        # Closing the bar writes once more; and what watches over all bars may write from a thread of its own.
+        if found is None or self._ended or threading.get_ident() != self._thread:
             return len(text)
         done, of = int(found[1]), max(int(found[2]), 1)
         self._began = self._began or time.monotonic()
@@ -97,6 +104,16 @@ class _Epochs:
 
     def flush(self) -> None:
         """Nothing waits."""
+
+    def unlock(self) -> None:
+        """Let go of the lock of all bars, which a bar keeps for ever when what it writes to raises."""
+        from tqdm.auto import tqdm
+
+        if self._ended:
+            # the locks one by one: each refuses where this thread does not hold it
+            for lock in getattr(tqdm.get_lock(), "locks", [tqdm.get_lock()]):
+                with contextlib.suppress(AssertionError, RuntimeError, ValueError):
+                    lock.release()
 
 
 class Beside:

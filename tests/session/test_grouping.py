@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 
-from celltune_nb.errors import InputError, NotReadyError, ReadOnlyError
+from celltune_nb.errors import Cancelled, InputError, NotReadyError, ReadOnlyError
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 
@@ -284,8 +285,42 @@ def test_a_umap_is_the_same_again_and_keeps_like_cells_together(project, monkeyp
         assert (kind[away.argmin(axis=1)] == kind).mean() > 0.95
         np.testing.assert_array_equal(session.embed("umap", seed=3).matrix, places)
         assert session.features.names == learned
+        _stop_a_umap(places)
+        assert _bars_can_be_drawn()
     with Session.open(project) as session:
         np.testing.assert_array_equal(session.features["embedding"].matrix, places)
+
+
+def _stop_a_umap(Z):
+    """End the making of a map by what it tells its progress to, in a thread, as a job does."""
+    from celltune_nb.learn.mapping import umap_places
+
+    said = []
+
+    def told(part, _left):
+        said.append(part)
+        if len(said) > 3:
+            raise Cancelled
+
+    def work():
+        with pytest.raises(Cancelled):
+            umap_places(np.asarray(Z, np.float32), 0, told)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert len(said) == 4
+
+
+def _bars_can_be_drawn() -> bool:
+    """Whether no progress bar of any thread waits for another for ever."""
+    from tqdm.auto import tqdm
+
+    lock = tqdm.get_lock()
+    thread = threading.Thread(target=lambda: lock.acquire() or lock.release(), daemon=True)
+    thread.start()
+    thread.join(10)
+    return not thread.is_alive()
 
 
 def test_a_stopped_map_leaves_the_former_one(project, monkeypatch):
