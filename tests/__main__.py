@@ -48,6 +48,8 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="celltune-nb-tests-", ignore_cleanup_errors=True) as folder:
         # example projects of the tests stay apart from the person's own
         environment["XDG_DATA_HOME"] = folder
+        # Compiled files are kept: hundreds of processes are started below, and each would compile everything again.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
         # One process a core: threads of libraries would wait for one another.
         single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         parts = [["--nbval-lax", "--nbval-current-env", *arguments]] if named else split(arguments)
