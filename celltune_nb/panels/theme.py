@@ -67,7 +67,7 @@ def arity(call: Callable[..., Any]) -> int | None:
 # ---------------------------------------------------------------------- markup
 
 
-_DATA = {"do", "what", "on", "then", "reset", "row", "focus", "unit"}
+_DATA = {"do", "what", "on", "then", "reset", "row", "focus", "here", "unit"}
 
 
 class Markup(str):
@@ -86,7 +86,7 @@ def tag(name: str, *content: Any, **attributes: Any) -> Markup:
     *content : str, Markup, number, None or a list of them
         None is left out.
     **attributes
-        ``cls`` is the class; ``do``, ``what``, ``on``, ``then``, ``reset``, ``row``, ``focus`` and ``unit`` become ``data-…``
+        ``cls`` is the class; ``do``, ``what``, ``on``, ``then``, ``reset``, ``row``, ``focus``, ``here`` and ``unit`` become ``data-…``
         (see :class:`Live`); underscores become hyphens; None and False leave an attribute out, True gives it bare.
         What may be cut (class ``ct-cut``) has its whole text as ``title`` unless another is given.
 

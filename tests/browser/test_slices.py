@@ -52,10 +52,21 @@ def test_the_loop_by_hand(visit: Callable, voila: Callable, brain: Path) -> None
     press(tab, "Suggest")
     press(tab, "Work on these")
     tab.get_by_text("2 of 4 to work on").wait_for()
-    pictures = tab.evaluate(
-        "[...document.querySelectorAll('.ct-slice-picture')].filter(e => getComputedStyle(e).backgroundImage.startsWith('url')).length"
+    tab.wait_for_function(
+        "[...document.querySelectorAll('.ct-slice-picture')].filter(e => getComputedStyle(e).backgroundImage.startsWith('url')).length === 4"
     )
-    assert pictures == 4
+
+    # the list follows to the slice that is opened elsewhere
+    tab.add_style_tag(content=".ct .ct-cells-left .ct-slices { max-height: 100px !important; }")
+    tab.get_by_label("Image", exact=True).select_option(index=0)
+    tab.get_by_label("Image", exact=True).select_option(index=3)
+    tab.wait_for_function(
+        """() => {
+            const row = document.querySelector('.ct-slice.ct-here').getBoundingClientRect();
+            const list = document.querySelector('.ct-slices').getBoundingClientRect();
+            return row.top >= list.top - 1 && row.bottom <= list.bottom + 1 && document.querySelector('.ct-slices').scrollTop > 60;
+        }"""
+    )
 
     # another slice, a rectangle, a key, an exception
     tab.locator(".ct-slice").nth(1).click()

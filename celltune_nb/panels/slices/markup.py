@@ -145,6 +145,7 @@ def _row(row: Row, state: State) -> Markup:
             tag("div", labels, tag("span", cls="ct-grow"), _verdict(row, state), cls="ct-slice-line"),
             cls="ct-slice-text"),
         cls=f"ct-slice{' ct-here' if row.name == state.here else ''}", do="go", what=row.name, row=f"slice-{row.number}",
+        here=row.name == state.here,
         title=None,
     )  # fmt: skip
 

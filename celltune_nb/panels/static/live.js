@@ -5,7 +5,7 @@
 // Browser → kernel   {do, what, value} for a click, a change or, with data-on="enter", the Enter key
 //                    {do: "key", what, held} for one of the keys while the focus is in here
 //
-// An element with data-focus takes the focus when it appears.  Elements with data-row keep their identity when rows are added or moved.
+// An element with data-focus takes the focus when it appears; the list around one with data-here scrolls to it whenever that is another row.  Elements with data-row keep their identity when rows are added or moved.
 // A text field with data-on="input" tells while it is typed in; one with data-then does that too when Enter is pressed.
 // An input with data-reset takes its value from the markup again whenever that attribute changes, but for one in which
 // something was typed that has not been told yet: an answer to the field before must not take it away.
@@ -93,6 +93,18 @@ function render({ model, el }) {
   claim();
   model.on("change:key_names", claim);
 
+  let here = "";
+  const follow = () => {
+    const row = root.querySelector("[data-here]");
+    if (!row || row.dataset.row === here || !row.offsetHeight) return;
+    here = row.dataset.row;
+    // Only the list moves: scrollIntoView() would move a whole notebook.
+    const list = row.parentElement.getBoundingClientRect();
+    const { top, bottom } = row.getBoundingClientRect();
+    if (top < list.top) row.parentElement.scrollTop += top - list.top;
+    else if (bottom > list.bottom) row.parentElement.scrollTop += bottom - list.bottom;
+  };
+
   const draw = () => {
     const page = document.createElement("template");
     page.innerHTML = model.get("html");
@@ -103,6 +115,7 @@ function render({ model, el }) {
       wanted.focus();
       wanted.select?.();
     }
+    requestAnimationFrame(follow);
   };
   draw();
   model.on("change:html", draw);
