@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
 from . import areas
 from .conditions import condition
 from .count_memory import Kinds, memory_of
 from .deciding import average_of, scores_of
 from .domains import Domains, column_of, domains_of
 from .evaluating import audited
-from .exporting import target_path
-from .files import write_atomically
+from .exporting import target_path, write_record
 from .gating import inside
 from .onoff import positive_of
 from .phenotypes import Literal, answers_of, combinations, literals, text_of, written
@@ -300,11 +298,4 @@ def export_counts(session: Session, path: str | Path, by: Any, what: Any, level:
     frame = table.reset_index()
     frame.insert(0, "counted", table.attrs["what"])
     frame["source"] = table.attrs["source"]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, lambda stream: stream.write(frame.to_csv(index=False).encode()))
-    except OSError as error:
-        raise InputError(
-            f"{target} cannot be written ({error.strerror}). Choose a folder you may write to."
-        ) from error
-    return target
+    return write_record(frame, target)

@@ -30,6 +30,7 @@ __all__ = [
     "export_labels",
     "label_table",
     "target_path",
+    "write_record",
 ]
 
 TABLES = (".csv", ".parquet", ".h5ad")
@@ -186,6 +187,24 @@ def target_path(path: Any, endings: tuple[str, ...]) -> Path:
             if len(endings) > 1
             else f"{target.name!r} does not end in {endings[0]}. Name a {endings[0]} file."
         )
+    return target
+
+
+def write_record(frame: pd.DataFrame, target: Path) -> Path:
+    """Write a small table without its index as CSV, in a folder that is made where there is none.
+
+    Raises
+    ------
+    InputError
+        When it cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, lambda stream: stream.write(frame.to_csv(index=False).encode()))
+    except OSError as error:
+        raise InputError(
+            f"{target} cannot be written ({error.strerror}). Choose a folder you may write to."
+        ) from error
     return target
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
-from .exporting import target_path
-from .files import write_atomically
+from .exporting import target_path, write_record
 from .study import rule, study_table, verdicts
 
 if TYPE_CHECKING:
@@ -34,14 +32,7 @@ def export_study(session: Session, path: str | Path, level: str | None) -> Path:
     found = pd.DataFrame(
         {c: pd.Series([row.get(c) for row in rows], dtype=object) for c in ("marker", "image", *columns)}
     )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, lambda stream: stream.write(found.to_csv(index=False).encode()))
-    except OSError as error:
-        raise InputError(
-            f"{target} cannot be written ({error.strerror}). Choose a folder you may write to."
-        ) from error
-    return target
+    return write_record(found, target)
 
 
 def _record(session: Session, level: str) -> pd.DataFrame:
