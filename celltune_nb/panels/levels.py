@@ -49,8 +49,7 @@ class LevelsPanel(Panel):
             "name": self._set_name, "parent": self._set_parent, "only": self._tick, "by": self._set_by, "save": self.save,
             "free": self.free,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._live.on(verb, self.guard(act))
+        self.hear(self._live, verbs)
         self.widget = self._live
         self._message.layout.display = "none"
         self._showing = self.latest(self._show)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from html import escape
@@ -130,6 +130,11 @@ class Panel:
             panel.hush()
 
     # ------------------------------------------------------------------ callbacks
+
+    def hear(self, live: theme.Live, verbs: Mapping[str, Callable[..., Any]]) -> None:
+        """Carry out what the elements of a page ask for (``do=``), each as :meth:`guard` does."""
+        for verb, act in verbs.items():
+            live.on(verb, self.guard(act))
 
     def guard(self, act: Callable[..., Any]) -> Callable[..., None]:
         """Make a callback of *act* that a person may trigger: what goes wrong is said in place.

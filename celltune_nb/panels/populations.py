@@ -44,8 +44,7 @@ class PopulationsPanel(Panel):
             "color_by": self._color_by, "opacity": self._set_opacity, "style": self.set_style, "show": self._set_shown,
             "only": self.show_only, "all": self.show_all,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._live.on(verb, self.guard(act))
+        self.hear(self._live, verbs)
         self.widget = self._live
         self._counting = self.latest(self._count)
         self.listen(session.view_changed, self._view_changed)

@@ -43,8 +43,7 @@ class ChannelGroupsPanel(Panel):
             "show": self.show, "new": self._new, "keep": self._keep, "update": self.update, "edit": self._edit,
             "rename": self._rename, "remove": self.remove, "keep_all": self.keep_offered,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._live.on(verb, self.guard(act))
+        self.hear(self._live, verbs)
         self.widget = self._live
         self._message.layout.display = "none"
         self.listen(session.view_changed, self._view_changed)

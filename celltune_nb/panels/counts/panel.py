@@ -68,9 +68,8 @@ class CountsPanel(Panel):
             "look": self.look, "region": self._set_region, "path": self._set_path, "outline": self.draw_outline, "drawn": self.add_drawn,
             "labels": self.add_label_image, "unregion": self.remove_regions,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            for page in (self._head, self._act, self._body, self._areas):
-                page.on(verb, self.guard(act))
+        for page in (self._head, self._act, self._body, self._areas):
+            self.hear(page, verbs)
         self._figure = CountsFigure()
         self.own(*self._figure.parts)
         self._download = Download(lambda text: self.say(text, "error"))

@@ -73,8 +73,7 @@ class FeaturesPanel(Working):
             "search": self._search, "look": self.look_at, "here": self._only_here, "cofactor": self._type_cofactor, "try": self.try_suggested,
             "keep": self.keep,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._live.on(verb, self.guard(act))
+        self.hear(self._live, verbs)
         self.widget = self._live
         self.listen(session.items_changed, self._show)
         self.listen(session.access_changed, self._show)

@@ -45,8 +45,7 @@ class KeptGates(Panel):
             "remove": self._remove, "redraw": redraw, "label": self._label, "select": self.select_gate,
             "review": self.review_gate, "instead": lambda: self._review(self._chosen or "", replace=True), "keep": self._keep,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._live.on(verb, self.guard(act))
+        self.hear(self._live, verbs)
         self.widget = self._live
         self._listing = self.latest(self._show_list)
         for signal in (

@@ -65,8 +65,7 @@ class GatingPanel(Panel):
             "name": self._set_name, "keep": self.keep, "clear": self.clear,
         }  # fmt: skip
         for live, verbs in ((self._top, top), (self._bottom, bottom)):
-            for verb, act in verbs.items():
-                live.on(verb, self.guard(act))
+            self.hear(live, verbs)
         self.kept = KeptGates(session, self.guard(self.redraw))
         self.groups = GroupsPanel(session)
         self.mapping = MapPart(session, self._plot_map)

@@ -57,8 +57,7 @@ class GuidePanel(Panel):
             "dismiss": self.dismiss, "all": self.use_all, "marker": self._add_marker, "rename": self._rename_marker,
             "marker_shown": self.show_marker, "marker_removed": self.remove_marker,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._live.on(verb, self.guard(act))
+        self.hear(self._live, verbs)
         self.widget = self._live
         self._working_out = self.latest(self._work_out)
         for signal in (

@@ -64,8 +64,7 @@ class CentresPanel(Working):
             "unfold": self._unfold, "preview": self.preview, "add": self.add, "stop": self.stop,
             **{what: self._setter(what) for what in FIELDS},
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._live.on(verb, self.guard(act))
+        self.hear(self._live, verbs)
         self.widget = self._live
         self.listen(session.items_changed, self._show)
         self.listen(session.access_changed, self._show)

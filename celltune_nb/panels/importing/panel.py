@@ -84,8 +84,7 @@ class ImportingPanel(Working):
             "table": self._use_table, "centres": self._centres, "import": self.import_, "stop": self.stop,
             **{name: self._setter(name) for name in ("name", "mask", "nucleus", "pixel_size", "group")},
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._found.on(verb, self.guard(act))
+        self.hear(self._found, verbs)
         self.widget = [
             self._top,
             self._found,

@@ -70,8 +70,7 @@ class KnobsPanel(Panel):
             "rule": self.set_rule, "target": self._set_target, "threshold": self._look, "use": self.use, "clear": self.clear,
             "judge": self.judge,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._page.on(verb, self.guard(act))
+        self.hear(self._page, verbs)
         self.own(self._figure.figure)
         self.widget = theme.column(self._page, self._figure.widget)
         self._reading = self.latest(self._read)

@@ -62,8 +62,7 @@ class LabellingPanel(Panel):
             "merge_into": self._choose_target, "merge": self._merge, "unmerge": self.unmerge, "delete": self._delete, "undo": self.undo, "redo": self.redo,
             "brush": self._set_brush, "key": self.press, "walk": self._walk_on,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._live.on(verb, self.guard(act))
+        self.hear(self._live, verbs)
         self._table.on("go", self.guard(self.go_to))
         self.widget = [self._live, self._table]
         self._counting = self.latest(self._show_table)

@@ -63,9 +63,8 @@ class MistakesPanel(Panel):
             "kind": self._set_kind, "here": self._set_here, "again": self.look_again, "assign": self.assign, "right": self.right,
             "go": self._go, "rest": self.rest_is_right, "errors": self.review_labels, "channel": self._set_channel, "key": self.press,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._above.on(verb, self.guard(act))
-            self._below.on(verb, self.guard(act))
+        self.hear(self._above, verbs)
+        self.hear(self._below, verbs)
         self._tiles = CellTiles(self, tuple(markup.KEYS), self.press)
         self._pictures = Pictures("sheet")
         self.widget = theme.column(self._pictures.widget, self._above, self._tiles.live, self._below)

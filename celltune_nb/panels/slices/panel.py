@@ -58,8 +58,7 @@ class SlicesPanel(Panel):
         verbs: dict[str, Callable[..., Any]] = {
             "go": self.go, "choose": self._choose, "verdict": self.set_verdict, "search": self.find, "only": self.show_only,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._live.on(verb, self.guard(act))
+        self.hear(self._live, verbs)
         self._pictures = Pictures("thumb")
         self.widget = (self._pictures.widget, self._live)
         self._counting = self.latest(self._count)

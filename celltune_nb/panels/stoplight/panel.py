@@ -67,8 +67,7 @@ class StopLightPanel(Working):
             "follow": self.follow, "judge": self.judge, "stop": self.stop, "sort": self.sort_by, "by": self.show_by,
             "go": self.go, "target": self._set_target,
         }  # fmt: skip
-        for verb, act in verbs.items():
-            self._live.on(verb, self.guard(act))
+        self.hear(self._live, verbs)
         self.widget = self._live
         self._working_out = self.latest(self._work_out)
         for signal in (
