@@ -73,11 +73,21 @@ def split(arguments: list[str]) -> list[list[str]]:
     within = f"({wish}) and " if wish else ""
     notebooks = ["notebooks"] if (ROOT / "notebooks").is_dir() else []
     cores = min(CORES, _cores())
-    alone = ["--nbval-lax", "--nbval-current-env"]
+    alone = ["--nbval-lax", "--nbval-current-env", "--tb=short"]
     if cores < 2 or importlib.util.find_spec("xdist") is None or "--pdb" in rest:
         return [[*alone, "tests", *notebooks, *(["-m", wish] if wish else []), *rest]]
     # nbval alone loads for a second in each process
-    side = ["-n", str(cores), "--dist", "worksteal", "-p", "no:nbval", "tests", "--ignore=tests/browser"]
+    side = [
+        "-n",
+        str(cores),
+        "--dist",
+        "worksteal",
+        "-p",
+        "no:nbval",
+        "--tb=short",
+        "tests",
+        "--ignore=tests/browser",
+    ]
     return [
         [*side, "-m", f"{within}not alone and not browser", *rest],
         [*alone, *with_marks(), *notebooks, "-m", f"{within}(alone or browser)", *rest],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,14 @@ HARMLESS = re.compile(
 )
 
 
+#: Words that are visible, then each visible field with what it holds.
+SHOWN = """() => [
+    document.body.innerText.replace(/\\n\\s*/g, " · "),
+    ...[...document.querySelectorAll("input, select, textarea, button:disabled")].filter((e) => e.checkVisibility()).map(
+        (e) => `${e.ariaLabel ?? e.placeholder ?? ""} ${e.nodeName === "BUTTON" ? `[${e.innerText}] disabled` : `= ${e.value}`}`.trim())
+]"""
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Chromium: Debian's where it is installed, else Playwright's own."""
@@ -47,6 +56,9 @@ def browser() -> Iterator[Browser]:
             pytest.skip(f"no browser could be started: {str(error).splitlines()[0]}")
         yield browser
         browser.close()
+
+
+VISITS = pytest.StashKey[list["Visit"]]()
 
 
 class Visit:
@@ -69,21 +81,38 @@ class Visit:
         self.tab.locator(ready).first.wait_for(timeout=timeout * 1000)
         return self.tab
 
+    def seen(self) -> str:
+        """The words and the fields of the page; a picture too in the folder that ``CELLTUNE_NB_SHOTS`` names."""
+        try:
+            if folder := os.environ.get("CELLTUNE_NB_SHOTS"):
+                self.tab.screenshot(path=str(Path(folder) / f"page-{time.time():.0f}.png"))
+            return "\n".join([*self.tab.evaluate(SHOWN), *(f"console: {error}" for error in self.errors)])
+        except Exception as error:  # noqa: BLE001  a page that is gone must not hide why
+            return f"could not be read: {error}"
+
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Visit]]:
     """``visit(width=…, height=…, dpr=…)`` gives a :class:`Visit` in a fresh browser profile."""
-    contexts = []
+    visits = request.node.stash[VISITS] = list[Visit]()
 
     def make(width: int = 1000, height: int = 800, dpr: float = 1) -> Visit:
         size = {"width": width, "height": height}
-        context = browser.new_context(viewport=size, device_scale_factor=dpr)
-        contexts.append(context)
-        return Visit(context)
+        visits.append(Visit(browser.new_context(viewport=size, device_scale_factor=dpr)))
+        return visits[-1]
 
     yield make
-    for context in contexts:
-        context.close()
+    for one in visits:
+        one.context.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Generator[None, Any, Any]:
+    """Say with a failure what the page showed: on another machine nobody can look at it."""
+    report = yield
+    if report.failed and call.when == "call":
+        report.sections += [("the page at the end", visit.seen()) for visit in item.stash.get(VISITS, [])]
+    return report
 
 
 @pytest.fixture(scope="module")

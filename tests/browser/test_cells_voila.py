@@ -70,6 +70,24 @@ class Seat:
             self.tab.wait_for_timeout(50)
         raise AssertionError("the canvas stayed empty")
 
+    def wait_for_change(self, before: np.ndarray, share: float, *, step: int = 30) -> np.ndarray:
+        """Wait until so large a share of the pixels differ by more than *step*; the picture then."""
+        for _ in range(200):
+            seen = self.picture()
+            if seen.shape == before.shape and (abs(seen - before).max(axis=2) > step).mean() > share:
+                return seen
+            self.tab.wait_for_timeout(50)
+        raise AssertionError(f"less than {share:.0%} of the picture changed")
+
+    def wait_until_like(self, before: np.ndarray) -> np.ndarray:
+        """Wait until the picture is as it was before; the picture then."""
+        for _ in range(200):
+            seen = self.picture()
+            if seen.shape == before.shape and (abs(seen - before).max(axis=2) > 30).mean() < 0.01:
+                return seen
+            self.tab.wait_for_timeout(50)
+        raise AssertionError("the picture is another one than before")
+
     def place(self, y: float, x: float) -> tuple[float, float]:
         """Where a position of the fitted image lies on the page."""
         box = self.tab.locator(PIXELS).bounding_box()
@@ -96,9 +114,10 @@ class Seat:
         self.tab.get_by_role("tab", name=name).click()
 
 
-def overflow(tab: Any) -> list[int]:
-    return tab.evaluate(
-        "[document.documentElement.scrollHeight - innerHeight, document.documentElement.scrollWidth - innerWidth]"
+def wait_until_it_fits(tab: Any) -> None:
+    """Wait until nothing of the page lies outside the window."""
+    tab.wait_for_function(
+        "document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth"
     )
 
 
@@ -112,9 +131,7 @@ def test_first_cells_are_named_one_by_one(visit: Callable, voila: Callable, proj
     tab.keyboard.press("1")
     seat.says("Cell 2 of 30")
     seat.says("1 labelled")
-    assert (
-        abs(seat.wait_for_picture() - whole).max(axis=2) > 30
-    ).mean() > 0.01  # the image went to another cell
+    seat.wait_for_change(whole, 0.01)  # the image went to another cell
     tab.keyboard.press("s")
     seat.says("Skipped. Cell 3 of 30")
     tab.keyboard.press("Control+ArrowLeft")
@@ -122,7 +139,7 @@ def test_first_cells_are_named_one_by_one(visit: Callable, voila: Callable, proj
     seat.says("Cell 1 of 30")
     tab.keyboard.press("u")
     seat.says("0 labelled")
-    assert overflow(tab) == [0, 0]
+    wait_until_it_fits(tab)
 
 
 def test_the_loop_from_a_rectangle_to_predictions_and_through_a_reload(
@@ -132,7 +149,7 @@ def test_the_loop_from_a_rectangle_to_predictions_and_through_a_reload(
     tab = seen.open(voila(SOURCE.format(folder=str(project))).address, PIXELS)
     seat = Seat(tab)
     seat.says("0 labelled")
-    assert overflow(tab) == [0, 0]
+    wait_until_it_fits(tab)
 
     # stroma, right: a rectangle, a sample, one key
     tumour, stroma = (20.0, 0.0, 240.0, 250.0), (180.0, 320.0, 500.0, 511.0)
@@ -149,8 +166,7 @@ def test_the_loop_from_a_rectangle_to_predictions_and_through_a_reload(
     seat.says("30 cells sampled")
     tab.keyboard.press("2")
     seat.says("60 labelled")
-    labelled = seat.picture()
-    assert (abs(labelled - before).max(axis=2) > 30).mean() > 0.01
+    labelled = seat.wait_for_change(before, 0.01)
 
     # training recolours the cells by what was predicted
     seat.open_tab("Train")
@@ -162,26 +178,19 @@ def test_the_loop_from_a_rectangle_to_predictions_and_through_a_reload(
         "[...document.querySelectorAll('.bqplot path.line')].some((path) => (path.getAttribute('d') || '').split(/[LC]/).length > 5)"
     )
 
-    for _ in range(60):
-        predicted = seat.picture()
-        if (abs(predicted - labelled).max(axis=2) > 30).mean() > 0.03:
-            break
-        tab.wait_for_timeout(50)
-    else:
-        raise AssertionError("the predictions did not reach the picture")
+    predicted = seat.wait_for_change(labelled, 0.03)
 
     seat.open_tab("Evaluate")
     tab.get_by_role("button", name=re.compile("^Evaluate")).first.click()
     tab.get_by_text("DAB-negative").last.wait_for()
-    assert overflow(tab) == [0, 0]
+    wait_until_it_fits(tab)
 
     tab.reload()
     seat = Seat(tab)
     seat.says("60 labelled")
     seat.says("All saved")
     assert tab.get_by_label("Colour cells by").input_value() == "Pred_AVG"
-    again = seat.wait_for_picture()
-    assert (abs(again - predicted).max(axis=2) > 30).mean() < 0.01
+    seat.wait_until_like(predicted)
     assert seen.errors == []
 
     with ct.Session.open(project, read_only=True) as session:
@@ -201,28 +210,29 @@ def test_looking_around(visit: Callable, voila: Callable, project: Path) -> None
     seen = visit(width=1920, height=1080)
     tab = seen.open(voila(SOURCE.format(folder=str(project))).address, PIXELS)
     seat = Seat(tab)
-    assert overflow(tab) == [0, 0]
+    wait_until_it_fits(tab)
     large = tab.locator(PIXELS).bounding_box()
     tab.set_viewport_size({"width": 1280, "height": 800})
-    tab.wait_for_timeout(400)
-    assert overflow(tab) == [0, 0]
+    tab.wait_for_function(
+        """([selector, width]) => {
+            const canvas = document.querySelector(selector);
+            return canvas.clientWidth < width - 300 && Math.abs(canvas.width - canvas.clientWidth) <= 1;
+        }""",
+        arg=[PIXELS, large["width"]],
+    )
+    wait_until_it_fits(tab)
     small = tab.locator(PIXELS).bounding_box()
-    assert (large["width"] - small["width"], large["height"] - small["height"]) > (300, 200)
+    assert large["height"] - small["height"] > 200
+    tab.wait_for_timeout(400)
     whole = seat.wait_for_picture()
 
     # the wheel zooms at the cursor, F brings the whole image back
     tab.mouse.move(*seat.place(256, 256))
     tab.mouse.wheel(0, -400)
-    tab.wait_for_timeout(400)
-    assert (abs(seat.picture() - whole).max(axis=2) > 30).mean() > 0.2
+    seat.wait_for_change(whole, 0.2)
     tab.locator(".ct-pixels").focus()
     tab.keyboard.press("f")
-    for _ in range(40):
-        if (abs(seat.picture() - whole).max(axis=2) > 30).mean() < 0.01:
-            break
-        tab.wait_for_timeout(50)
-    else:
-        raise AssertionError("F did not bring the whole image back")
+    seat.wait_until_like(whole)
 
     # hovering names the cell, a click selects it
     with ct.Session.open(project, read_only=True) as session:
@@ -242,8 +252,7 @@ def test_looking_around(visit: Callable, voila: Callable, project: Path) -> None
     seat.says("1 cell selected")
 
     tab.get_by_role("button", name="Cells", exact=True).click()
-    tab.wait_for_timeout(300)
-    assert (abs(seat.picture() - whole).max(axis=2) > 15).mean() > 0.02
+    seat.wait_for_change(whole, 0.02, step=15)
     tab.keyboard.press("h")
     tab.get_by_text("next rectangle worth a look").wait_for()
     assert seen.errors == []

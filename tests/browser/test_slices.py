@@ -78,6 +78,7 @@ def test_the_loop_by_hand(visit: Callable, voila: Callable, brain: Path) -> None
     tab.mouse.down()
     tab.mouse.move(x + 0.9 * w, y + 0.7 * h, steps=6)
     tab.mouse.up()
+    tab.get_by_text(re.compile(r"in this rectangle, \d+ not labelled")).first.wait_for()
     tab.keyboard.press("s")
     tab.get_by_text(re.compile("cells sampled")).first.wait_for()
     tab.keyboard.press("2")
@@ -110,7 +111,7 @@ def test_the_loop_by_hand(visit: Callable, voila: Callable, brain: Path) -> None
 
     # a verdict
     tab.get_by_label(re.compile("^Verdict on")).nth(1).select_option("needs work")
-    tab.wait_for_timeout(800)
+    tab.locator(".ct-slice-verdict.ct-slice-work").wait_for()  # only the kernel gives it that colour
     assert seen.errors == []
     with ct.Session.open(brain, read_only=True) as session:
         assert session.rule.startswith("ON: clearly")

@@ -220,8 +220,7 @@ def test_first_paint_gestures_and_keys(opened, tmp_path):
     before = pixel(tab, width / 2 + 80, 260)
     tab.mouse.wheel(0, -300)
     assert heard(tab, "camera", moves + 2)[-1][2] > zoom * 1.5
-    tab.wait_for_timeout(300)
-    assert pixel(tab, width / 2 + 80, 260)[:3] == pytest.approx(before[:3], abs=4)
+    wait_for_pixel(tab, width / 2 + 80, 260, tuple(before[:3]))
     tab.screenshot(path=tmp_path / "zoomed.png")
 
     assert seen.errors == []

@@ -45,8 +45,8 @@ class State:
         The expression being edited.
     found : str
         How many cells are inside, in words.
-    name : str
-        What the gate is going to be called.
+    name, usual_name : str
+        What the person calls the gate, and what it is called otherwise.
     drawn : bool
         Whether there is something to keep.
     """
@@ -64,6 +64,7 @@ class State:
     text: str
     found: str
     name: str
+    usual_name: str
     drawn: bool
     locked: str
     fields: int
@@ -170,8 +171,8 @@ def finishing(state: State, key: str) -> Markup:
     lines.append(
         tag("div",
             # with its own reset: an answer to a limit must not take away a name that is being typed
-            tag("input", type="text", value=state.name, do="name", then="keep", reset=state.name, placeholder="Name of the gate",
-                aria_label="Name of the gate", cls="ct-gate-wide"),
+            tag("input", type="text", value=state.name, do="name", then="keep", reset=state.name,
+                placeholder=state.usual_name or "Name of the gate", aria_label="Name of the gate", cls="ct-gate-wide"),
             tag("button", "Keep gate", cls="ct-button ct-primary", do="keep", disabled=not state.drawn or bool(state.locked),
                 title=state.locked or None),
             tag("button", "Clear", cls="ct-button", do="clear", disabled=not state.drawn),

@@ -391,9 +391,9 @@ class GatingPanel(Panel):
         gates = list(session.gates)
         if self.drawn.within and self.drawn.within not in gates:
             gates.append(self.drawn.within)
-        name = self.drawn.name or (self.draft.name if self.draft is not None else "")
+        usual = self.draft.name if self.draft is not None and not self.drawn.name else ""
         return markup.State(
             self.drawn.mode, (self.drawn.features[0], self.drawn.features[1]), (cofactors[0], cofactors[1]), self.drawn.within, tuple(gates),
-            self._here, self._colored, self._tool, low, high, self.drawn.text, self._found, name, self.draft is not None,
+            self._here, self._colored, self._tool, low, high, self.drawn.text, self._found, self.drawn.name, usual, self.draft is not None,
             session.access.reason if session.read_only else "", self._fields,
         )  # fmt: skip

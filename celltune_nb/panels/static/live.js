@@ -8,7 +8,8 @@
 // An element with data-focus takes the focus when it appears; the list around one with data-here scrolls to it whenever that is another row.  Elements with data-row keep their identity when rows are added or moved.
 // A text field with data-on="input" tells while it is typed in; one with data-then does that too when Enter is pressed.
 // An input with data-reset takes its value from the markup again whenever that attribute changes, but for one in which
-// something was typed that has not been told yet: an answer to the field before must not take it away.
+// something was typed that has not been told yet: an answer to the field before must not take it away.  Where nothing was
+// typed since the field was entered, the new value is selected.
 
 const INPUT_EVERY = 60; // ms between messages while a slider or a colour is being dragged
 const SUPPRESS = "data-lm-suppress-shortcuts";
@@ -41,7 +42,11 @@ function adjust(old, fresh) {
   adjustChildren(old, fresh);
   if (old.nodeName === "INPUT") {
     if (old.type === "checkbox" || old.type === "radio") old.checked = fresh.hasAttribute("checked");
-    else if ((reset && !old[UNTOLD]) || !busy(old)) old.value = fresh.getAttribute("value") ?? "";
+    else if (!busy(old)) old.value = fresh.getAttribute("value") ?? "";
+    else if (reset && !old[UNTOLD] && old.value !== (fresh.getAttribute("value") ?? "")) {
+      old.value = fresh.getAttribute("value") ?? "";
+      old.select(); // what is typed next takes its place, as it would have before
+    }
   } else if (old.nodeName === "SELECT" && (reset || !busy(old))) {
     old.value = chosen;
   }
@@ -137,6 +142,10 @@ function render({ model, el }) {
     if (!node || node.dataset.on === "enter" || !node.matches("input, select, textarea")) return;
     clearTimeout(timer);
     tell(node, node.type === "checkbox" ? node.checked : node.value);
+  });
+  // Typed and taken back: nothing has changed, so nothing is told.  Not while the person looks at another window.
+  root.addEventListener("focusout", (event) => {
+    if (document.hasFocus()) event.target[UNTOLD] = false;
   });
   let timer = 0;
   let told = 0;
