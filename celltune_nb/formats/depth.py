@@ -1,4 +1,4 @@
-"""Stacks of planes in depth, read a plane at a time: an array, ``.npy``, a TIFF with a Z axis, or one file a plane."""
+"""Stacks of planes in depth, read a plane at a time: an array, ``.npy``, a TIFF or Zarr with a Z axis, or one file a plane."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ..errors import CellTuneError, FormatError, InputError
 from .annotated import check_memory
 from .folders.listing import natural
 from .images import TIFF_ENDINGS, checked_shape, open_image
+from .zarrs import is_zarr, open_zarr_planes
 
 __all__ = ["Depth", "open_depth"]
 
@@ -24,6 +25,8 @@ __all__ = ["Depth", "open_depth"]
 MOST_PLANES = 100_000
 #: Decoded bytes kept: a plane is read once.
 KEPT = 16 << 20
+#: The same where chunks hold several planes, each of which would be decoded again for every plane.
+KEPT_DEEP = 256 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +62,9 @@ def open_depth(stack: Any) -> Depth:
     ----------
     stack : array (Z, Y, X) or (Z, C, Y, X), path, list of path, or mapping of str to those
         ``.npy`` of such an array; a TIFF file whose first series has the axes Z, Y, X and perhaps C; a folder of
-        image files, one a plane by the order of their names ("2" before "10"), or a list of them.  A mapping names the
-        stack of each channel.
+        Zarr (OME-Zarr 0.4 or 0.5, whose axes say which is z, or an array as above); a folder of image files, one a
+        plane by the order of their names ("2" before "10"), or a list of them.  A mapping names the stack of each
+        channel.
 
     Raises
     ------
@@ -77,13 +81,15 @@ def open_depth(stack: Any) -> Depth:
         array = stack if hasattr(stack, "shape") and hasattr(stack, "dtype") else np.asarray(stack)
         return _of_array(array, "The stack", InputError)
     path = Path(stack).expanduser().absolute()
-    if path.is_dir():
+    if path.is_dir() and not is_zarr(path):
         return _of_files(_files_of(path))
-    if not path.is_file():
-        raise FormatError(f"There is no file {path}. Name a .npy or TIFF file, or a folder of planes.")
-    if path.stat().st_size == 0:
+    if not path.exists():
+        raise FormatError(f"There is no file {path}. Name a .npy, TIFF or Zarr file, or a folder of planes.")
+    if path.is_file() and path.stat().st_size == 0:
         raise FormatError(f"{path.name} is empty (0 bytes). Check the copy, or export it again.")
     try:
+        if path.is_dir():
+            return _of_zarr(path)
         if path.suffix.lower() == ".npy":
             # Refuses objects, which only a pickle holds, and a file that is shorter than it says.
             return _of_array(np.lib.format.open_memmap(path, mode="r"), path.name, FormatError)
@@ -95,7 +101,7 @@ def open_depth(stack: Any) -> Depth:
         raise FormatError(
             f"{path.name} cannot be read ({_reason(error)}). It may be truncated or of another kind: copy or export it again."
         ) from error
-    raise FormatError(f"{path.name} is neither .npy nor TIFF. Export the stack as one of them.")
+    raise FormatError(f"{path.name} is neither .npy nor TIFF nor Zarr. Export the stack as one of them.")
 
 
 def _of_channels(stacks: Mapping[str, Depth]) -> Depth:
@@ -178,10 +184,28 @@ def _of_tiff(path: Path) -> Depth:
     )
 
 
-def _pixels(path: Path, array: Any, planes: slice) -> NDArray[Any]:
+def _of_zarr(path: Path) -> Depth:
+    found = open_zarr_planes(path, ChunkCache(0))
+    array, sizes = found.array, dict(zip(found.axes, found.array.shape, strict=True))
+    planes, plane = sizes["Z"], (sizes.get("C", 1), sizes["Y"], sizes["X"])
+    _check(path, planes, plane, array.dtype)
+    if (
+        found.depth > 1
+    ):  # twice what the planes of a row of chunks take: a cache keeps no chunk of half its size
+        slab = 2 * found.depth * math.prod(plane) * array.dtype.itemsize
+        array = open_zarr_planes(path, ChunkCache(min(slab, KEPT_DEEP))).array
+
+    def read(z: int) -> NDArray[Any]:
+        key = tuple(slice(z, z + 1) if axis == "Z" else slice(None) for axis in found.axes)
+        return _pixels(path, array, key, keep=found.depth > 1).reshape(plane)
+
+    return Depth(planes, plane, array.dtype, read, found.channels, found.pixel_size)
+
+
+def _pixels(path: Path, array: Any, planes: slice | tuple[slice, ...], keep: bool = False) -> NDArray[Any]:
     """Some planes of a file, in native byte order."""
     try:
-        part = read_part(array, (planes,), keep=False)[0]
+        part = read_part(array, planes if isinstance(planes, tuple) else (planes,), keep=keep)[0]
     except CellTuneError:
         raise
     except Exception as error:

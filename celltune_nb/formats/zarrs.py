@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from .images import ImageFile, checked_shape
 from .tiff import MICROMETRES
 from .zarr_chunks import chunk_reader
 
-__all__ = ["is_zarr", "metadata_files", "open_zarr"]
+__all__ = ["ZarrPlanes", "is_zarr", "metadata_files", "open_zarr", "open_zarr_planes"]
 
 #: Codecs of both versions that turn bytes into numbers and nothing else.
 CODECS = frozenset(
@@ -88,29 +89,108 @@ def open_zarr(path: Path, cache: ChunkCache) -> ImageFile:
                 f"{path.name} is a group with these arrays: {names}. Give the folder of one of them."
             )
         return ImageFile(path, _array(path, arrays[0], cache), parts=metadata_files(path))
+    scale, axes, order, folders = _multiscale(path, found)
+    levels = [_array(path, one, cache, order) for one in folders]
+    count = levels[0].shape[0] if levels[0].ndim == 3 else 1
+    return ImageFile(
+        path,
+        levels[0],
+        tuple(levels[1:]),
+        _channel_names(found, count),
+        _pixel_size(scale, axes),
+        metadata_files(path),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ZarrPlanes:
+    """A Zarr array with planes in depth.
+
+    Attributes
+    ----------
+    array : Chunked
+        (Z, Y, X), (Z, C, Y, X) or (C, Z, Y, X).
+    axes : str
+        Of the array: "ZYX", "ZCYX" or "CZYX".
+    depth : int
+        Planes that lie in one chunk.
+    channels : list of str or None
+    pixel_size : float or None
+        µm a pixel.
+    """
+
+    array: Chunked
+    axes: str
+    depth: int
+    channels: list[str] | None = None
+    pixel_size: float | None = None
+
+
+def open_zarr_planes(path: Path, cache: ChunkCache) -> ZarrPlanes:
+    """Open a Zarr folder with planes in depth, by OME-Zarr or a plain array, without reading pixels.
+
+    Raises
+    ------
+    FormatError
+        It has no axis of depth, or more axes than planes and channels (time points).
+    """
+    about, attributes = _metadata(path)
+    if "shape" in about:
+        return _deep(path, path, cache, [], None, None)
+    found = attributes.get("ome", attributes)
+    if "multiscales" not in found and "bioformats2raw.layout" in found and is_zarr(path / "0"):
+        return open_zarr_planes(path / "0", cache)
+    if "multiscales" not in found:
+        arrays = [one for one in sorted(path.iterdir()) if one.is_dir() and "shape" in _maybe(one)]
+        if len(arrays) != 1:
+            raise FormatError(
+                f"{path.name} is a group of {len(arrays)} arrays. Give the folder of one of them."
+            )
+        return _deep(path, arrays[0], cache, [], None, None)
+    scale, axes, order, folders = _multiscale(path, found)
+    return _deep(path, folders[0], cache, order, found, _pixel_size(scale, axes))
+
+
+def _deep(
+    path: Path, folder: Path, cache: ChunkCache, order: list[str], found: Any, size: float | None
+) -> ZarrPlanes:
+    shape = _metadata(folder)[0]["shape"]
+    names = "".join(name[:1].upper() for name in order)
+    if len(names) != len(shape):
+        names = {2: "YX", 3: "ZYX", 4: "ZCYX", 5: "TCZYX"}.get(len(shape), "?" * len(shape))
+    keep = [i for i, n in enumerate(shape) if n != 1 or names[i] in "ZYX"]
+    kept = "".join(names[i] for i in keep)
+    if kept not in ("ZYX", "ZCYX", "CZYX"):
+        words = ", ".join(f"{n} {name.lower()}" for n, name in zip(shape, names, strict=True))
+        raise FormatError(
+            f"{path.name} has the axes and shape {words}. A stack has planes in depth (z), rows and columns, and perhaps channels "
+            "(c); export one time point to a folder of its own."
+        )
+    array = _array(path, folder, cache, keep=keep)
+    count = array.shape[kept.index("C")] if "C" in kept else 1
+    channels = None if found is None else _channel_names(found, count)
+    return ZarrPlanes(array, kept, array.chunks[kept.index("Z")], channels, size)
+
+
+def _multiscale(
+    path: Path, found: dict[str, Any]
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[str], list[Path]]:
+    """The first image of a group: its description, its axes, their names, and the folders of its levels."""
     scale = found["multiscales"][0]
     axes = [(a if isinstance(a, dict) else {"name": a}) for a in scale.get("axes", [])]
-    order = [str(a.get("name")).lower() for a in axes]
     folders = []
     for dataset in scale["datasets"][:MOST_LEVELS]:
         inner_path = (path / str(dataset["path"])).resolve()
         if not inner_path.is_relative_to(path.resolve()):
             raise FormatError(f"{path.name} names an array outside of its folder. Export it again.")
         folders.append(inner_path)
-    levels = [_array(path, one, cache, order) for one in folders]
+    return scale, axes, [str(a.get("name")).lower() for a in axes], folders
+
+
+def _channel_names(found: dict[str, Any], count: int) -> list[str] | None:
     labels = [c.get("label") for c in (found.get("omero") or {}).get("channels", [])]
-    count = levels[0].shape[0] if levels[0].ndim == 3 else 1
-    fits = (
-        len(labels) == count and all(isinstance(n, str) and n for n in labels) and len(set(labels)) == count
-    )
-    return ImageFile(
-        path,
-        levels[0],
-        tuple(levels[1:]),
-        labels if fits else None,
-        _pixel_size(scale, axes),
-        metadata_files(path),
-    )
+    fits = len(labels) == count and all(isinstance(n, str) and n for n in labels)
+    return labels if fits and len(set(labels)) == count else None
 
 
 def _maybe(folder: Path) -> dict[str, Any]:
@@ -181,15 +261,17 @@ def _short(thing: Any) -> str:
     return repr(thing)[:60]
 
 
-def _array(path: Path, folder: Path, cache: ChunkCache, axes: list[str] | None = None) -> Chunked:
+def _array(
+    path: Path, folder: Path, cache: ChunkCache, axes: list[str] | None = None, keep: list[int] | None = None
+) -> Chunked:
     import zarr
 
     about, _ = _metadata(folder)
     _checked(path, about)
     stored = zarr.open_array(zarr.storage.LocalStore(folder, read_only=True), mode="r")
-    keep = _kept_axes(path, stored.shape, axes)
+    keep = _kept_axes(path, stored.shape, axes) if keep is None else keep
     shape = tuple(int(stored.shape[i]) for i in keep)
-    checked_shape(path, shape, stored.dtype)
+    checked_shape(path, shape[-3:], stored.dtype)
     size = math.prod(stored.chunks) * stored.dtype.itemsize
     if size > MOST_BYTES:
         raise FormatError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from celltune_nb.errors import CellTuneError, FormatError, InputError
 from celltune_nb.formats import depth as module
@@ -200,3 +203,107 @@ def test_files_of_another_kind(tmp_path: Path) -> None:
     for name in ("t.ome.tif", "one.tif", "rgb.tif"):
         with pytest.raises(FormatError, match=f"{name} has the axes"):
             open_depth(tmp_path / name)
+
+
+def zarr_stack(path: Path, array: np.ndarray, axes: str, version: int = 3, **options: object) -> Path:
+    """An OME-Zarr, 0.4 by version 2 and 0.5 by version 3, with axes as named by their letters."""
+    group = zarr.open_group(path, mode="w", zarr_format=version)
+    group.create_array("0", data=array, **options)
+    named = [{"name": a, **({"unit": "micrometer"} if a in "zyx" else {})} for a in axes]
+    scale = [0.5 if a in "yx" else 1.0 for a in axes]
+    data = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}]
+    about = {
+        "multiscales": [{"axes": named, "datasets": data}],
+        "omero": {"channels": [{"label": "DAPI"}, {"label": "cFos"}]},
+    }
+    group.attrs.update(about if version == 2 else {"ome": {"version": "0.5", **about}})
+    return path
+
+
+@pytest.mark.parametrize("version", [2, 3], ids=["0.4", "0.5"])
+def test_ome_zarr_says_which_axis_is_depth(tmp_path: Path, version: int) -> None:
+    for number, (array, axes, chunks) in enumerate(
+        [
+            (STACK, "zcyx", (1, 1, 16, 32)),
+            (STACK.swapaxes(0, 1), "czyx", (1, 2, 40, 60)),  # chunks of several planes
+            (STACK.swapaxes(0, 1)[None], "tczyx", (1, 2, 5, 7, 9)),
+        ]
+    ):
+        path = zarr_stack(tmp_path / f"{number}.ome.zarr", array, axes, version, chunks=chunks)
+        same(path, STACK)
+        assert open_depth(str(path)).channels == ["DAPI", "cFos"]
+        assert open_depth(path).pixel_size == 0.5
+    same(zarr_stack(tmp_path / "one.zarr", STACK[:, 0], "zyx", version), STACK[:, :1])
+    assert open_depth(tmp_path / "one.zarr").channels is None
+    same(zarr_stack(tmp_path / "c1.zarr", STACK[None, :, 0], "czyx", version), STACK[:, :1])
+    outer = zarr.open_group(tmp_path / "outer.zarr", mode="w", zarr_format=2)
+    outer.attrs["bioformats2raw.layout"] = 3
+    zarr_stack(tmp_path / "outer.zarr" / "0", STACK, "zcyx", 2)
+    same(tmp_path / "outer.zarr", STACK)
+    zarr.create_array(tmp_path / "plain.zarr", data=STACK, zarr_format=version)
+    same(tmp_path / "plain.zarr", STACK)
+    zarr.create_array(
+        tmp_path / "big.zarr", data=STACK.astype(">u2"), zarr_format=version, chunks=(2, 2, 9, 9)
+    )
+    same({"A": tmp_path / "one.zarr", "B": tmp_path / "c1.zarr"}, STACK[:, [0, 0]])
+    found = open_depth(tmp_path / "big.zarr")
+    assert found.dtype.isnative
+
+
+def test_a_zarr_stack_is_read_a_plane_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = zarr_stack(tmp_path / "flat.zarr", STACK, "zcyx", chunks=(1, 1, 40, 60))
+    shutil.rmtree(flat / "0" / "c" / "3")  # planes that nobody asks for may be gone
+    found = open_depth(flat)
+    np.testing.assert_array_equal(found.read(2), STACK[2])
+    (flat / "0" / "c" / "4" / "0" / "0" / "0").write_bytes(b"nonsense")
+    with pytest.raises(FormatError, match=r"flat\.zarr"):
+        found.read(4)
+    # Chunks of several planes are decoded once, not once a plane.
+    deep = open_depth(zarr_stack(tmp_path / "deep.zarr", STACK, "zcyx", chunks=(5, 1, 40, 60)))
+    np.testing.assert_array_equal(deep.read(0), STACK[0])
+    shutil.rmtree(tmp_path / "deep.zarr" / "0")
+    np.testing.assert_array_equal(deep.read(4), STACK[4])
+
+
+def test_zarr_folders_that_are_no_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def written(name: str, **change: object) -> Path:
+        path = zarr_stack(tmp_path / f"{name}.zarr", STACK, "zcyx", 2)
+        about = json.loads((path / "0" / ".zarray").read_text())
+        (path / "0" / ".zarray").write_text(json.dumps(about | change))
+        return path
+
+    several = zarr.open_group(tmp_path / "several.zarr", mode="w")
+    for name in "ab":
+        several.create_array(name, data=STACK)
+    outside = zarr_stack(tmp_path / "outside.zarr", STACK, "zcyx", 2)
+    text = (outside / ".zattrs").read_text()
+    (outside / ".zattrs").write_text(text.replace('"path": "0"', '"path": "../several.zarr/a"'))
+    cut = zarr_stack(tmp_path / "cut.zarr", STACK, "zcyx", 2)
+    (cut / "0" / ".zarray").write_text((cut / "0" / ".zarray").read_text()[:50])
+    empty = zarr_stack(tmp_path / "empty.zarr", STACK, "zcyx", 2, chunks=STACK.shape)
+    for one in (empty / "0").rglob("*"):
+        if one.is_file() and not one.name.startswith("."):
+            one.unlink()
+    for path, words in (
+        (zarr_stack(tmp_path / "time.zarr", np.stack([STACK, STACK]), "tzcyx"), "axes and shape 2 t, 5 z"),
+        (zarr_stack(tmp_path / "plane.zarr", STACK[0], "cyx"), "axes and shape 2 c"),
+        (zarr_stack(tmp_path / "turned.zarr", STACK, "yxzc"), "axes and shape"),
+        (tmp_path / "several.zarr", "2 arrays"),
+        (outside, "outside of its folder"),
+        (cut, "cannot be read"),
+        (empty, "no pixels"),
+        (written("text", dtype="<U4"), "not numbers"),
+        (written("pickled", filters=[{"id": "pickle"}]), "codec 'pickle'"),
+        (written("huge", shape=[5, 2, 10**6, 10**6]), "cannot be right"),
+        (written("deep", shape=[10**6, 2, 40, 60]), "1,000,000 planes"),
+        (written("lump", shape=[5, 2, 10**4, 10**4], chunks=[5, 2, 10**4, 10**4]), "chunks of"),
+        (written("none", shape=[5, 0, 40, 60]), "shape"),
+        (written("words", shape=["5", "2", "40", "60"]), "shape"),
+    ):
+        with pytest.raises(FormatError, match=words) as error:
+            open_depth(path)
+        assert path.name in str(error.value)
+    good = zarr_stack(tmp_path / "good.zarr", STACK, "zcyx")
+    monkeypatch.setattr("psutil.virtual_memory", type("Memory", (), {"available": 1000}))
+    with pytest.raises(FormatError, match="memory"):
+        open_depth(good)

@@ -16,6 +16,7 @@ import tifffile
 from celltune_nb.errors import Cancelled, CellTuneError, FormatError, InputError, ProjectError, ReadOnlyError
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
+from tests.formats.test_depth import zarr_stack
 from tests.session.test_script import replayed
 
 RNG = np.random.default_rng(0)
@@ -459,3 +460,18 @@ def test_in_the_background_it_tells_how_far_it_is(tmp_path: Path) -> None:
             threading.Event().wait(0.02)
         else:
             pytest.fail("the script does not tell of it")
+
+
+def test_a_stack_may_be_ome_zarr(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = zarr_stack(tmp_path / "brain.ome.zarr", STACK, "zcyx", 2, chunks=(1, 2, 64, 64))
+    table = pd.DataFrame({"z": [0, 2, 2, 5], "y": [20.0] * 4, "x": [20.0, 40, 80, 100]})
+    table.to_csv(tmp_path / "c.csv", index=False)
+    report = session.add_centres("brain", path, tmp_path / "c.csv", 3, unit="µm")
+    assert report.images == ("brain z000", "brain z002", "brain z005")
+    assert (report.radius, report.pixel_size, report.channels) == (6, 0.5, ("DAPI", "cFos"))
+    np.testing.assert_array_equal(np.asarray(session.images["brain z002"].array), STACK[2])
+    assert "session.add_centres(" in session.script()
+    with replayed(session.script(), tmp_path, monkeypatch) as again:
+        pd.testing.assert_frame_equal(again.items, session.items)
+    with pytest.raises(InputError, match="that is none"):
+        session.add_centres("flat", zarr_stack(tmp_path / "f.zarr", STACK[0], "cyx"), table, 6)

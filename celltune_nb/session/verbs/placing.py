@@ -33,8 +33,8 @@ class Placing(Verbs):
         image : array, path, list of path, mapping, or None
             None: the image of this name in the project, which gets its first mask, or another one (labels go over: see
             :meth:`replace_mask`).  Else as of :meth:`add_image`, or the file of each channel by its name.  Where the centres
-            have a column z, a stack: an array (Z, Y, X) or (Z, C, Y, X); a ``.npy`` or TIFF file with planes in depth; a folder
-            with one image file a plane, or a list of them; a mapping names the stack of each channel.  Each plane that has
+            have a column z, a stack: an array (Z, Y, X) or (Z, C, Y, X); a ``.npy``, TIFF or OME-Zarr file with planes in depth; a
+            folder with one image file a plane, or a list of them; a mapping names the stack of each channel.  Each plane that has
             centres becomes an image, ``name z012``, and a cell lies on the plane that its centre is nearest to.
         centres : DataFrame, path of a CSV or Parquet file, or array (n, 2) of y, x or (n, 3) of z, y, x
             Columns ``y``, ``x`` from 0, origin at the centre of pixel 0; ``z`` the plane, from 0; or what other programs call
