@@ -26,7 +26,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anywidget
 import ipywidgets as w
-from traitlets import List, Unicode
+from traitlets import Int, List, Unicode
+
+from .asked import on_screen
 
 if TYPE_CHECKING:
     from celltune_nb.data.categories import Category
@@ -67,7 +69,7 @@ def arity(call: Callable[..., Any]) -> int | None:
 # ---------------------------------------------------------------------- markup
 
 
-_DATA = {"do", "what", "on", "then", "reset", "row", "focus", "here", "unit"}
+_DATA = {"asked", "do", "what", "on", "then", "reset", "row", "focus", "here", "unit"}
 
 
 class Markup(str):
@@ -86,7 +88,7 @@ def tag(name: str, *content: Any, **attributes: Any) -> Markup:
     *content : str, Markup, number, None or a list of them
         None is left out.
     **attributes
-        ``cls`` is the class; ``do``, ``what``, ``on``, ``then``, ``reset``, ``row``, ``focus``, ``here`` and ``unit`` become ``data-…``
+        ``cls`` is the class; ``asked``, ``do``, ``what``, ``on``, ``then``, ``reset``, ``row``, ``focus``, ``here`` and ``unit`` become ``data-…``
         (see :class:`Live`); underscores become hyphens; None and False leave an attribute out, True gives it bare.
         What may be cut (class ``ct-cut``) has its whole text as ``title`` unless another is given.
 
@@ -176,6 +178,8 @@ class Live(anywidget.AnyWidget):
     html = Unicode("").tag(sync=True)
     # Not "keys": that is ipywidgets' own list of what a widget synchronises.
     key_names = List(Unicode()).tag(sync=True)
+    # Markup from before the kernel has heard of a field does not take back what was typed in it.
+    heard = Int(0).tag(sync=True)
 
     def __init__(self, html: str = "", keys: Sequence[str] = ()) -> None:
         super().__init__(html=html, key_names=list(keys))
@@ -204,7 +208,10 @@ class Live(anywidget.AnyWidget):
             act(*(what, value)[:takes])
 
     def _hear(self, _widget: Any, content: Mapping[str, Any], _buffers: Any) -> None:
-        self.do(str(content.get("do", "")), str(content.get("what", "")), content.get("value"))
+        if isinstance(number := content.get("number"), int):
+            self.heard = number
+        with on_screen(content):
+            self.do(str(content.get("do", "")), str(content.get("what", "")), content.get("value"))
 
 
 # ---------------------------------------------------------------------- controls

@@ -34,6 +34,7 @@ class _Shown:
     camera: Camera
     dpr: float
     grade: Grade
+    subject: str
     rgb: npt.NDArray[np.uint8]
 
 
@@ -106,8 +107,11 @@ class Frames:
                 self.due = False
             return take
 
-    def deliver(self, camera: Camera, dpr: float, *, moving: bool = False) -> None:
-        """Render and send what the browser does not show yet; an error is shown in place of the frame."""
+    def deliver(self, camera: Camera, dpr: float, *, moving: bool = False, subject: str = "") -> None:
+        """Render and send what the browser does not show yet; an error is shown in place of the frame.
+
+        *subject* is what the picture is of; the browser says it with what is done on the picture.
+        """
         grade = self._pace.grade if moving else FINE
         number, before = self.count + 1, self._shown
         self._pace.begun(number, grade)
@@ -116,11 +120,11 @@ class Frames:
             if self.error is not None:
                 self.error = None
                 self._send({"type": "note", "text": ""})
-            content, data = self._difference(before, _Shown(number, camera, dpr, grade, rgb))
+            content, data = self._difference(before, _Shown(number, camera, dpr, grade, subject, rgb))
         except Exception as error:  # noqa: BLE001 - shown in place; the worker must go on
             _log.debug("a frame could not be rendered", exc_info=True)
             self.error = error
-            self._send({"type": "note", "text": str(error) or type(error).__name__})
+            self._send({"type": "note", "text": str(error) or type(error).__name__, "subject": subject})
             return
         if data is None:
             return
@@ -130,16 +134,22 @@ class Frames:
                 self.due = True
                 return
             self.count = number
-            self._shown = _Shown(number, camera, dpr, grade, rgb)
+            self._shown = _Shown(number, camera, dpr, grade, subject, rgb)
             self._in_flight, self._sent = number, time.monotonic()
         self._send(content, [data])
 
     def _difference(self, before: _Shown | None, now: _Shown) -> tuple[dict[str, Any], bytes | None]:
         """The message that takes the browser from one frame to the next, and its picture; None: they are alike."""
-        content = {"type": "frame", "id": now.number, "camera": as_json(now.camera)}
+        content = {
+            "type": "frame",
+            "id": now.number,
+            "camera": as_json(now.camera),
+            "subject": now.subject,
+        }
         alike = (
             before is not None
-            and (before.camera, before.dpr, before.grade) == (now.camera, now.dpr, now.grade)
+            and (before.camera, before.dpr, before.grade, before.subject)
+            == (now.camera, now.dpr, now.grade, now.subject)
             and before.rgb.shape == now.rgb.shape
         )
         if alike and before is not None:

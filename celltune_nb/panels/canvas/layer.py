@@ -8,7 +8,7 @@ from typing import Any
 import anywidget
 from traitlets import Bool, Float, List, Unicode
 
-__all__ = ["PixelLayer"]
+__all__ = ["PixelLayer", "canonical"]
 
 _STATIC = Path(__file__).parents[1] / "static"
 
@@ -34,3 +34,10 @@ class PixelLayer(anywidget.AnyWidget):
         super().__init__(**options)
         # The browser's side of an anywidget is not told who it is.
         self.own = f"IPY_MODEL_{self.model_id}"
+
+
+def canonical(key: str) -> str:
+    """``"Shift+ctrl+z"`` as the browser writes it: sorted modifiers, then the key."""
+    *held, name = key.split("+") if key != "+" and not key.endswith("++") else [*key[:-2].split("+"), "+"]
+    name = name.lower() if len(name) == 1 else name
+    return "+".join([*sorted(part.lower() for part in held if part), name])

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from celltune_nb.errors import InputError
+from celltune_nb.panels.asked import on_screen
 from celltune_nb.panels.canvas.frames import Frames, as_json
-from celltune_nb.panels.canvas.layer import PixelLayer
+from celltune_nb.panels.canvas.layer import PixelLayer, canonical
 from celltune_nb.panels.canvas.surface import VectorSurface
 from celltune_nb.panels.canvas.vectors import Shape
 from celltune_nb.render.camera import MAX_ZOOM, MIN_ZOOM, Camera
@@ -85,6 +86,8 @@ class Viewport:
         self._told: tuple[float, float, float] | None = None
         self._moving = False
         self._tooltip = ""
+        #: What the picture is of (the name of an image), see :mod:`celltune_nb.panels.asked`.
+        self.subject = ""
         self._callbacks: dict[str, list[Callable[..., object]]] = {}
 
         self._surface = VectorSurface(self._redraw)
@@ -179,7 +182,7 @@ class Viewport:
 
     @keys.setter
     def keys(self, keys: Sequence[str]) -> None:
-        self._layer.key_names = [_canonical(key) for key in keys]
+        self._layer.key_names = [canonical(key) for key in keys]
 
     @property
     def cursor(self) -> str:
@@ -264,8 +267,11 @@ class Viewport:
     # ------------------------------------------------------------------ messages from the browser
 
     def _receive(self, _widget: Any, content: dict[str, Any], _buffers: Any) -> None:
-        if self._closed:
-            return
+        if not self._closed:
+            with on_screen(content):
+                self._hear(content)
+
+    def _hear(self, content: dict[str, Any]) -> None:
         kind = content.get("type")
         held = frozenset(content.get("modifiers", ()))
         if kind == "ack":
@@ -369,12 +375,12 @@ class Viewport:
         with self._lock:
             if self._closed or not self._sizes:
                 return
-            camera, dpr = self._camera, self._dpr
+            camera, dpr, subject = self._camera, self._dpr, self.subject
             moving = self._moving
             frame = self._frames.take(moving=moving)
             vectors = self._surface.take(gesture=moving)
         if frame:
-            self._frames.deliver(camera, dpr, moving=moving)
+            self._frames.deliver(camera, dpr, moving=moving, subject=subject)
         if vectors:
             self._send({"type": "vectors", "camera": as_json(camera)})
             self._surface.draw(camera, dpr)
@@ -391,10 +397,3 @@ class Viewport:
         for part in (self.widget, self._layer, *self._surface.layers):
             part.layout.close()
             part.close()
-
-
-def _canonical(key: str) -> str:
-    """``"Shift+ctrl+z"`` as the browser writes it: sorted modifiers, then the key."""
-    *held, name = key.split("+") if key != "+" and not key.endswith("++") else [*key[:-2].split("+"), "+"]
-    name = name.lower() if len(name) == 1 else name
-    return "+".join([*sorted(part.lower() for part in held if part), name])

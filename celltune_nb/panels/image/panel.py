@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 import numpy as np
 
-from celltune_nb.panels import actions, theme
+from celltune_nb.panels import actions, asked, theme
 from celltune_nb.panels.canvas import Viewport
 from celltune_nb.panels.image import controls, marks
 from celltune_nb.panels.image.drawing import Drawing
@@ -101,16 +101,11 @@ class ImagePanel(Panel):
         self.viewport.on_hover(self._quietly(self.hover))
         self.viewport.on_key(self.guard(self.press))
         self.viewport.on_camera(self._quietly(self._moved))
-        for verb, act in (
-            ("image", self.show_image),
-            ("previous", lambda: self.step(-1)),
-            ("next_image", lambda: self.step(1)),
-            ("mode", self.set_mode),
-            ("overlay", self.toggle_cells),
-        ):
-            self._bar.on(verb, self.guard(act))
-        for verb in ("zoom_in", "zoom_out", "fit", "one_to_one"):
-            self._zoom.on(verb, self.guard(getattr(self, verb)))
+        self.hear(self._bar, {
+            "image": self.show_image, "previous": lambda: self.step(-1), "next_image": lambda: self.step(1),
+            "mode": self.set_mode, "overlay": self.toggle_cells,
+        })  # fmt: skip
+        self.hear(self._zoom, {v: getattr(self, v) for v in ("zoom_in", "zoom_out", "fit", "one_to_one")})
         session = self.session
         self.listen(session.view_changed, self._view_changed)
         self.listen(session.selection_changed, self._selected)
@@ -152,7 +147,7 @@ class ImagePanel(Panel):
 
     def click(self, y: float, x: float, held: frozenset[str] = frozenset()) -> None:
         """Select the cell at a point (pixels): Shift adds it, Ctrl toggles it, background clears."""
-        image = self.session.view.image
+        image = asked.image(self.session)
         item = None if image is None else self.session.item_at(image, y, x)
         if item is not None:
             mode = "add" if "shift" in held else "toggle" if "ctrl" in held else "replace"
@@ -164,6 +159,9 @@ class ImagePanel(Panel):
         """Hold sampling to a rectangle (pixels); with Shift select the cells inside, with Ctrl toggle them."""
         image = self._image()
         if image is None:
+            return
+        if asked.image(self.session) != image.name:
+            self.say(f"{image.name} was not on the screen yet. Drag the rectangle again.", "warning")
             return
         y0, x0, y1, x1 = rectangle
         # An image spans −0.5 … n − 0.5.
@@ -183,7 +181,8 @@ class ImagePanel(Panel):
     def hover(self, y: float | None, x: float | None) -> None:
         """Name the cell at a point beside the cursor, and outline it; None: the cursor left."""
         image = self._image()
-        item = None if y is None or x is None or image is None else self.session.item_at(image.name, y, x)
+        there = None if image is None or asked.image(self.session) != image.name else image.name
+        item = None if y is None or x is None or there is None else self.session.item_at(there, y, x)
         if item == self._hovered:
             return
         self._hovered = item
@@ -284,7 +283,6 @@ class ImagePanel(Panel):
 
     def _render(self, camera: Camera, dpr: float) -> np.ndarray:
         frame = self.scene.render(camera, dpr)
-        # The first picture of a fresh installation takes seconds, in which what draws it is compiled.
         if not self._drawn and self._image() is not None:
             self._drawn = True
             self._veil.html = ""
@@ -302,6 +300,7 @@ class ImagePanel(Panel):
     def _show_image(self) -> None:
         """Another image: its frame, marks, scale bar and name."""
         image = self._image()
+        self.viewport.subject = "" if image is None else image.name
         self._hovered = None
         self.viewport.tooltip = ""
         if image is not None:

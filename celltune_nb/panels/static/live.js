@@ -2,9 +2,15 @@
 //
 // Kernel → browser   html (trait): the whole markup; only what differs is changed, so focus, text being typed,
 //                    open <details> and running transitions stay.  key_names (trait): keys passed on.
-// Browser → kernel   {do, what, value} for a click, a change or, with data-on="enter", the Enter key
-//                    {do: "key", what, held} for one of the keys while the focus is in here
+//                    heard (trait): the newest of the numbered messages that the kernel has begun to answer
+// Browser → kernel   {do, what, value, seen, number} for a click, a change or, with data-on="enter", the Enter key
+//                    {do: "key", what, value: held, seen} for one of the keys while the focus is in here
+//                    number: only from fields and lists; seen: the data-asked that is on the screen, or was when the person
+//                    began to type or clicked first
 //
+// A page that goes on to the next cell by itself says with data-asked which one it asks for: who is quicker than the kernel
+// means the one before.  Of several quick clicks at one place the later ones count only for what the first one was on: rows
+// that move up must not be hit.  A key that is held down counts once, but for arrows.
 // An element with data-focus takes the focus when it appears; the list around one with data-here scrolls to it whenever that is another row.  Elements with data-row keep their identity when rows are added or moved.
 // A text field with data-on="input" tells while it is typed in; one with data-then does that too when Enter is pressed.
 // An input with data-reset takes its value from the markup again whenever that attribute changes, but for one in which
@@ -15,6 +21,10 @@ const INPUT_EVERY = 60; // ms between messages while a slider or a colour is bei
 const SUPPRESS = "data-lm-suppress-shortcuts";
 const KEPT = Symbol.for("celltune_nb shortcuts");
 const UNTOLD = Symbol("typed in, not told yet");
+const UNHEARD = Symbol("number of the message that told the value");
+const ABOUT = Symbol("what was asked for when typing began");
+const TWICE = 500; // ms within which the same text at Enter is an impatient hand
+const GLANCE = 250; // ms that nobody needs less of to look at a cell and answer
 const TYPED = "input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=color]), textarea";
 
 function same(a, b) {
@@ -39,7 +49,13 @@ function adjust(old, fresh) {
   // Read before the options move from the fresh list into the shown one.
   const chosen =
     old.nodeName === "SELECT" ? (fresh.querySelector("option[selected]") ?? fresh.options[0])?.value ?? "" : null;
+  const kept = old[UNHEARD] ? old.value : null;
   adjustChildren(old, fresh);
+  // Markup that was made before the kernel heard of what was typed or chosen would take it back.
+  if (old[UNHEARD]) {
+    if (old.nodeName === "SELECT" && old.value !== kept) old.value = kept;
+    return;
+  }
   if (old.nodeName === "INPUT") {
     if (old.type === "checkbox" || old.type === "radio") old.checked = fresh.hasAttribute("checked");
     else if (!busy(old)) old.value = fresh.getAttribute("value") ?? "";
@@ -86,6 +102,15 @@ function keepShortcutsAway() {
   });
 }
 
+// The cell that the panel, or else the page, asks for on the screen.
+function seenAsked(root) {
+  const scope = root.closest(".ct-keys") ?? root.closest(".ct");
+  const all = [root, scope].flatMap((part) => [...(part?.querySelectorAll("[data-asked]") ?? [])]);
+  const node = all.find((one) => one.getClientRects().length);
+  // The picture of it is on its way, says the viewport; where there are small pictures beside, it is seen in them.
+  return (node?.matches(".ct-walk") ? scope?.dataset.before : null) ?? node?.dataset.asked ?? null;
+}
+
 function render({ model, el }) {
   const root = document.createElement("div");
   root.className = "ct-live";
@@ -110,10 +135,19 @@ function render({ model, el }) {
     else if (bottom > list.bottom) row.parentElement.scrollTop += bottom - list.bottom;
   };
 
+  let appeared = 0;
+  let asked = null;
+  const look = () => {
+    const now = root.querySelector("[data-asked]")?.dataset.asked ?? null;
+    if (now !== asked) appeared = performance.now();
+    asked = now;
+  };
+
   const draw = () => {
     const page = document.createElement("template");
     page.innerHTML = model.get("html");
     adjustChildren(root, page.content);
+    look();
     const wanted = root.querySelector("[data-focus]:not([data-focused])");
     if (wanted) {
       wanted.dataset.focused = "";
@@ -125,16 +159,43 @@ function render({ model, el }) {
   draw();
   model.on("change:html", draw);
 
-  const tell = (node, value) =>
-    model.send({ do: node.dataset.do, what: node.dataset.what ?? "", value: value ?? null });
+  const unheard = new Map();
+  let number = 0;
+  const hear = () => {
+    for (const [known, node] of unheard) {
+      if (known > model.get("heard")) continue;
+      unheard.delete(known);
+      if (node[UNHEARD] === known) node[UNHEARD] = 0;
+    }
+  };
+  model.on("change:heard", hear);
+  const tell = (node, value, seen = node[ABOUT] ?? seenAsked(root)) => {
+    const message = { do: node.dataset.do, what: node.dataset.what ?? "", value: value ?? null, seen };
+    if (node.matches("input, select, textarea")) {
+      // Two pages may show one widget: each counts from the newest that any of them has told.
+      number = Math.max(number, model.get("heard")) + 1;
+      message.number = node[UNHEARD] = number;
+      unheard.set(number, node);
+      node[ABOUT] = null;
+    }
+    model.send(message);
+  };
   const owner = (event) => {
     const node = event.target.closest("[data-do]");
     return node && root.contains(node) && !node.disabled ? node : null;
   };
 
+  let first = null;
   root.addEventListener("click", (event) => {
     const node = owner(event);
-    if (node && !node.matches("input, select, textarea")) tell(node, event.shiftKey ? "shift" : null);
+    if (event.detail < 2) first = node && { do: node.dataset.do, what: node.dataset.what, seen: seenAsked(root) };
+    if (!node || node.matches("input, select, textarea")) return;
+    let seen = seenAsked(root);
+    if (event.detail > 1) {
+      if (first?.do !== node.dataset.do || first?.what !== node.dataset.what) return;
+      if (performance.now() - appeared < GLANCE) seen = first.seen;
+    }
+    tell(node, event.shiftKey ? "shift" : null, seen);
   });
   root.addEventListener("change", (event) => {
     event.target[UNTOLD] = false;
@@ -145,11 +206,12 @@ function render({ model, el }) {
   });
   // Typed and taken back: nothing has changed, so nothing is told.  Not while the person looks at another window.
   root.addEventListener("focusout", (event) => {
-    if (document.hasFocus()) event.target[UNTOLD] = false;
+    if (document.hasFocus()) event.target[UNTOLD] = event.target[ABOUT] = null;
   });
   let timer = 0;
   let told = 0;
   root.addEventListener("input", (event) => {
+    if (!event.target[UNTOLD]) event.target[ABOUT] = seenAsked(root);
     event.target[UNTOLD] = event.target.matches(TYPED);
     const node = owner(event);
     if (!node || (node.type !== "range" && node.dataset.on !== "input")) return;
@@ -162,14 +224,20 @@ function render({ model, el }) {
     };
     timer = setTimeout(send, Math.max(0, told + INPUT_EVERY - performance.now()));
   });
+  let entered = {};
   root.addEventListener("keydown", (event) => {
     const typing = event.target.matches(TYPED);
     const node = owner(event);
     if (event.key === "Enter" && typing) {
       event.preventDefault();
+      if (event.repeat) return;
       event.target[UNTOLD] = false;
-      if (node?.dataset.on === "enter") tell(node, event.target.value);
-      else event.target.blur(); // which tells what was typed
+      if (node?.dataset.on === "enter") {
+        const twice = node.value === entered.value && node === entered.node;
+        if (twice && (node[UNHEARD] || performance.now() - entered.at < TWICE)) return;
+        entered = { node, value: node.value, at: performance.now() };
+        tell(node, node.value);
+      } else event.target.blur(); // which tells what was typed
       if (node?.dataset.then) model.send({ do: node.dataset.then, what: "", value: null });
       return;
     }
@@ -184,11 +252,13 @@ function render({ model, el }) {
     if (model.get("key_names").includes(held.includes("ctrl") ? `ctrl+${key}` : key)) {
       event.preventDefault();
       event.stopPropagation();
-      model.send({ do: "key", what: key, value: held });
+      if (event.repeat && !key.startsWith("Arrow")) return;
+      model.send({ do: "key", what: key, value: held, seen: seenAsked(root) });
     }
   });
   return () => {
     model.off("change:html", draw);
+    model.off("change:heard", hear);
     model.off("change:key_names", claim);
   };
 }

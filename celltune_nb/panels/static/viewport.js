@@ -5,7 +5,11 @@
 //                    camera {y, x, zoom, epoch}      the kernel moved the camera
 //                    vectors {camera}                the vector canvas is about to be redrawn for it
 //                    tooltip {text}, note {text}     shown at the cursor, at the top
-// Browser → kernel   hello, size, gone, ack {frame, lost, camera?}, camera {y, x, zoom, epoch, final}, click, double_click, rectangle, lasso, hover, key
+// Browser → kernel   hello, size, gone, ack {frame, lost, camera?}, camera {y, x, zoom, epoch, final}, click, double_click, rectangle, lasso, hover, key {seen}
+//
+// Gestures carry the `subject` of the picture they were made on, which came with its frame: what was aimed at one image must
+// not hit another.  A key carries the cell that the page round it asked for (data-asked) when it was pressed; until the
+// picture of that cell has come, the one before.
 //
 // Image positions are (y, x) pixels, origin at the centre of pixel 0; canvas positions CSS pixels.
 // The browser moves the last picture at once and reports the camera; the kernel refines.
@@ -77,6 +81,7 @@ class Page {
     this.awaited = []; // cameras of vector drawings that are on their way
     this.epoch = 0;
     this.newest = 0; // id of the frame in the picture
+    this.subject = null; // what it is a picture of
     this.shown = Promise.resolve();
     this.timer = null; // runs while a camera waits to be reported
     this.reported = 0;
@@ -130,8 +135,10 @@ class Page {
       this.coming = { y: message.y, x: message.x, zoom: message.zoom };
       clearTimeout(this.patience);
       // Whoever goes from cell to cell would see the ground flash up between two pictures.
-      if (this.jumps(this.coming)) this.patience = setTimeout(() => this.arrive(), JUMP_LATE);
-      else this.arrive();
+      if (this.jumps(this.coming)) {
+        this.views.forEach((view) => view.wait());
+        this.patience = setTimeout(() => this.arrive(), JUMP_LATE);
+      } else this.arrive();
     } else if (message.type === "vectors") {
       if (this.synchronous) this.awaited.push(message.camera);
       else {
@@ -139,7 +146,10 @@ class Page {
         this.redraw();
       }
     } else if (message.type === "tooltip") this.views.forEach((view) => view.setTooltip(message.text));
-    else if (message.type === "note") this.views.forEach((view) => view.setNote(message.text));
+    else if (message.type === "note") {
+      if (message.subject !== undefined) this.subject = message.subject; // there is no picture of it
+      this.views.forEach((view) => view.setNote(message.text));
+    }
   }
 
   jumps({ y, x, zoom }) {
@@ -177,6 +187,7 @@ class Page {
       if (!lost) {
         this.newest = message.id;
         this.frame = message.camera;
+        this.subject = message.subject;
         this.camera ??= { y: this.frame.y, x: this.frame.x, zoom: this.frame.zoom };
         const { coming } = this;
         if (coming && ["y", "x", "zoom"].every((key) => coming[key] === this.frame[key])) this.arrive();
@@ -208,6 +219,11 @@ class Page {
       const [x, y] = [(i % across) * tile, Math.floor(i / across) * tile];
       context.drawImage(bitmap, x, y, tile, tile, column * tile, row * tile, tile, tile);
     });
+  }
+
+  // What was done on the picture as it is.
+  gesture(message) {
+    this.model.send({ ...message, subject: this.subject });
   }
 
   redraw() {
@@ -358,6 +374,16 @@ class View {
       else context.drawImage(picture, left * dpr, top * dpr, frame.width * scale * dpr, frame.height * scale * dpr);
     }
     this.placeVectors();
+    const scope = this.el.closest(".ct-keys");
+    if (!scope || this.page.coming) return;
+    delete scope.dataset.before;
+    this.seen = this.asked();
+  }
+
+  // The kernel looks elsewhere, and the picture of there is on its way.
+  wait() {
+    const scope = this.el.closest(".ct-keys");
+    if (scope && this.seen) scope.dataset.before = this.seen;
   }
 
   // Where a picture made for `camera` lies in this view: CSS position of its corner and its scale.
@@ -481,16 +507,16 @@ class View {
     this.trace.setAttribute("points", "");
     const { cy, cx } = this.at(event);
     if (!gesture.moved) {
-      if (gesture.clickable) this.model.send({ type: "click", ...this.toImage(cy, cx), modifiers: modifiers(event) });
+      if (gesture.clickable) this.page.gesture({ type: "click", ...this.toImage(cy, cx), modifiers: modifiers(event) });
     } else if (gesture.kind === "pan") this.page.report(true);
     else if (gesture.kind === "lasso") {
       const lasso = gesture.path.map((p) => [p.y, p.x]);
-      if (lasso.length > 2) this.model.send({ type: "lasso", lasso, modifiers: modifiers(event) });
+      if (lasso.length > 2) this.page.gesture({ type: "lasso", lasso, modifiers: modifiers(event) });
     } else {
       const a = this.toImage(gesture.start.cy, gesture.start.cx);
       const b = this.toImage(cy, cx);
       const rectangle = [Math.min(a.y, b.y), Math.min(a.x, b.x), Math.max(a.y, b.y), Math.max(a.x, b.x)];
-      this.model.send({ type: "rectangle", rectangle, modifiers: modifiers(event) });
+      this.page.gesture({ type: "rectangle", rectangle, modifiers: modifiers(event) });
     }
   }
 
@@ -506,7 +532,7 @@ class View {
   doubleClick(event) {
     if (!this.page.camera) return;
     const { cy, cx } = this.at(event);
-    this.model.send({ type: "double_click", ...this.toImage(cy, cx), modifiers: modifiers(event) });
+    this.page.gesture({ type: "double_click", ...this.toImage(cy, cx), modifiers: modifiers(event) });
   }
 
   wheel(event) {
@@ -530,7 +556,7 @@ class View {
       const point = this.hovered;
       if (!point) return;
       const pixel = `${Math.round(point.y)},${Math.round(point.x)}`;
-      if (pixel !== this.lastPixel) this.model.send({ type: "hover", ...point });
+      if (pixel !== this.lastPixel) this.page.gesture({ type: "hover", ...point });
       this.lastPixel = pixel;
     }, HOVER_EVERY);
   }
@@ -590,7 +616,8 @@ class View {
       this.cancel();
       this.page.redraw();
     } else if (this.model.get("key_names").includes([...held].sort().concat(key).join("+"))) {
-      this.model.send({ type: "key", key, modifiers: held });
+      // Held down, a key would label one cell after the other.
+      if (!event.repeat || key.startsWith("Arrow")) this.model.send({ type: "key", key, modifiers: held, seen: this.asked() });
     } else if (!focused || !this.builtIn(key, held)) {
       // Ctrl+S stays JupyterLab's, but a stray letter must not insert or delete a cell.
       if (focused && !event.ctrlKey && !event.metaKey && !event.altKey && (key.length === 1 || key === "Enter")) {
@@ -617,6 +644,14 @@ class View {
     else if (key === "-") this.zoomAt(...middle, 0.8, true);
     else return false;
     return true;
+  }
+
+  // The cell that is asked for beside the picture.  Of cells that are looked at in the picture alone the words come first:
+  // until the picture has come too, the one before is what is seen.
+  asked() {
+    const scope = this.el.closest(".ct-keys");
+    const node = [...(scope?.querySelectorAll("[data-asked]") ?? [])].find((one) => one.getClientRects().length);
+    return (node?.matches(".ct-walk") ? scope.dataset.before : null) ?? node?.dataset.asked ?? null;
   }
 
   keyUp(event) {
