@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,7 @@ def read_celltypes(table: Any) -> list[CellType]:
 
     Parameters
     ----------
-    table : path or DataFrame
+    table : path, DataFrame or dict of str to list of str
         CSV with commas, semicolons or tabs, UTF-8.  Case, spaces and underscores in the column names do not matter;
         other columns are left aside.
 
@@ -155,9 +155,21 @@ def _rows(table: Any) -> tuple[str, list[list[str]]]:
             )
         body = [["" if v is None else str(v) for v in row] for row in table.itertuples(index=False)]
         return "The table", [[str(c) for c in table.columns], *body]
+    if isinstance(table, Mapping):
+        columns = [list(column) for column in table.values() if isinstance(column, list | tuple)]
+        if len(columns) < len(table) or len({len(column) for column in columns}) > 1:
+            raise InputError(
+                "The columns of a table of cell types are lists of one length. Give every column a value for each type."
+            )
+        if columns and len(columns[0]) > MOST_ROWS:
+            raise FormatError(
+                f"The table has {len(columns[0]):,} rows; a table of cell types has {MOST_ROWS:,} at most. Choose the right one."
+            )
+        body = [["" if v is None else str(v) for v in row] for row in zip(*columns, strict=True)]
+        return "The table", [[str(c) for c in table], *body]
     if not isinstance(table, str | os.PathLike):
         raise InputError(
-            f"A table of cell types is a DataFrame or the path of a CSV file, not {type(table).__name__}."
+            f"A table of cell types is a DataFrame, a dict of columns or the path of a CSV file, not {type(table).__name__}."
         )
     path = Path(table).expanduser()
     if not path.is_file():

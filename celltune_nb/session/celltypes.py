@@ -16,7 +16,7 @@ from .markers import feature_of_marker
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["CellTypeReport", "CellTypes", "import_celltypes"]
+__all__ = ["CellTypeReport", "CellTypes", "as_columns", "import_celltypes"]
 
 _SETTING = "celltypes"
 
@@ -101,6 +101,17 @@ class CellTypes(Mapping[str, CellType]):
                     category.name, (first, second, third), channels, category.color
                 )
         return found
+
+
+def as_columns(session: Session, level: str) -> dict[str, list[str]]:
+    """The table of cell types as the project keeps it, by column: what :func:`import_celltypes` reads again."""
+    types = list(CellTypes(session, level).values())
+    columns = {"CellType": [one.name for one in types]}
+    for i, title in enumerate(("PrimaryMarker", "SecondaryMarker", "TertiaryMarker")):
+        columns[title] = [one.markers[i] for one in types]
+    for i in range(max((len(one.channels) for one in types), default=0)):
+        columns[f"Channel_{i + 1}"] = [one.channels[i] if i < len(one.channels) else "" for one in types]
+    return {**columns, "hex": [one.color or "" for one in types]}
 
 
 def import_celltypes(session: Session, table: Any, level: str) -> CellTypeReport:

@@ -83,7 +83,9 @@ def import_cells(
     session.changed_items("cells")
     hits = int((places >= 0).sum())
     notes = (*brought.notes, *_elsewhere(base, brought, places))
-    return ImportReport(hits, len(places) - hits, 0, examples(brought.images, brought.cells, places), notes)
+    few = examples(brought.images, brought.cells, places)
+    made, brings = len(items) - len(base), () if brought.values is None else brought.features
+    return ImportReport(hits, len(places) - hits, 0, few, notes, tuple(brings), made)
 
 
 def _only_image(session: Session, table: Any) -> str | None:

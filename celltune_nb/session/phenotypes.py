@@ -114,10 +114,10 @@ def _asked(session: Session, level: str, on: bool) -> str:
     return f"{where}:{quoted(negative.name)}"
 
 
-def combine(session: Session, text: Any, name: str | None) -> PopulationSet:
+def combine(session: Session, text: Any, name: str | None, level: str) -> PopulationSet:
     """See :meth:`celltune_nb.Session.combine`."""
     meant = expression(session, text)
-    made = session.gate_from(meant, name=" ".join(text.split()) if name is None else name)
+    made = session.gate_from(meant, name=" ".join(text.split()) if name is None else name, level=level)
     change_study(session, _PART, {f"{made.level}/{made.name}": text})
     return made
 

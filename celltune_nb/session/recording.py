@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..data.actions import Action, record
+from .celltypes import CellTypeReport, as_columns
 from .job import Job
 from .runs import Run
+from .tables import ImportReport
 
 if TYPE_CHECKING:
     from .session import Session
@@ -31,11 +33,11 @@ __all__ = ["MEMORY", "RECORDED", "apart", "is_there", "located", "note", "record
 
 #: Verbs of the session that are noted.
 RECORDED = (
-    "add_image", "add_centres", "import_folder", "import_project", "import_cells", "import_population", "import_celltypes", "train",
+    "add_image", "add_centres", "add_all_centres", "import_folder", "import_project", "import_cells", "import_population", "import_celltypes", "train",
     "set_nuclei", "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate",
     "landmarks", "accept_landmarks", "discard_landmarks", "cluster", "name_clusters", "remove_clusters", "embed",
     "set_rule", "set_working_set", "set_verdict", "set_marker_channel", "set_target",
-    "set_threshold", "combine", "add_regions", "remove_regions", "predict_all",
+    "looked_at", "correct", "set_threshold", "combine", "add_regions", "remove_regions", "predict_all",
     "keep_offered_channel_groups", "rename_channel_group", "remove_channel_group",
 )  # fmt: skip
 
@@ -45,12 +47,18 @@ MEMORY = "in memory"
 PATHS = {
     "add_image": ("image", "mask", "nucleus"),
     "add_centres": ("image", "centres"),
+    "add_all_centres": ("images", "centres"),
     "set_nuclei": ("nucleus",),
     "add_regions": ("regions",),
     "": ("table", "folder", "source", "path", "mask"),
 }
 #: Arguments of verbs that label too.
-_LEFT_OUT = {("landmarks", "label"), ("accept_landmarks", "types"), ("accept_landmarks", "overwrite")}
+_LEFT_OUT = {
+    ("landmarks", "label"),
+    ("accept_landmarks", "types"),
+    ("accept_landmarks", "overwrite"),
+    ("correct", "category"),
+}
 #: Numbers of an array that are noted one by one; more are taken from the project's own copy.
 FEW = 4_000
 
@@ -68,7 +76,7 @@ def recording(cls: type[_T]) -> type[_T]:
 
 
 #: Verbs that label too: the journal tells the labels, and these what else there was.
-INSTEAD = {"accept_landmarks": "discard_landmarks", "sample": "draw_audit"}
+INSTEAD = {"accept_landmarks": "discard_landmarks", "sample": "draw_audit", "correct": "looked_at"}
 
 
 def note(
@@ -80,6 +88,8 @@ def note(
     plain = {name: _noted_as(value) for name, value in arguments.items()}
     with session.lock:
         now = session.book.revision if revision is None else revision
+        if len(session.levels) > 1:  # a bare name of a gate is that of the active level
+            plain["+active"] = session.level
         record(session.journal, Action(verb, plain, now, session.user, when))
 
 
@@ -107,7 +117,8 @@ def _noted(name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             _inside.depth = depth
         shown = given.arguments.get("preview") or (name == "sample" and options.get("by") != "audit")
-        shown = shown or (name == "add_centres" and given.arguments["image"] is None)  # as another mask
+        of = {"add_centres": "image", "add_all_centres": "images"}.get(name)
+        shown = shown or (of is not None and given.arguments[of] is None)  # as other masks
         if depth or session.read_only or shown:
             return result
 
@@ -151,8 +162,12 @@ def _arguments(
         found["+key"] = session.images[str(found["name"])].nucleus_key
     if verb == "import_cells":
         found["+names"] = list(session.table.names)
+    if isinstance(result, ImportReport):
+        found["+features"], found["+made"] = list(result.features), result.made > 0
     if "level" in signature.parameters and found.get("level") is None:
         found["level"] = session.level
+    if isinstance(result, CellTypeReport):
+        found["table"] = as_columns(session, str(found["level"]))
     if isinstance(result, Run):
         found["+run"] = result.id
     if verb in ("sample", "draw_audit") and found.get("seed") is None:
@@ -202,6 +217,8 @@ def _plain(value: Any) -> Any:
         return {"map": [[_plain(k), _plain(v)] for k, v in value.items()]}
     if isinstance(value, set | frozenset):
         value = sorted(value)
+    if getattr(value, "ndim", 0) == 1 and not isinstance(value, np.ndarray) and hasattr(value, "to_numpy"):
+        value = value.to_numpy()  # names and ids are taken from tables
     if isinstance(value, list | tuple) or (
         isinstance(value, np.ndarray) and value.ndim < 3 and value.size <= FEW
     ):

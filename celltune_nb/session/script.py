@@ -66,9 +66,10 @@ def _write(session: Session, writer: Writer) -> None:
     with session.lock:
         noted = actions(session.journal)
         steps = _steps(session, noted)
-        first = next((entry.level for entry in session.journal.entries() if entry.verb == "level"), FIRST)
+        begun = [entry.level for entry in session.journal.entries() if entry.verb == "level"]
+        first = begun[0] if begun else FIRST
         writer.head(session.folder, session.user, first)
-        user = session.user
+        user, active = session.user, first
         for book, value in steps:
             if (
                 value.user
@@ -78,10 +79,15 @@ def _write(session: Session, writer: Writer) -> None:
                 user = value.user
                 writer.add(f"session.user = {literal(user)}")
             if isinstance(value, Action):
+                if (then := value.arguments.get("+active", active)) != active:
+                    active = str(then)
+                    writer.add(f"session.level = {literal(active)}")
                 script_data.again(session, value, writer)
             elif book is not None:
                 _row(book, value, writer)
-        if session.level != first:
+                if value.verb in ("level", RENAMED, REMOVED, "undo", "redo") and len(begun) > 1:
+                    active = ""  # a new marker is the active level, and one that is gone is none
+        if session.level != active:
             writer.add(f"session.level = {literal(session.level)}")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..data.actions import Action
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["again", "unnoted"]
 
-_SECRET = ("+key", "+images", "+names", "+planned", "+run", "+rows", "+nth")
+_SECRET = (
+    "+key", "+images", "+names", "+planned", "+run", "+rows", "+nth", "+features", "+made", "+active"
+)  # fmt: skip
 
 
 def unnoted(session: Session, noted: list[Action]) -> list[Action]:
@@ -79,7 +83,11 @@ def again(session: Session, action: Action, writer: Writer) -> None:
         _training(session, given, writer)
     elif given.get("+planned") and not gone:
         _planned(session, given, writer)
-    elif (gone or (_from_memory(given) and action.verb != "import_cells")) and given.get("+images"):
+    elif action.verb == "import_cells" and (gone or _from_memory(given)):
+        for name in given.get("+images", ()):  # those of a SpatialData
+            _image(session, name, {}, writer)
+        _cells(session, given, action.time, writer)
+    elif (gone or _from_memory(given)) and given.get("+images"):
         writer.add(
             comment(f"{action.verb}: the project's own copy of the images, for what it was given is gone.")
         )
@@ -88,17 +96,24 @@ def again(session: Session, action: Action, writer: Writer) -> None:
     elif gone:
         writer.add(comment(f"{action.verb}: {', '.join(gone)} is no longer there, so this is left out."))
     elif _from_memory(given):
-        if action.verb == "import_cells":
-            _cells(session, given, action.time, writer)
-        else:
-            writer.add(comment(f"{action.verb}: what it was given came from memory and is left out."))
+        writer.add(comment(f"{action.verb}: what it was given came from memory and is left out."))
     else:
+        needed = _needed(session, action.verb)
         options = [
             f"{name}={_value(value)}"
             for name, value in given.items()
-            if name not in _SECRET and value is not None
+            if name not in _SECRET and (value is not None or name in needed)
         ]
         writer.add(f"session.{action.verb}({', '.join(options)})")
+
+
+def _needed(session: Session, verb: str) -> set[str]:
+    """What a verb has to be given, be it None: the working set, a target, a channel are taken back so."""
+    try:
+        parameters = inspect.signature(attrgetter(verb)(session)).parameters
+    except (AttributeError, TypeError, ValueError):  # a note of another version
+        return set()
+    return {name for name, one in parameters.items() if one.default is one.empty}
 
 
 def _value(noted: Any) -> str:
@@ -275,21 +290,23 @@ def _cells(session: Session, given: Mapping[str, Any], when: float, writer: Writ
         given = {**given, "+names": names}
     writer.original = True
     table = session.features_by_name.get("table")
-    noted = given.get("features")
+    noted = given.get("+features", given.get("features"))
     wanted = [noted] if isinstance(noted, str) else noted or []
     names = [] if table is None else [n for n in table.names if n in wanted]
     own = _own(session)
     options = []
     columns = ["image", "cellID"]
     for place in ("x", "y", "group"):
-        if given.get(place) is not None:
+        if given.get(place) is not None or (given.get("+made") and place != "group"):
             options.append(f'{place}="{place}"')
             columns.append(place)
-    frame = f"made.items[{literal([*columns, *own])}]"
+    rows = "made.items"
     if given.get("+names"):  # of images that came later the table said nothing
-        frame = (
-            f'made.items[made.items["image"].isin({literal(given["+names"])})][{literal([*columns, *own])}]'
-        )
+        rows += f'[made.items["image"].isin({literal(given["+names"])})]'
+    if not set(own).isdisjoint(names):  # what is a column and a feature cannot come in one table
+        writer.add(f"session.import_cells({', '.join([f'{rows}[{literal([*columns, *own])}]', *options])})")
+        columns, own, options = ["image", "cellID"], [], []
+    frame = f"{rows}[{literal([*columns, *own])}]"
     if names:
         frame += f'.join(made.features["table"].to_pandas()[{literal(names)}])'
         options.append(f"features={literal(names)}")

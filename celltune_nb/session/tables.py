@@ -55,6 +55,10 @@ class ImportReport:
         A few of the rows that matched nothing.
     notes : tuple of str
         Sentences that a person should read.
+    features : tuple of str
+        The features that a table of cells brought.
+    made : int
+        Rows that made a cell, of an image whose cells the project did not know.
     """
 
     used: int
@@ -62,6 +66,8 @@ class ImportReport:
     skipped: int = 0
     examples: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    made: int = 0
 
     def __str__(self) -> str:
         text = f"{self.used:,} rows used"

@@ -176,7 +176,7 @@ def test_combinations_are_read_as_they_are_written(session: Session, text: str, 
 
 def test_combinations_survive_reopening_and_stand_in_the_script(session: Session) -> None:
     codes = session.combine("cFos+ PV-").codes
-    assert "session.combine(expression='cFos+ PV-')" in session.script()
+    assert "session.combine(expression='cFos+ PV-', level='cFos')" in session.script()
     session.close()
     with Session.open(session.folder, jobs=Jobs(inline=True)) as again:
         np.testing.assert_array_equal(again.populations["cFos+ PV-"].codes, codes)

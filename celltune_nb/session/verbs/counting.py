@@ -119,7 +119,7 @@ class Counting(Verbs):
         """Write :meth:`counts` as ``.csv``."""
         return counting.export_counts(self._session, path, by, what, level_name(self._session, level))
 
-    def combine(self, expression: str, name: str | None = None) -> PopulationSet:
+    def combine(self, expression: str, name: str | None = None, *, level: str | None = None) -> PopulationSet:
         """Make a population of cells that several markers together single out.
 
         Parameters
@@ -129,13 +129,15 @@ class Counting(Verbs):
             A marker is decided by its threshold where one is set, else by the most probable category.
         name : str, optional
             By default as it was written.
+        level : str, optional
+            The level that the population belongs to, by default the active one.
 
         Returns
         -------
         PopulationSet
             A gate: it follows trainings and thresholds, is shown, counted and exported like any other.
         """
-        return phenotypes.combine(self._session, expression, name)
+        return phenotypes.combine(self._session, expression, name, level_name(self._session, level))
 
     def phenotypes(
         self, levels: Sequence[str] | None = None, by: str | Sequence[str] = "image"

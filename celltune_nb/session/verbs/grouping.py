@@ -45,7 +45,7 @@ class Grouping(Verbs):
 
         Parameters
         ----------
-        table : path or DataFrame
+        table : path, DataFrame or dict of str to list of str
             CellTune's columns ``CellType, PrimaryMarker, SecondaryMarker, TertiaryMarker, Channel_1..3, hex``.
 
         Raises
