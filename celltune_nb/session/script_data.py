@@ -303,7 +303,7 @@ def _cells(session: Session, given: Mapping[str, Any], when: float, writer: Writ
     rows = "made.items"
     if given.get("+names"):  # of images that came later the table said nothing
         rows += f'[made.items["image"].isin({literal(given["+names"])})]'
-    if not set(own).isdisjoint(names):  # what is a column and a feature cannot come in one table
+    if not {*columns, *own}.isdisjoint(names):  # what is a column and a feature cannot come in one table
         writer.add(f"session.import_cells({', '.join([f'{rows}[{literal([*columns, *own])}]', *options])})")
         columns, own, options = ["image", "cellID"], [], []
     frame = f"{rows}[{literal([*columns, *own])}]"

@@ -121,7 +121,7 @@ def annotated() -> SimpleNamespace:
     matrix = np.random.default_rng(0).random((n, 2)).astype(np.float32)
     places = np.column_stack([np.arange(n) * 10.0, np.arange(n) * 3.0])
     return SimpleNamespace(
-        X=matrix, obs=obs, var=pd.DataFrame(index=["CD3", "CD8"]), obsm={"spatial": places}, layers={}, uns={}
+        X=matrix, obs=obs, var=pd.DataFrame(index=["CD3", "x"]), obsm={"spatial": places}, layers={}, uns={}
     )
 
 
