@@ -32,7 +32,9 @@ class Pictures:
         self.widget = w.VBox()
         self.widget.layout.display = "none"
 
-    def fill(self, pictures: Iterable[bytes | None], wanted: Callable[[], bool] = lambda: True) -> None:
+    def fill(
+        self, pictures: Iterable[bytes | None], wanted: Callable[[], bool] = lambda: True, name: str = ""
+    ) -> None:
         """Replace all pictures, in the order of their numbers, as they come.
 
         Parameters
@@ -41,7 +43,10 @@ class Pictures:
             JPEG; None: no picture.
         wanted : callable
             False ends it between two messages, when others are wanted by now.
+        name : str
+            The name from now on: what asks for pictures by a new one never shows those of before.
         """
+        self._name = name or self._name
         rules: list[str] = []
         number = sheet = 0
         for number, picture in enumerate(pictures, 1):

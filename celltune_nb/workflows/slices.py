@@ -163,6 +163,8 @@ class SlicesWorkflow(Page):
         if list(self.PAGES)[self._tabs.selected_index or 0] == "Mistakes":
             self.image.set_hint(MISTAKES_HINT)
             self.mistakes.enter()
+        elif "mistakes" in self.__dict__:
+            self.mistakes.leave()
 
     def open_tab(self, title: str) -> None:
         """Show one of the tabs."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -13,15 +15,23 @@ from celltune_nb.session.jobs import Jobs
 from . import small
 
 
-@pytest.fixture
-def session(tmp_path):
-    small.make(tmp_path / "p")
-    with Session.open(tmp_path / "p", jobs=Jobs(inline=True)) as session:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mistakes") / "p"
+    small.make(folder)
+    with Session.open(folder, jobs=Jobs(inline=True)) as session:
         session.add_marker("B")
         for image in ("left", "right"):
             session.label(small.cells(session, image, "B")[:12], "ON")
             session.label(small.cells(session, image, "A")[:12], "OFF")
         session.train(wait=True)
+    return folder
+
+
+@pytest.fixture
+def session(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "p")
+    with Session.open(tmp_path / "p", jobs=Jobs(inline=True)) as session:
         yield session
 
 
@@ -73,7 +83,7 @@ def test_cells_selected_on_the_image_are_corrected_together(panel, session):
 def test_the_rest_of_a_sheet_can_be_called_right_at_once(panel, session):
     ids = panel._ids()
     panel.press("2")
-    panel._below.do("rest")
+    panel._below.do("rest", str(panel.sheet))
     assert set(session.looks()["item"]) == set(ids)
     assert "49 cells noted as right" in panel.message
     assert not set(ids) & set(panel._ids())
@@ -133,3 +143,82 @@ def test_another_marker_takes_no_answer_for_the_cell_that_was_shown(panel, sessi
     assert shown not in session.labels.to_pandas().index
     session.level = "B"
     assert panel.item is not None
+
+
+def late(panel, item, key):
+    """A key that was pressed while the page still asked for another cell."""
+    panel._below._hear(None, {"do": "key", "what": key, "value": [], "seen": str(item)}, [])
+
+
+def test_a_second_key_is_about_the_cell_that_was_on_the_screen(panel, session):
+    panel.enter()
+    first, second, third = panel._ids()[:3]
+    late(panel, first, "1")
+    late(panel, first, "2")  # changed her mind before the next one came
+    assert session.labels.to_pandas().loc[first, "category"] == "OFF"
+    assert panel.item == second
+    assert "The cell before: OFF" in panel.message
+    late(panel, first, "y")
+    assert second not in set(session.looks()["item"])
+    assert "OFF already" in panel.message
+    assert second not in session.labels.to_pandas().index
+    late(panel, second, "y")
+    assert panel.item == third
+    late(panel, second, "y")
+    assert panel.item == third
+    assert third not in set(session.looks()["item"])
+
+
+def test_where_the_person_went_herself_the_key_is_about_that_cell(panel, session):
+    panel.enter()
+    first, second = panel._ids()[:2]
+    late(panel, first, "n")
+    late(panel, first, "1")
+    assert panel._ids().index(second) == 1
+    assert session.labels.to_pandas().loc[second, "category"] == "ON"
+    assert first not in session.labels.to_pandas().index
+
+
+def test_all_are_right_pressed_twice_speaks_of_one_sheet(panel, session):
+    panel.enter()
+    ids, sheet = panel._ids(), panel.sheet
+    panel._below.do("rest", str(sheet))
+    panel._below.do("rest", str(sheet))
+    assert set(session.looks()["item"]) == set(ids)
+    assert panel.sheet == sheet + 2  # called right, and searched
+
+
+def test_the_next_sheet_asks_for_its_first_cell_and_the_image_goes_there(panel, session):
+    panel.enter()
+    before, shown = panel._ids(), panel._below.html
+    panel.rest_is_right()
+    assert session.selection.tolist() == [panel.item]
+    assert panel.item not in before
+    panel.press("1")  # formerly for the last cell of the sheet before
+    assert set(session.labels.to_pandas().query("source == 'correction'").index).isdisjoint(before)
+    # a tile never shows the picture of the sheet before, and a click that was meant for that sheet does nothing
+    assert f"ct-sheet{panel.sheet}-0" not in shown
+    assert f"ct-sheet{panel.sheet}-0{{" in panel._pictures.widget.children[0].value
+    at = panel.at
+    panel._below.do("go", str(before[7]))
+    assert panel.at == at
+
+
+def test_undo_goes_back_to_the_cell_whose_answer_it_took(panel, session):
+    panel.enter()
+    first = panel.item
+    panel.press("1")
+    panel.press("u")
+    assert panel.item == first
+    assert session.selection.tolist() == [first]
+    panel.press("2")
+    assert session.labels.to_pandas().loc[first, "category"] == "OFF"
+
+
+def test_a_sheet_nobody_sees_leaves_the_image_where_it_is(panel, session):
+    panel.enter()
+    panel.leave()
+    session.set_view(image="right")
+    session.select([])
+    panel.look_again()
+    assert (session.view.image, len(session.selection)) == ("right", 0)

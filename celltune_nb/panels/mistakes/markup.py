@@ -78,6 +78,10 @@ class State:
     channels : sequence of str
     positive : str
         Name of the category that is counted.
+    sheet : int
+        Number of the sheet.
+    level : str
+        The marker.
     """
 
     cells: Sequence[Cell]
@@ -91,6 +95,8 @@ class State:
     channel: str | None
     channels: Sequence[str]
     positive: str
+    sheet: int = 0
+    level: str = ""
 
 
 def page(state: State) -> tuple[Markup, Markup]:
@@ -115,7 +121,7 @@ def _choosing(state: State) -> Markup:
         marker = tag(
             "div", tag("span", "Marker in", cls="ct-muted"),
             tag("select", tag("option", "choose the channel…", value="", selected=True),
-                [tag("option", name, value=name) for name in state.channels], do="channel", cls="ct-grow",
+                [tag("option", name, value=name) for name in state.channels], do="channel", what=state.level, cls="ct-grow",
                 aria_label="Channel of the marker", disabled=bool(state.locked),
                 title="Brightness in the marker tells where the models are sure and wrong"),
             cls="ct-line ct-tight",
@@ -143,7 +149,7 @@ def _asked(state: State) -> Markup:
     return tag(
         "div", tag("div", tag("b", f"{state.at + 1} of {len(state.cells)}"), tag("span", cell.image, cls="ct-muted ct-cut ct-grow"),
                    tag("span", cell.kind, cls="ct-muted", title=_WHAT[cell.kind].format(on=state.positive)), cls="ct-line ct-tight"),
-        tag("p", cell.reason, cls="ct-two-lines", aria_live="polite"),
+        tag("p", cell.reason, cls="ct-two-lines", aria_live="polite"), asked=cell.item,
     )  # fmt: skip
 
 
@@ -168,7 +174,7 @@ def _sheet(state: State) -> Markup | None:
         tiles.append(
             tag("button", tag("span", mark, cls="ct-mistake-mark", style=f"color:{cell.answered}" if cell.answered else None)
                 if mark else None,
-                cls=f"ct-mistake ct-sheet-{i}{' ct-answered' if mark else ''}", do="go", what=i, row=f"m{cell.item}",
+                cls=f"ct-mistake ct-sheet{state.sheet}-{i}{' ct-answered' if mark else ''}", do="go", what=cell.item, row=f"m{cell.item}",
                 style=f"border-color:{cell.color}", aria_pressed="true" if i == state.at else None,
                 aria_label=f"Cell {i + 1}: {cell.reason}{said}", title=f"{cell.image}\n{cell.reason}{said}")
         )  # fmt: skip
@@ -179,7 +185,7 @@ def _sheet(state: State) -> Markup | None:
         tag("h3", "Contact sheet", tag("span", f"{answered} of {len(state.cells)} answered", cls="ct-aside ct-num")),
         tag("div", tiles, cls="ct-mistakes-sheet"),
         tag("div",
-            tag("button", f"The other {left} are right" if answered else f"All {left} are right", cls="ct-button", do="rest",
+            tag("button", f"The other {left} are right" if answered else f"All {left} are right", cls="ct-button", do="rest", what=state.sheet,
                 disabled=bool(state.locked) or not left, title="Note that you looked at them; then the next 50 come"),
             tag("button", "Next 50", cls="ct-button", do="again", disabled=bool(left), title="The most suspicious cells as of now"),
             cls="ct-line ct-tight"),

@@ -11,9 +11,9 @@ from ...errors import CellTuneError, InputError
 from ...learn.mistakes import KINDS
 from ...render.encode import jpeg
 from ...session import Session
-from ...session.events import PopulationsChanged, StudyChanged, ViewChanged
+from ...session.events import LabelsChanged, PopulationsChanged, StudyChanged, ViewChanged
 from ...session.onoff import positive_name
-from .. import actions, theme
+from .. import actions, asked, theme
 from ..panel import Panel
 from ..pictures import Pictures
 from ..theme import Live
@@ -57,11 +57,16 @@ class MistakesPanel(Panel):
         self._right: set[int] = set()
         self._trouble = ""
         self._level = session.level
-        self._entered = False
+        #: Whether somebody sees the sheet; the image then goes where the sheet is.
+        self._open = False
+        #: Number of the sheet: what was meant for the one before does not touch the one that has come since.
+        self.sheet = 0
+        self._before: frozenset[int] = frozenset()
+        self._going = asked.Going()
         self._above, self._below = _Page(keys=list(markup.KEYS)), _Page(keys=list(markup.KEYS))
         verbs: dict[str, Callable[..., Any]] = {
             "kind": self._set_kind, "here": self._set_here, "again": self.look_again, "assign": self.assign, "right": self.right,
-            "go": self._go, "rest": self.rest_is_right, "errors": self.review_labels, "channel": self._set_channel, "key": self.press,
+            "go": self._go, "rest": self._rest, "errors": self.review_labels, "channel": self._set_channel, "key": self.press,
         }  # fmt: skip
         self.hear(self._above, verbs)
         self.hear(self._below, verbs)
@@ -71,7 +76,7 @@ class MistakesPanel(Panel):
         self._searching = self.latest(self._search)
         self.listen(session.populations_changed, self._predicted)
         self.listen(session.categories_changed, self._categories_changed)
-        self.listen(session.labels_changed, self._show)
+        self.listen(session.labels_changed, self._labelled)
         self.listen(session.study_changed, self._study_changed)
         self.listen(session.access_changed, self._show)
         self.listen(session.view_changed, self._view_changed)
@@ -88,9 +93,14 @@ class MistakesPanel(Panel):
 
     def enter(self) -> None:
         """Look at the cell that is asked for, now that somebody sees the sheet."""
-        self._entered = self.item is None
+        self._open = True
         if self.item is not None:
-            self.go(self.at)
+            self._going.by_itself()
+            self._to(self.at)
+
+    def leave(self) -> None:
+        """Another tab is looked at: a new sheet leaves the image where it is."""
+        self._open = False
 
     def look_again(self) -> None:
         """Search for the most suspicious cells as of now."""
@@ -101,7 +111,7 @@ class MistakesPanel(Panel):
         item = self._asked()
         self.session.correct([item], category)
         self._right.discard(item)
-        self._onward()
+        self._answered(item, category)
 
     def correct_selected(self, category: str) -> None:
         """Say what the cells selected on the image are, by click or rectangle: labels of source *correction*."""
@@ -116,9 +126,17 @@ class MistakesPanel(Panel):
     def right(self) -> None:
         """Say that the prediction is right: the cell gets no label and does not come again until the next training."""
         item = self._asked()
+        if item != self.item and (answer := self._answers().get(item)):
+            # A second key on a cell that has its answer: the next one is not meant yet.
+            self.say(
+                "That cell has its answer already."
+                if answer == "right"
+                else f"That cell is {answer} already."
+            )
+            return
         self.session.looked_at([item])
         self._right.add(item)
-        self._onward()
+        self._answered(item, "right")
 
     def rest_is_right(self) -> None:
         """Say so of all cells on the sheet that have no answer, and get the next ones."""
@@ -128,6 +146,7 @@ class MistakesPanel(Panel):
             raise InputError("Every cell on the sheet has an answer. Press Next 50.")
         self.session.looked_at(left, how="sheet")
         self._right.update(left)
+        self.sheet += 1  # pressed twice, it is not said of cells that nobody has seen
         self.say(f"{len(left):,} cells noted as right.", "good")
         self._searching.request()
 
@@ -144,10 +163,15 @@ class MistakesPanel(Panel):
         ids = self._ids()
         if not 0 <= place < len(ids):
             raise InputError("There is no such cell on the sheet. Press Look again.")
+        self._going.wanted()
+        self._to(place)
+
+    def _to(self, place: int) -> None:
+        item = self._ids()[place]
         self.at = place
         self._show()
-        self.session.select([ids[place]])
-        actions.look_at(self.session, ids[place])
+        self.session.select([item])
+        actions.look_at(self.session, item)
 
     def undo(self) -> None:
         """Take the newest label back."""
@@ -193,11 +217,17 @@ class MistakesPanel(Panel):
         self.here = bool(here)
         self._searching.request()
 
-    def _go(self, place: str) -> None:
-        self.go(int(place))
+    def _go(self, item: str) -> None:
+        ids = self._ids()
+        if int(item) in ids:  # else it was on the sheet before
+            self.go(ids.index(int(item)))
 
-    def _set_channel(self, _what: str, channel: Any) -> None:
-        self.session.set_marker_channel(str(channel) or None)
+    def _rest(self, sheet: str) -> None:
+        if sheet == str(self.sheet):
+            self.rest_is_right()
+
+    def _set_channel(self, level: str, channel: Any) -> None:
+        self.session.set_marker_channel(str(channel) or None, level=level or None)
 
     # ------------------------------------------------------------------ what is heard
 
@@ -212,11 +242,20 @@ class MistakesPanel(Panel):
             # A key pressed now would answer for the other marker, also by the cell that this sheet has selected.
             if self.item is not None and self.session.selection.tolist() == [self.item]:
                 self.session.select([])
-            self._found, self.at = None, -1
+            self._found, self.at, self._before = None, -1, frozenset()
             self._right.clear()
             self._searching.request()
         else:
             self._show()
+
+    def _labelled(self, event: LabelsChanged) -> None:
+        # Undo goes back to the cell whose answer it took: the next key is about that one.
+        if self._open and event.level == self.session.level and event.ids is not None and len(event.ids) == 1:
+            item, ids = int(event.ids[0]), self._ids()
+            if item in ids and item != self.item and not self._answers()[item]:
+                self.go(ids.index(item))
+                return
+        self._show()
 
     def _study_changed(self, event: StudyChanged) -> None:
         if event.what in ("working_set", "channels", "thresholds"):
@@ -240,7 +279,10 @@ class MistakesPanel(Panel):
 
     def _search(self) -> None:
         session = self.session
+        if self._level == session.level:
+            self._before = frozenset(self._ids()) or self._before
         self._level = session.level
+        followed = self.item is not None and session.selection.tolist() == [self.item]
         self._found, self._trouble = None, "Looking for suspicious cells …"
         self._show()
         self._trouble = ""
@@ -253,10 +295,13 @@ class MistakesPanel(Panel):
             except CellTuneError as error:
                 self._trouble = str(error)
         self.at = 0 if self._ids() else -1
+        self.sheet += 1
         self._right &= set(self._ids())
-        if self._entered and self.item is not None:
-            self._entered = False
-            self.go(0)
+        self._going.by_itself()
+        if self._open and self.item is not None:
+            self._to(0)
+        elif followed:
+            session.select([])  # the sheet asks for another cell than the image shows
         self._show()
         self._draw()
 
@@ -269,7 +314,20 @@ class MistakesPanel(Panel):
         item = self.item
         if item is None:
             raise InputError("No suspicious cell is asked for. Press Look again.")
-        return item
+        late = self._going.late(item)
+        if late is None:
+            return item
+        if late not in self._before and late not in self._ids():
+            raise InputError("The cell was not on the screen yet. Look at it, then press again.")
+        return late
+
+    def _answered(self, item: int, answer: str) -> None:
+        """Go on, unless the answer was for a cell that the page had left already."""
+        if item == self.item:
+            self._onward()
+            return
+        self.say(f"The cell before: {'right as it is' if answer == 'right' else answer}.", "good")
+        self._show()
 
     def _answers(self) -> dict[int, str]:
         """What each cell of the sheet is called by now."""
@@ -291,7 +349,8 @@ class MistakesPanel(Panel):
             )
             self._show()
         else:
-            self.go(following)
+            self._going.by_itself()
+            self._to(following)
 
     def _show(self) -> None:
         session, found = self.session, self._found
@@ -313,7 +372,7 @@ class MistakesPanel(Panel):
             state = markup.State(
                 cells, self.at, self.kind, self.here, [c for c in session.categories if c.name != UNKNOWN], counts, self._trouble,
                 session.access.reason if session.read_only else "", session.marker_channel(), self._channels(),
-                positive_name(session),
+                positive_name(session), self.sheet, session.level,
             )  # fmt: skip
             self._above.html, self._below.html = markup.page(state)
             self._tiles.show(self.item)
@@ -323,7 +382,9 @@ class MistakesPanel(Panel):
 
     def _draw(self) -> None:
         ids = self._ids()
-        self._pictures.fill(self._pictures_of(ids), lambda: not self.closed and ids == self._ids())
+        self._pictures.fill(
+            self._pictures_of(ids), lambda: not self.closed and ids == self._ids(), f"sheet{self.sheet}"
+        )
 
     def _pictures_of(self, ids: list[int]) -> Iterator[bytes | None]:
         for item in ids:
