@@ -73,3 +73,11 @@ def test_who_may_only_look_changes_no_marker(tmp_path):
         panel._live.do("marker_shown", "main")
         assert reader.level == "main"
         panel.close()
+
+
+def test_a_rule_is_of_the_marker_beside_which_it_was_typed(panel, session):
+    session.add_marker("PV")
+    panel._live.do("rule", "main", "ON: nuclear")  # typed before the page had gone on
+    assert session.rule == ""
+    session.level = "main"
+    assert session.rule == "ON: nuclear"

@@ -51,9 +51,11 @@ def test_a_click_opens_a_slice_and_the_box_takes_it_out_of_the_set(page, session
     page.slices._live.do("choose", "right", False)
     assert session.working_set == ("left",)
     assert "1 of 2 to work on" in page.slices._live.html
+    before = page.slices._live.html
     page.slices._live.do("choose", "left", False)
     assert session.working_set == ("left",)
     assert "One slice at least" in page.slices.message
+    assert page.slices._live.html != before  # so that the browser ticks the box again
     page.slices._live.do("choose", "right", True)
     assert session.working_set == ()
 
@@ -64,6 +66,16 @@ def test_a_verdict_is_kept_and_counts_for_the_step(page, session):
     assert set(session.verdicts()["verdict"]) == {"acceptable"}
     assert next(task for task in session.checklist() if task.key == "verdict").done
     assert "2 of 2 slices" in page.guide._live.html
+
+
+def test_a_verdict_is_of_the_marker_whose_predictions_were_listed(page, session):
+    level = session.level
+    what = f"{level}\nleft"
+    assert f'data-what="{what}"' in page.slices._live.html
+    session.add_marker("PV")
+    page.slices._live.do("verdict", what, "needs work")
+    assert "needs work" not in set(session.verdicts()["verdict"])
+    assert session.verdicts(level).loc["left", "verdict"] == "needs work"
 
 
 def test_the_rule_stands_above_the_image(page, session):

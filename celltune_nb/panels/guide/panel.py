@@ -126,8 +126,15 @@ class GuidePanel(Panel):
 
     # ------------------------------------------------------------------ from the browser
 
-    def _set_rule(self, _what: str, text: Any) -> None:
-        self.set_rule(str(text or ""))
+    def _set_rule(self, level: str, text: Any) -> None:
+        if level in ("", self.session.level):
+            self.set_rule(str(text or ""))
+            return
+        # Typed beside another marker than is shown by now: it is that one's.
+        self.session.set_rule(str(text or ""), level=level)
+        self._fields += 1
+        self.say(f"The rule is kept for {level}.", "good")
+        self._show()
 
     def _set_count(self, _what: str, value: Any) -> None:
         self.count = min(max(whole_number(_number(value), "The number of slices", 1), 1), 50)

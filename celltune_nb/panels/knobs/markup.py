@@ -66,7 +66,14 @@ def choosing(
 
 
 def weighing(
-    name: str, share: float | None, labelled: float, trained: float | None, *, busy: bool, reset: int
+    name: str,
+    share: float | None,
+    labelled: float,
+    trained: float | None,
+    *,
+    busy: bool,
+    level: str,
+    reset: int,
 ) -> Markup:
     """How training weighs the labels.
 
@@ -80,6 +87,8 @@ def weighing(
         Its share of the labels; NaN before there are any.
     trained : float or None
         What the newest training was asked for.
+    level : str
+        The marker that is spoken of.
     """
     buttons = [
         tag("button", "As labelled", cls="ct-button", do="balance", what="", aria_pressed=_pressed(share is None)),
@@ -97,7 +106,7 @@ def weighing(
     words = f"{labelled:.0%} of the labels are {name}." if math.isfinite(labelled) else "No labels yet."
     if trained is not None:
         words += f" The last training weighed {name} with {trained:.0%}."
-    button = tag("button", "Train so", cls="ct-button", do="train", disabled=busy)
+    button = tag("button", "Train so", cls="ct-button", do="train", what=level, disabled=busy)
     return _knob(
         2, "How training weighs them", f"More weight on {name} finds more of them and calls more that are not; it takes effect at the next training.",
         tag("div", buttons, cls="ct-knob-row"), slider, tag("div", button, tag("span", words, cls="ct-muted"), cls="ct-knob-row"),
@@ -114,6 +123,7 @@ def deciding(
     *,
     judged: bool,
     busy: bool,
+    level: str,
     reset: int,
 ) -> Markup:
     """Where the threshold lies, and what it gives."""
@@ -157,12 +167,13 @@ def deciding(
     )  # fmt: skip
     limits = " · ".join(f"{words.lower()} {hint}" for words, _, hint in shares if hint)
     buttons = [
-        tag("button", "Use this threshold", cls="ct-button ct-primary", do="use", disabled=busy),
+        tag("button", "Use this threshold", cls="ct-button ct-primary", do="use", what=level, disabled=busy),
         tag(
             "button",
             "Most probable",
             cls="ct-button",
             do="clear",
+            what=level,
             title="No threshold: the most probable category counts.",
         ),
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +67,8 @@ class KnobsPanel(Panel):
         self._page = _Page()
         self._figure = CurveFigure()
         verbs: dict[str, Callable[..., Any]] = {
-            "more": self.set_more, "count": self._set_count, "offer": self.offer, "balance": self._set_balance, "train": self.train,
-            "rule": self.set_rule, "target": self._set_target, "threshold": self._look, "use": self.use, "clear": self.clear,
+            "more": self.set_more, "count": self._set_count, "offer": self.offer, "balance": self._set_balance, "train": self._train,
+            "rule": self.set_rule, "target": self._set_target, "threshold": self._look, "use": self._use_it, "clear": self._clear,
             "judge": self.judge,
         }  # fmt: skip
         self.hear(self._page, verbs)
@@ -206,16 +207,47 @@ class KnobsPanel(Panel):
     # ------------------------------------------------------------------ what it hears
 
     def _set_count(self, _what: str, value: Any) -> None:
-        self.set_count(int(_number(value)))
+        with self._kept():
+            self.set_count(int(_number(value)))
 
     def _set_balance(self, what: str, value: Any) -> None:
         self.set_balance(_number(value) if value not in (None, "shift") else _number(what) if what else None)
 
     def _set_target(self, _what: str, value: Any) -> None:
-        self.set_target(_number(value))
+        with self._kept():
+            self.set_target(_number(value))
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """A field whose value is refused shows the one that counts."""
+        try:
+            yield
+        except CellTuneError:
+            self._reset += 1
+            self._show()
+            raise
 
     def _look(self, _what: str, value: Any) -> None:
         self.look(_number(value))
+
+    def _train(self, level: str) -> None:
+        self._check(level)
+        self.train()
+
+    def _use_it(self, level: str) -> None:
+        self._check(level)
+        self.use()
+
+    def _clear(self, level: str) -> None:
+        self._check(level)
+        self.clear()
+
+    def _check(self, level: str) -> None:
+        """Refuse what was pressed while the page still spoke of another marker."""
+        if level not in ("", self.session.level):
+            raise InputError(
+                f"The page has gone on to {self.session.level}. Look at its figures, then press again."
+            )
 
     def _aim(self) -> None:
         """Move the marker to where the target lies on the curve."""
@@ -322,11 +354,11 @@ class KnobsPanel(Panel):
                 theme.tag("p", "Three knobs, kept apart: each changes one thing, and nothing else.", cls="ct-muted ct-knob-hint"),
                 markup.choosing(categories, self.more, self.count, ready=actions.has_model(session), where=where, reset=self._reset),
                 markup.weighing(name, self.balance, self._labelled_share(name), self._trained(), busy=session.busy() is not None,
-                                reset=self._reset),
+                                level=session.level, reset=self._reset),
                 markup.deciding(
                     name, self.rule, f"{self.target:g}", self.preview, kept.sentence,
                     str(curve.attrs["source"]) if curve is not None else self._why,
-                    judged=curve is not None and bool(curve.attrs["kind"]), busy=self._busy or session.read_only, reset=self._reset,
+                    judged=curve is not None and bool(curve.attrs["kind"]), busy=self._busy or session.read_only, level=session.level, reset=self._reset,
                 ),
                 cls="ct-knobs",
             )  # fmt: skip

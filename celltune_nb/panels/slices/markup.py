@@ -66,6 +66,10 @@ class State:
         Why nothing can be changed; empty when it can.
     waiting : frozenset of str
         Slices whose picture is being prepared.
+    level : str
+        The marker that counts and verdicts are of.
+    reset : int
+        Changes when boxes are to be ticked as they are here.
     """
 
     rows: tuple[Row, ...]
@@ -76,6 +80,8 @@ class State:
     whole: bool = True
     locked: str = ""
     waiting: frozenset[str] = frozenset()
+    level: str = ""
+    reset: int = 0
 
 
 def page(state: State) -> Markup:
@@ -138,7 +144,7 @@ def _row(row: Row, state: State) -> Markup:
         _picture(row, row.name in state.waiting),
         tag("div",
             tag("div", tag("button", row.name, cls="ct-link ct-cut ct-grow", do="go", what=row.name),
-                tag("input", type="checkbox", do="choose", what=row.name, checked=row.chosen, disabled=bool(state.locked),
+                tag("input", type="checkbox", do="choose", what=row.name, reset=state.reset, checked=row.chosen, disabled=bool(state.locked),
                     title="Work on this slice: samples and proposed rectangles come from the chosen slices",
                     aria_label=f"Work on {row.name}"), cls="ct-slice-line"),
             tag("div", tag("span", short, cls="ct-cut ct-grow", title=about), cls="ct-slice-line ct-muted"),
@@ -164,7 +170,7 @@ def _verdict(row: Row, state: State) -> Markup:
     return tag(
         "select",
         [tag("option", short, value=verdict, selected=verdict == row.verdict) for verdict, short in _SHORT.items()],
-        do="verdict", what=row.name, cls=f"ct-slice-verdict{kind}", disabled=bool(state.locked),
+        do="verdict", what=f"{state.level}\n{row.name}", cls=f"ct-slice-verdict{kind}", disabled=bool(state.locked),
         title="Your verdict on this slice's predictions", aria_label=f"Verdict on {row.name}",
     )  # fmt: skip
 

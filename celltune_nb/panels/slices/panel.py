@@ -48,6 +48,8 @@ class SlicesPanel(Panel):
         super().__init__(session)
         self.search, self.only = "", False
         self._rows: tuple[markup.Row, ...] = ()
+        self._level = session.level
+        self._reset = 0
         #: By slice: what its picture was made from, and the picture.
         self._made: dict[str, tuple[Any, bytes | None]] = {}
         #: Slices whose pixels came after their picture was made or had to wait.
@@ -56,7 +58,7 @@ class SlicesPanel(Panel):
         self._waiting: frozenset[str] = frozenset()
         self._live = _List()
         verbs: dict[str, Callable[..., Any]] = {
-            "go": self.go, "choose": self._choose, "verdict": self.set_verdict, "search": self.find, "only": self.show_only,
+            "go": self.go, "choose": self._choose, "verdict": self._set_verdict, "search": self.find, "only": self.show_only,
         }  # fmt: skip
         self.hear(self._live, verbs)
         self._pictures = Pictures("thumb")
@@ -88,6 +90,7 @@ class SlicesPanel(Panel):
             names.remove(name)
             if not names:
                 self.say("One slice at least has to be worked on. Choose another one first.", "warning")
+                self._reset += 1  # the box is ticked again
                 self._show()
                 return
         whole = set(names) == {row.name for row in self._rows}
@@ -99,6 +102,11 @@ class SlicesPanel(Panel):
     def set_verdict(self, name: str, verdict: str) -> None:
         """Say what the predictions on a slice look like."""
         self.session.set_verdict(name, verdict)
+
+    def _set_verdict(self, what: str, verdict: Any) -> None:
+        # Of the marker whose predictions were listed then: another may have been chosen since.
+        level, _, name = what.rpartition("\n")
+        self.session.set_verdict(name, str(verdict), level=level or None)
 
     def find(self, _what: str, text: Any) -> None:
         """List only slices whose name or animal has this text in it."""
@@ -128,8 +136,9 @@ class SlicesPanel(Panel):
         import pandas as pd
 
         session = self.session
-        table = study_table(session, session.level)
-        colors = {c.name: c.color for c in session.categories if c.name != UNKNOWN}
+        level = session.level
+        table = study_table(session, level)
+        colors = {c.name: c.color for c in session.levels[level].categories if c.name != UNKNOWN}
         blind = session.view.blind
         rows = []
         for number, (name, row) in enumerate(zip(table.index, table.to_dict("records"), strict=True)):
@@ -142,7 +151,7 @@ class SlicesPanel(Panel):
                     str(row["verdict"]), bool(row["in_set"]),
                 )
             )  # fmt: skip
-        self._rows = tuple(rows)
+        self._rows, self._level = tuple(rows), level
         self._show()
 
     def _show(self) -> None:
@@ -151,7 +160,7 @@ class SlicesPanel(Panel):
             self._live.html = markup.page(
                 markup.State(
                     self._rows, session.view.image, positive_name(session), self.search, self.only, not session.working_set,
-                    session.access.reason if session.read_only else "", self._waiting,
+                    session.access.reason if session.read_only else "", self._waiting, self._level, self._reset,
                 )
             )  # fmt: skip
 

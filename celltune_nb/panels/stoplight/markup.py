@@ -70,6 +70,8 @@ class State:
     target: float
     whose: str
     here: str | None
+    level: str = ""
+    reset: int = 0
 
 
 def page(state: State) -> Markup:
@@ -89,6 +91,7 @@ def _light(state: State, light: StopLight) -> Markup:
     action = light.action
     button = tag(
         "button", action.text, cls="ct-button ct-primary", do="follow", disabled=state.locked or state.progress is not None,
+        what=action.text,
     ) if action.verb not in _HIDDEN else tag("p", action.text, cls="ct-small")  # fmt: skip
     return tag(
         "section",
@@ -119,7 +122,7 @@ def _judging(state: State) -> Markup | None:
 def _conditions(state: State, light: StopLight) -> Markup:
     target = tag(
         "label", "Target ", tag("input", type="number", min="50", max="99", step="1", value=f"{100 * state.target:.0f}",
-                                do="target", disabled=state.locked, aria_label="Target of the audit, per cent"), " %", cls="ct-small",
+                                do="target", what=state.level, reset=f"{state.level} {state.reset}", disabled=state.locked, aria_label="Target of the audit, per cent"), " %", cls="ct-small",
         title="What the audit's lower bound has to reach; " + (state.whose or "the usual one"),
     )  # fmt: skip
     rows = []

@@ -62,9 +62,11 @@ class StopLightPanel(Working):
         self.by, self.sort, self.down = "image", "expected_f1", False
         self.open_audit: Callable[[], object] | None = None
         self._asked = ""
+        self._followed: StopLight | None = None
+        self._reset = 0
         self._live = _Page()
         verbs: dict[str, Callable[..., Any]] = {
-            "follow": self.follow, "judge": self.judge, "stop": self.stop, "sort": self.sort_by, "by": self.show_by,
+            "follow": self._follow, "judge": self.judge, "stop": self.stop, "sort": self.sort_by, "by": self.show_by,
             "go": self.go, "target": self._set_target,
         }  # fmt: skip
         self.hear(self._live, verbs)
@@ -115,6 +117,7 @@ class StopLightPanel(Working):
         light = self.light
         if light is None:
             return
+        self._followed = light
         verb = light.action.verb
         if verb == "judge":
             self.judge()
@@ -133,6 +136,15 @@ class StopLightPanel(Working):
             if self.open_audit is not None:
                 self.open_audit()
         self._working_out.request()
+
+    def _follow(self, what: str) -> None:
+        # Pressed twice while the first is carried out: nothing is drawn twice, nor the step after it taken unseen.
+        if (
+            self.light is not None
+            and self.light is not self._followed
+            and what in ("", self.light.action.text)
+        ):
+            self.follow()
 
     def go(self, image: str) -> None:
         """Look at a slice."""
@@ -159,12 +171,20 @@ class StopLightPanel(Working):
             raise InputError("The target lies between 1 and 99 %.")
         self.session.set_target(target)
 
-    def _set_target(self, _what: str, value: Any) -> None:
+    def _set_target(self, level: str, value: Any) -> None:
         try:
-            wanted = float(str(value)) / 100
-        except ValueError as error:
-            raise InputError(f"{value!r} is no number. Give per cent, such as 85.") from error
-        self.set_target(wanted)
+            try:
+                wanted = float(str(value)) / 100
+            except ValueError as error:
+                raise InputError(f"{value!r} is no number. Give per cent, such as 85.") from error
+            if not 0 < wanted < 1:
+                raise InputError("The target lies between 1 and 99 %.")
+            # Of the marker beside which it was typed: another may have been chosen since.
+            self.session.set_target(wanted, level=level or None)
+        except CellTuneError:
+            self._reset += 1  # the field shows the target that counts
+            self._show()
+            raise
 
     # ------------------------------------------------------------------ what is heard
 
@@ -230,6 +250,7 @@ class StopLightPanel(Working):
                     bool(running and job and job.wish is not None), session.read_only,
                     any(r.level == session.level and r.state in ("done", "stopped") for r in session.runs), session.target,
                     _whose(target_by(session, session.level)), session.view.image,
+                    session.level, self._reset,
                 )
             )  # fmt: skip
 
