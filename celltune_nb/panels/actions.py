@@ -17,7 +17,7 @@ from ..errors import LabelError, NotReadyError
 from ..session import Session
 
 __all__ = [
-    "KEYS", "Action", "assign", "assign_key", "has_model", "key_to_action", "label_source", "look_at", "next_rectangle",
+    "KEYS", "Action", "assign", "assign_key", "category_of", "has_model", "key_to_action", "label_source", "look_at", "next_rectangle",
     "press", "redo", "sample_in_rectangle", "suggest_first", "suggest_useful", "toggle", "undo",
 ]  # fmt: skip
 
@@ -143,6 +143,17 @@ def assign_key(session: Session, key: str) -> int:
     LabelError
         When no category has it.
     """
+    return assign(session, category_of(session, key))
+
+
+def category_of(session: Session, key: str) -> str:
+    """The name of the category that has a key.
+
+    Raises
+    ------
+    LabelError
+        When none has it.
+    """
     category = next((c for c in session.categories if c.key == key), None)
     if category is None:
         given = ", ".join(f"{c.key} {c.name}" for c in session.categories if c.key)
@@ -150,7 +161,7 @@ def assign_key(session: Session, key: str) -> int:
             f"No category has the key {key}. "
             + (f"Keys: {given}." if given else "Add a category first; it gets the next free key.")
         )
-    return assign(session, category.name)
+    return category.name
 
 
 def toggle(session: Session, item: int, category: str) -> str:

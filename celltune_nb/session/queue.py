@@ -133,13 +133,15 @@ class ReviewQueue:
         self._tell()
         return self.current
 
-    def answer(self, category: str | None) -> ReviewItem | None:
+    def answer(self, category: str | None, place: int | None = None) -> ReviewItem | None:
         """Say what the current cell is, as one step that undo takes back, and go on to the next without an answer.
 
         Parameters
         ----------
         category : str or None
             None or ``"Unknown"``: cannot be told; the cell does not come back either.
+        place : int, optional
+            Another cell than the current one, by its place; the current one then stays.
 
         Returns
         -------
@@ -156,7 +158,8 @@ class ReviewQueue:
         session, content = self._session, self._content
         self._check_writable()
         name = session.book.level(self.level).categories.named(UNKNOWN if category is None else category).name
-        item = int(content.ids[self.at])
+        at = self.at if place is None else self._place(place)
+        item = int(content.ids[at])
         content.said[item] = (
             [-1] * len(MODELS)
             if self.blind
@@ -174,7 +177,10 @@ class ReviewQueue:
             session.emit(session.labels_changed, LabelsChanged(self.level, np.array([item], np.int64), row))
         else:
             session.label([item], name, level=self.level, source="review", strategy=self.by)
-        return self._on()
+        if at == self.at:
+            return self._on()
+        self._tell()
+        return self.current
 
     def skip(self) -> ReviewItem | None:
         """Leave the current cell for later and go on; it may come back in another review."""
@@ -182,9 +188,9 @@ class ReviewQueue:
         self._content.skipped.add(int(self._content.ids[self.at]))
         return self._on()
 
-    def note(self, text: str) -> None:
-        """Write a note on the current cell; see :meth:`celltune_nb.Session.note`."""
-        self._session.note(int(self._content.ids[self.at]), text)
+    def note(self, text: str, place: int | None = None) -> None:
+        """Write a note on the current cell, or on the one at *place*; see :meth:`celltune_nb.Session.note`."""
+        self._session.note(int(self._content.ids[self.at if place is None else self._place(place)]), text)
 
     def _on(self) -> ReviewItem | None:
         open_ = self._todo()

@@ -255,6 +255,11 @@ class Page(Panel):
             if action is None or action.verb not in ("undo", "redo"):
                 raise NotReadyError(_PAUSED)
         walked = self.labelling.walk.on
+        # Not what is selected by now, but the cell that was on the screen, as its card does.
+        audit = self.evaluation.audit if "evaluation" in self.__dict__ else None
+        if audit is not None and audit.asking and action is not None and action.verb in ("assign", "sample"):
+            audit.press(key)
+            return audit.message or None
         self.labelling.press(key, held)
         acted = action is not None and action.verb in ("assign", "clear", "sample")
         return None if acted and not walked else self.labelling.message

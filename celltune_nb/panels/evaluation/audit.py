@@ -9,6 +9,7 @@ import numpy as np
 from celltune_nb.data.categories import UNKNOWN
 from celltune_nb.errors import InputError, NotReadyError
 from celltune_nb.panels import theme
+from celltune_nb.panels.asked import Going
 from celltune_nb.panels.panel import Panel
 from celltune_nb.panels.tiles import CellTiles
 from celltune_nb.session import Session
@@ -52,15 +53,16 @@ class AuditPanel(Panel):
         self._skipped: set[int] = set()
         self._pictured: int | None = None
         self._wanted = DRAWN
+        self._going = Going()
         self._live = theme.Live()
         for verb in ("start", "pause", "skip", "back", "here"):
             self._live.on(verb, self.guard(getattr(self, verb)))
         self._live.on("assign", self.guard(self.assign))
-        self._live.on("key", self.guard(self._key))
+        self._live.on("key", self.guard(self.press))
         self._live.on("count", self.guard(self._count))
         self._live.on("draw", self.guard(self.draw))
         #: Chosen by what the cell is bright in alone: predictions are out of sight.
-        self.tiles = CellTiles(self, list(KEYS), self._key)
+        self.tiles = CellTiles(self, list(KEYS), self.press)
         self.widget = [self.tiles.live, self._live]
         self._drawing = self.latest(self._draw)  # of a million cells it takes a tenth of a second
         self._root.add_class("ct-audit")
@@ -71,6 +73,11 @@ class AuditPanel(Panel):
         self.listen(session.view_changed, self._viewed)
         self.listen(session.access_changed, self._access)
         self._show()
+
+    @property
+    def asking(self) -> bool:
+        """Whether a cell is asked for, and the person has selected no other one."""
+        return self.current is not None and self.session.selection.tolist() == [self.current]
 
     # ------------------------------------------------------------------ verbs
 
@@ -126,20 +133,32 @@ class AuditPanel(Panel):
 
     def assign(self, category: str) -> None:
         """Give the current cell a category; the next one follows."""
-        if self.current is not None:
+        late = self._late()
+        if late is not None:
+            if self._label_of(late) != category:
+                self.session.label([late], category, level=self._level, source="audit")
+                self.say(f"The cell before is {category} now: the next was not on the screen yet.", "warning")
+        elif self.current is not None:
             self.session.label([self.current], category, level=self._level, source="audit")
+
+    def _late(self) -> int | None:
+        """The cell that was still on the screen when the answer was given, where the next has come since."""
+        before = self._going.late(self.current)
+        return before if before in self._seen else None
 
     def skip(self) -> None:
         """Leave the current cell for later."""
-        if self.current is None:
+        if self.current is None or self._late() is not None:
             return
         self._skipped.add(self.current)
         self._seen.append(self.current)
+        self._going.by_itself()
         self._go(self._next())
 
     def back(self) -> None:
         """Return to the cell before, to look again or to change its label."""
         if self._seen:
+            self._going.wanted()
             self._go(self._seen.pop())
 
     def here(self) -> None:
@@ -184,12 +203,14 @@ class AuditPanel(Panel):
         if (ids is None or self.current in ids) and self._label_of(self.current) != UNKNOWN:
             self._skipped.discard(self.current)
             self._seen.append(self.current)
+            self._going.by_itself()
             self._go(self._next())
             return
         # Undo takes the person back to the cell whose label it took.
         freed = [] if ids is None else [i for i in self._seen if i in ids and self._label_of(i) == UNKNOWN]
         if freed and freed[-1] not in self._skipped:
             self._seen.remove(freed[-1])
+            self._going.wanted()
             self._go(freed[-1])
             return
         self._show()
@@ -234,7 +255,8 @@ class AuditPanel(Panel):
         self._wanted = int(value)
         self._show()
 
-    def _key(self, key: str) -> None:
+    def press(self, key: str) -> None:
+        """Do what a key means; keys that mean nothing here do nothing."""
         if not self.running or key not in KEYS:
             return
         if KEYS[key] != "assign":

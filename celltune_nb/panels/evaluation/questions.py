@@ -115,7 +115,7 @@ def question(session: Session, audit: Audit, item: int, label: str, *, returns: 
         ], cls="ct-line"),
         tag("div", hint, cls="ct-line"),
         tag("p", needed(audit.labelled, len(audit.ids)), " Predictions are hidden meanwhile.", cls="ct-muted ct-small"),
-    ], cls="ct-ev-audit ct-ev-asking", tabindex="-1", focus="" if focus else None,
+    ], cls="ct-ev-audit ct-ev-asking", asked=item, tabindex="-1", focus="" if focus else None,
         data_keys=" ".join(KEYS))  # fmt: skip
 
 

@@ -152,7 +152,7 @@ def _walker(state: State, steps: Steps) -> Markup:
             if steps.strayed else None,
             cls="ct-line ct-tight",
         ),
-        cls="ct-walk",
+        cls="ct-walk", asked=steps.item,
     )  # fmt: skip
 
 

@@ -115,6 +115,8 @@ class LabellingPanel(Panel):
     def assign(self, category: str) -> None:
         """Give the selected cells a category; with nothing selected, only make it the active one."""
         self.active = self.session.categories[category].name
+        if self.walk.corrects(category):
+            return
         if len(self.session.selection):
             ids = self.session.selection
             n = actions.assign(self.session, category)
@@ -123,8 +125,18 @@ class LabellingPanel(Panel):
             self._show()
             self.say(f"{category} is active. Select cells: click one, or drag a rectangle and sample in it.")
 
+    def assign_key(self, key: str) -> None:
+        """Give the selected cells the category that has a key."""
+        name = actions.category_of(self.session, key)
+        if len(self.session.selection):
+            self.assign(name)
+        else:
+            actions.assign(self.session, name)  # says what to select
+
     def unlabel(self) -> None:
         """Take the labels of the selected cells away."""
+        if self.walk.corrects(UNKNOWN):
+            return
         n = actions.assign(self.session, None)
         self.say(f"Label removed from {_cells(n)}.")
 
@@ -138,11 +150,7 @@ class LabellingPanel(Panel):
         if action is None:
             return
         if action.verb == "assign":
-            ids = self.session.selection
-            n = actions.assign_key(self.session, action.key)
-            name = next(c.name for c in self.session.categories if c.key == action.key)
-            self.active = name
-            self._labelled(ids, n, name)
+            self.assign_key(action.key)
         elif action.verb == "escape":
             self.session.select([])
             self.session.set_view(rectangle=None)

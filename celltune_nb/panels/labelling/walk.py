@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...errors import NotReadyError
 from .. import actions
+from ..asked import Going
 from ..panel import Panel
 
 __all__ = ["KEYS", "Steps", "Walk"]
@@ -31,6 +32,8 @@ class Steps:
         Category of each cell by now; 0: none.
     skipped : frozenset of int
         Places that were left without a label.
+    item : int
+        The cell that is asked for.
     strayed : bool
         Whether something else is selected, or another image looked at.
     """
@@ -39,6 +42,7 @@ class Steps:
     codes: tuple[int, ...]
     skipped: frozenset[int]
     strayed: bool
+    item: int = -1
 
     @property
     def labelled(self) -> int:
@@ -71,6 +75,7 @@ class Walk:
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)
         self._skipped: set[int] = set()
         self._at = 0
+        self._going = Going()
 
     @property
     def on(self) -> bool:
@@ -81,6 +86,14 @@ class Walk:
     def item(self) -> int | None:
         """The cell that is asked for."""
         return int(self._ids[self._at]) if self.on else None
+
+    @property
+    def late(self) -> int | None:
+        """The cell that was on the screen when the key was pressed, where the page has gone on from it since; else None."""
+        if not self.on or self._session.selection.tolist() != [self.item]:
+            return None  # the person has pointed at something else
+        before = self._going.late(self.item)
+        return before if before in self._ids else None
 
     # ------------------------------------------------------------------ verbs
 
@@ -97,6 +110,7 @@ class Walk:
         """Ask for one of them: the image goes there, and it alone is selected."""
         if not self.on:
             raise NotReadyError("No cells are on offer now. Press M for cells worth a label.")
+        self._going.wanted()
         self._to(place)
         self._panel.say(f"{self.steps().words}.")
         self._changed()
@@ -115,15 +129,30 @@ class Walk:
 
     def skip(self) -> None:
         """Leave the cell that is asked for without a label."""
-        if self.on:
+        if self.late is not None:
+            self._panel.say(f"{self.steps().words}: it was not on the screen yet when you pressed S.")
+        elif self.on:
             self._skipped.add(self._at)
             self.onward("Skipped.")
+
+    def corrects(self, category: str) -> bool:
+        """Give the cell before a category where it was still on the screen, and so is the one that is meant; whether it was."""
+        item, session = self.late, self._session
+        if item is None:
+            return False
+        ids = np.array([item], np.int64)
+        if session.labels.codes()[session.positions(ids)][0] != session.categories[category].code:
+            session.label(ids, category, source=actions.label_source(session, ids, category))
+            said = f"The cell before is {category} now: the next was not on the screen yet."
+            self._panel.say(said, "warning")
+        return True
 
     def onward(self, said: str) -> None:
         """Ask for the next cell without a label; after the last one for those that were passed over, but not skipped."""
         steps = self.steps()
         open_ = [i for i, code in enumerate(steps.codes) if not code and i not in self._skipped]
         if open_:
+            self._going.by_itself()
             self._to(next((i for i in open_ if i > self._at), open_[0]))
             self._panel.say(f"{said} {self.steps().words}.", "good")
             self._changed()
@@ -156,6 +185,7 @@ class Walk:
         place = int(np.flatnonzero(self._ids == ids[0])[0])
         if self.steps().codes[place]:
             return False
+        self._going.wanted()
         self._to(place)
         self._changed()
         return True
@@ -171,7 +201,7 @@ class Walk:
         image = table.names[int(table.images[positions[self._at]])]
         strayed = session.selection.tolist() != [self.item] or session.view.image != image
         skipped = frozenset(i for i in self._skipped if not codes[i])
-        return Steps(self._at, tuple(int(code) for code in codes), skipped, strayed)
+        return Steps(self._at, tuple(int(code) for code in codes), skipped, strayed, int(self._ids[self._at]))
 
     def meaning(self, key: str, held: Sequence[str]) -> str:
         """What a key means while cells are on offer: a verb of this class or ``useful``; empty: what it means elsewhere."""

@@ -192,7 +192,7 @@ def question(
             aria_label="Note on this cell", maxlength=500, disabled=locked, cls="ct-rv-note"),
         tag("p", "Keys: 1–9 name it, M and N take a model’s answer, 0 unknown, S skips, Ctrl+← → move.", cls="ct-muted ct-small")
         if not queue.blind else tag("p", "Keys: 1–9 name it, 0 unknown, S skips, Ctrl+← → move.", cls="ct-muted ct-small"),
-    ], cls="ct-rv-card", tabindex="-1", focus="" if again else None)  # fmt: skip
+    ], cls="ct-rv-card", asked=item.id, tabindex="-1", focus="" if again else None)  # fmt: skip
 
 
 def _label(item: ReviewItem, *, blind: bool) -> str:

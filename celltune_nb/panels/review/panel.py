@@ -16,6 +16,7 @@ from ..tiles import CellTiles
 from . import markup
 from .filling import Filling
 from .form import FIELDS, Form
+from .hand import Hand
 from .page import Page
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class ReviewPanel(Panel):
         self._shown: int | None = None
         self._former: str | None = None
         self._answering = False
+        self._hand = Hand(session, lambda: self._queue if self.running else None)
         self.pictures = CellTiles(self, list(markup.KEYS), self.press)
         self.page = Page(session, self.form, self.pictures.live)
         self.filling = Filling(self, self.form, self._show_head)
@@ -140,11 +142,21 @@ class ReviewPanel(Panel):
     def _answer(self, category: str | None) -> None:
         if self._here() is None:
             return
+        late, queue = self._hand.late, self._asked()
+        if not self._hand.answers(int(queue.ids[queue.at if late is None else late]), category):
+            return
         self._answering = True  # what the label changes is drawn once, with the cell that follows
         try:
-            following = self._asked().answer(category)
+            self._hand.going.by_itself()
+            following = queue.answer(category, late)
         finally:
             self._answering = False
+        if late is not None:
+            self.say(
+                f"The cell before is {category or 'Unknown'} now: the next was not on the screen yet.",
+                "warning",
+            )
+            return
         self._answered(following)
 
     def first(self) -> None:
@@ -156,7 +168,8 @@ class ReviewPanel(Panel):
         self._take("Pred_MDL2")
 
     def _take(self, model: str) -> None:
-        item = self._here()
+        late = self._hand.late
+        item = self._here() if late is None else self._asked()[late]
         found = None if item is None else item.answer(model)
         if found is None:
             raise NotReadyError("There is no prediction to take. Name the cell yourself, with its key.")
@@ -164,17 +177,22 @@ class ReviewPanel(Panel):
 
     def skip(self) -> None:
         """Leave the cell for later."""
-        if self._here() is not None:
+        if self._hand.late is not None:
+            self.say("The cell was not on the screen yet when you pressed S.")
+        elif self._here() is not None:
+            self._hand.going.by_itself()
             self._asked().skip()
 
     def next(self) -> None:
         """Go to the next cell."""
         if self._here() is not None:
+            self._hand.going.wanted()
             self._asked().next()
 
     def previous(self) -> None:
         """Go to the cell before."""
         if self._here() is not None:
+            self._hand.going.wanted()
             self._asked().previous()
 
     def here(self) -> None:
@@ -257,12 +275,19 @@ class ReviewPanel(Panel):
 
     def _go_to(self, place: str) -> None:
         if self._here() is not None:
+            self._hand.going.wanted()
             self._asked().go(int(place))
 
     def _note(self, _what: str, text: Any) -> None:
-        if self._here() is not None:
-            self._asked().note(str(text or ""))
-            self.say("Note kept.", "good")
+        if self._here() is None:
+            return
+        # Typed while the next cell came: it is about the one that was there when the typing began.
+        place = self._hand.typed_at
+        before = place not in (None, self._asked().at)
+        self._asked().note(str(text or ""), place)
+        self.form.changes += before
+        self._show_card()
+        self.say("Note kept on the cell before." if before else "Note kept.", "good")
 
     def _moved(self, event: QueueChanged) -> None:
         queue = self.session.queue
@@ -290,12 +315,9 @@ class ReviewPanel(Panel):
             item = int(event.ids[0])
             place = np.flatnonzero(queue.ids == item)
             # Undo takes the person back to the cell whose answer it took.
-            if (
-                len(place)
-                and not queue.answered[place[0]]
-                and queue.at != place[0]
-                and self._taken_back(item)
-            ):
+            opened = len(place) and not queue.answered[place[0]] and queue.at != place[0]
+            if opened and self._taken_back(item):
+                self._hand.going.wanted()
                 queue.go(int(place[0]))
                 return
         self._show_head()
