@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from tests.waiting import LONG
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page as Tab
 
@@ -30,11 +32,11 @@ serve(Path(sys.argv[1]), token="token" in sys.argv, say=lambda line: print(line,
 
 
 class Page:
-    """A served page."""
+    """A served page; ``first`` is done before it is."""
 
-    def __init__(self, notebook: Path, *options: str) -> None:
+    def __init__(self, notebook: Path, *options: str, first: str = "") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(notebook), *options],
+            [sys.executable, "-c", first + PROGRAM, str(notebook), *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -42,7 +44,9 @@ class Page:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         found = re.search(r"http://127\.0\.0\.1:(\d+)/\S*", line)
-        assert found, f"no address in {line!r}"
+        if not found:
+            _, _, err = self.end()
+            raise AssertionError(f"no address in {line!r}; it said:\n{err}")
         self.address, self.port = found.group(0), int(found.group(1))
 
     def kernels(self) -> list[psutil.Process]:
@@ -58,10 +62,10 @@ class Page:
         """Press Ctrl-C; the exit code, what was printed, and what was complained about."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=LONG)
         return self.process.returncode, out, err
 
-    def wait_for_kernels(self, number: int, seconds: float = 10) -> int:
+    def wait_for_kernels(self, number: int, seconds: float = LONG) -> int:
         """Wait until so many kernels are alive; how many are, at the end."""
         deadline = time.monotonic() + seconds
         while len(self.kernels()) != number and time.monotonic() < deadline:
@@ -101,7 +105,7 @@ class Lab:
             stdout=self.log,
             stderr=subprocess.STDOUT,
         )
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + LONG
         while time.monotonic() < deadline:
             try:
                 self.get("/api/status")
@@ -119,7 +123,7 @@ class Lab:
         """Run the open notebook and wait until ``ready`` is seen."""
         tab.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel")
         tab.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        tab.locator(ready).first.wait_for(timeout=40_000)
+        tab.locator(ready).first.wait_for(timeout=1000 * LONG)
 
     def end(self) -> None:
         self.process.terminate()

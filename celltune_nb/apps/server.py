@@ -132,7 +132,7 @@ def serve(
     )
 
     def ready() -> None:
-        address = f"http://{HOST}:{chosen}/" + (f"?token={secret}" if secret else "")
+        address = f"http://{HOST}:{app.port}/" + (f"?token={secret}" if secret else "")
         say(f"Open {address}")
         say("Everything you do is saved as you do it. Ctrl-C here ends the program.")
         if open_browser and _has_screen():
@@ -140,7 +140,7 @@ def serve(
 
     # jupyter_server 2 asks tornado 6.5 for a longer wait than it grants, and tornado says so each time
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
-    app.when_ready = ready
+    app.when_ready, app.wanted = ready, port
     app.initialize([])
     # Voilà's renderer has no parent, so what went wrong in a cell would be told to nobody
     orphans = logging.getLogger("traitlets")
@@ -218,7 +218,9 @@ class PageHandler(TornadoVoilaHandler):
 class Server(Voila):
     """Voilà for one notebook, bound to this machine."""
 
+    port: int
     when_ready: Callable[[], None]
+    wanted: int | None = None
 
     def load_config_file(self, *args: Any, **kwargs: Any) -> None:
         """Read nothing: what the page may do does not depend on files lying about."""
@@ -238,7 +240,12 @@ class Server(Voila):
         """Serve until interrupted, then end every kernel."""
         import tornado.ioloop
 
-        self.app.listen(self.port, self.ip)
+        while True:
+            try:
+                self.app.listen(self.port, self.ip)
+                break
+            except OSError:  # another program has taken it since it was chosen
+                self.port = choose_port(self.wanted)
         self.ioloop = tornado.ioloop.IOLoop.current()
         self.ioloop.add_callback(self.when_ready)
         try:

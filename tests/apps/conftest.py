@@ -15,8 +15,8 @@ def serve_source(tmp_path: Path) -> Iterator[Callable[..., Page]]:
     """Serve a notebook of one cell."""
     pages: list[Page] = []
 
-    def start(source: str, *options: str) -> Page:
-        pages.append(Page(write_notebook(tmp_path / "page.ipynb", source), *options))
+    def start(source: str, *options: str, first: str = "") -> Page:
+        pages.append(Page(write_notebook(tmp_path / "page.ipynb", source), *options, first=first))
         return pages[-1]
 
     yield start
