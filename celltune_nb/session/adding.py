@@ -21,7 +21,7 @@ from ..data.items import NewCells
 from ..errors import InputError
 from ..formats.images import ImageFile, is_image_path, open_image
 from ..formats.stack import is_stack, open_stack
-from . import sources
+from . import area_cells, sources
 from .committing import committing
 
 if TYPE_CHECKING:
@@ -320,7 +320,9 @@ class Adding:
                     self._check_name(one.name, one.cells is not None)
                 project = session.project
                 # An image without a mask has no place among the items until a table brings its cells.
-                table = session.table.extended_by([one.new for one in ready if one.cells is not None])
+                base = session.table
+                table = base.extended_by([one.new for one in ready if one.cells is not None])
+                table = area_cells.filled(session, base, table)
                 added = [project.image(one.row, session.chunks) for one in ready]
                 rows = [*project.settings["images"], *(one.row for one in ready)]
                 with (

@@ -2,76 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.shapes import Shape, label_areas, label_at, reduced_by
-from ..errors import InputError
+from ..data.shapes import label_areas, reduced_by
+from ..errors import FormatError, InputError
+from .area_cells import with_values
 from .committing import committing
 from .drawing import label_image, label_names, shapes
 from .events import StudyChanged
-from .study import groups_of_images, stored
+from .kept_areas import PART, Kept, columns, kept, regions_at
+from .study import groups_of_images
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..data.items import ItemTable
     from .session import Session
 
-__all__ = ["add_regions", "area_of", "areas", "column_for", "columns", "kept", "placed", "remove_regions"]
+__all__ = ["add_regions", "area_of", "areas", "column_for", "columns", "kept", "remove_regions"]
 
-_PART = "areas"
 _MOST = 2_000
 """Regions of one image."""
 _OURS = ("image", "cellID", "y", "x", "group", "kind", "all")
-
-
-@dataclass(frozen=True)
-class _Kept:
-    """A region as it is kept: a drawn shape, or a label of an image that was read (shape None), with its size in pixels."""
-
-    name: str
-    area: float
-    shape: Shape | None
-
-    def to_json(self) -> dict[str, Any]:
-        about: dict[str, Any] = {"name": self.name} if self.shape is None else self.shape.to_json()
-        return {**about, "area_px": self.area}
-
-    @classmethod
-    def from_json(cls, row: Any) -> _Kept:
-        name, area = str(row["name"]), float(row["area_px"])
-        if not 0 <= area < math.inf:
-            raise ValueError("its size")
-        if "kind" not in row:
-            return cls(name, area, None)
-        corners = tuple((float(y), float(x)) for y, x in row["corners"])
-        if row["kind"] not in ("rectangle", "polygon") or len(corners) < 2:
-            raise ValueError("its shape")
-        return cls(name, area, Shape(name, str(row["kind"]), corners))
-
-
-def kept(session: Session, column: str) -> dict[str, list[_Kept]]:
-    """Image → its regions in a column; what somebody wrote badly by hand is left out."""
-    found = {}
-    of_column = stored(session, _PART).get(column)
-    for image, rows in of_column.items() if isinstance(of_column, dict) else ():
-        try:
-            found[str(image)] = [_Kept.from_json(row) for row in rows]
-        except (KeyError, TypeError, ValueError, OverflowError):
-            continue
-    return found
-
-
-def columns(session: Session) -> list[str]:
-    """Columns of the items that regions became."""
-    return [str(column) for column in stored(session, _PART) if kept(session, str(column))]
 
 
 def column_for(session: Session) -> str:
@@ -112,7 +68,7 @@ def add_regions(session: Session, image: str, regions: Any, names: Any, column: 
         if not sizes:
             raise InputError("The label image is 0 everywhere. Give one with a number for each region.")
         called = label_names(names, sorted(sizes))
-        now = [_Kept(called[value], size, None) for value, size in sorted(sizes.items())]
+        now = [Kept(called[value], size, None, value) for value, size in sorted(sizes.items())]
     else:
         if any(one.shape is None for one in before):
             raise InputError(
@@ -124,20 +80,9 @@ def add_regions(session: Session, image: str, regions: Any, names: Any, column: 
             raise InputError(
                 f"Image {image!r} would have {len(drawn):,} regions; {_MOST:,} are the most. Remove some."
             )
-        now = [_Kept(s.name, s.area(shape, drawn[i + 1 :]), s) for i, s in enumerate(drawn)]
+        now = [Kept(s.name, s.area(shape, drawn[i + 1 :]), s) for i, s in enumerate(drawn)]
 
-    def values(table: ItemTable, rows: slice) -> NDArray[np.object_]:
-        y, x = table.y[rows], table.x[rows]
-        found = np.full(len(y), None, object)
-        if labels is not None:
-            under = label_at(labels, factor, y, x)
-            for value in np.unique(under[under != 0]).tolist():
-                found[under == value] = called[int(value)]
-        for one in drawn:  # where two lie over one another the later counts
-            found[one.inside(y, x)] = one.name
-        return found
-
-    _commit(session, column, image, now, values)
+    _commit(session, column, {image: now}, labels)
     table = areas(session, column)
     return table[table["image"] == image].reset_index(drop=True)
 
@@ -151,47 +96,42 @@ def remove_regions(session: Session, image: str | None, column: str) -> int:
     if not gone:
         where = "anywhere" if image is None else f"on image {image!r}"
         raise InputError(f"No regions called {column!r} were added {where}. See session.areas().")
-    for name in gone:
-        _commit(
-            session, column, name, None, lambda table, rows: np.full(rows.stop - rows.start, None, object)
-        )
+    _commit(session, column, dict.fromkeys(gone))
     return sum(len(there[name]) for name in gone)
 
 
-def _commit(session: Session, column: str, image: str, now: list[_Kept] | None, values: Any) -> None:
-    """Write the column and the sizes in one step."""
-    import pandas as pd
-
+def _commit(
+    session: Session, column: str, changes: Mapping[str, list[Kept] | None], labels: Any = None
+) -> None:
+    """Write the column and what is kept of some images in one step; *labels* is the label image of one of them."""
     project = session.project
     for patience in (True, True, False):
         with nullcontext() if patience else session.writing():
             base = session.table
-            rows = base.of_image(session.image_number(image))
-            extra = base.extra
-            extra = pd.DataFrame(index=range(len(base))) if extra is None else extra.copy()
-            old = (
-                extra[column].astype(object)
-                if column in extra
-                else pd.Series(None, index=extra.index, dtype=object)
-            )
-            old.iloc[rows] = values(base, rows)
-            extra[column] = old.where(old.notna(), None).astype("string")
-            if now is None and extra[column].isna().all():
-                extra = extra.drop(columns=column)
-            items = replace(base, own=extra if len(extra.columns) else None)
+            values: list[tuple[slice, NDArray[np.object_]]] = []
+            for image, now in changes.items():
+                rows = base.of_image(session.image_number(image))
+                found = regions_at(session, image, now or [], base.y[rows], base.x[rows], labels)
+                if found is None:
+                    raise FormatError(
+                        f"The project's copy of the label image of {image!r} cannot be read. Give the label image again."
+                    )
+                values.append((rows, found))
+            items = with_values(base, column, list(values))
             with project.prepared_items(items) as ready, session.writing():
                 if session.table is not base:
                     continue  # something else was added meanwhile
                 with committing(session) as project:
                     study = project.settings.get("study")
                     study = dict(study) if isinstance(study, dict) else {}
-                    every = dict(study[_PART]) if isinstance(study.get(_PART), dict) else {}
+                    every = dict(study[PART]) if isinstance(study.get(PART), dict) else {}
                     of_column = dict(every[column]) if isinstance(every.get(column), dict) else {}
-                    of_column.pop(image, None)
-                    if now is not None:
-                        of_column[image] = [one.to_json() for one in now]
+                    for image, now in changes.items():
+                        of_column.pop(image, None)
+                        if now is not None:
+                            of_column[image] = [one.to_json() for one in now]
                     every[column] = of_column
-                    study[_PART] = {name: one for name, one in every.items() if one}
+                    study[PART] = {name: one for name, one in every.items() if one}
                     project.settings["study"] = study
                     project.use_items(ready)
                     project.save()
@@ -199,37 +139,6 @@ def _commit(session: Session, column: str, image: str, now: list[_Kept] | None, 
             break
     session.changed_items("regions")
     session.emit(session.study_changed, StudyChanged("regions"))
-
-
-def placed(session: Session, image: str, base: ItemTable, table: ItemTable) -> ItemTable:
-    """The table after a new mask, with the cells of the image in its regions.
-
-    Drawn regions are asked again; where a label image was read, which is not kept, a cell takes the region of the former cell
-    that was nearest to its centre.
-    """
-    from scipy.spatial import cKDTree
-
-    extra, former = table.extra, base.extra
-    here = [column for column in columns(session) if image in kept(session, column)]
-    if extra is None or former is None or not here or image not in base.names:
-        return table
-    before, rows = base.of_image(base.names.index(image)), table.of_image(table.names.index(image))
-    y, x = table.y[rows], table.x[rows]
-    extra = extra.copy()
-    for column in (name for name in here if name in extra and name in former):
-        drawn = [one.shape for one in kept(session, column)[image] if one.shape is not None]
-        found = np.full(len(y), None, object)
-        if drawn:
-            for shape in drawn:
-                found[shape.inside(y, x)] = shape.name
-        elif before.stop > before.start:
-            tree = cKDTree(np.column_stack([base.y[before], base.x[before]]))
-            values = former[column].iloc[before].astype(object)
-            found = values.where(values.notna(), None).to_numpy()[tree.query(np.column_stack([y, x]))[1]]
-        new = extra[column].astype(object)
-        new.iloc[rows] = found
-        extra[column] = new.where(new.notna(), None).astype("string")
-    return replace(table, own=extra)
 
 
 def _column_name(session: Session, column: Any) -> str:

@@ -15,7 +15,7 @@ from ..errors import CellTuneError, InputError
 from ..formats.depth import Depth, open_depth
 from ..formats.images import is_image_path, open_image
 from ..formats.stack import is_stack, open_stack
-from .centre_tables import Centres, Columns, centre_table, read_centres
+from .centre_tables import CentreRows, Centres, Columns, centre_table, read_centres
 from .checks import number
 from .mask_plan import image_of
 
@@ -60,6 +60,8 @@ class CentresReport:
         Sentences that a person should read.
     done : bool
         False: it was a preview.
+    name : str
+        Of the image, or of the stack.
     """
 
     images: tuple[str, ...]
@@ -75,6 +77,7 @@ class CentresReport:
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     done: bool = True
+    name: str = ""
 
     @property
     def sentence(self) -> str:
@@ -142,9 +145,10 @@ def planned(
     session: Session, name: Any, image: Any, centres: Any, radius: Any, unit: str, places: str | None, pixel_size: Any,
     spacing: Any, channels: Any, group: Any,
 ) -> Plan:  # fmt: skip
-    """Everything that a person may have got wrong, found out before the work."""
+    """Everything that a person may have got wrong, found out before the work; *centres* may be rows of a table that was read."""
     name = session._adding.checked_name(name)
-    frame, columns = centre_table(centres)
+    some = centres if isinstance(centres, CentreRows) else None
+    frame, columns = centre_table(centres) if some is None else (some.frame, some.columns)
     if isinstance(image, Mapping) and columns.z is None:
         image, channels = list(image.values()), list(image) if channels is None else channels
     depth = None if columns.z is None or image is None else _stack(image, columns)
@@ -170,6 +174,8 @@ def planned(
         raise InputError(f"{what} in µm need the size of a pixel. Give pixel_size=, or pixels.")
     scale = {True: 1.0 / (size or 1.0), False: 1.0}
     found = read_centres(frame, columns, name, radius, scale[unit == "µm"], spacing, places=scale[in_um])
+    if some is not None:
+        found = replace(found, row=some.numbers[found.row - 1])
     rows = found.rows
     inside = (found.y >= -0.5) & (found.y < shape[1] - 0.5) & (found.x >= -0.5) & (found.x < shape[2] - 0.5)
     if depth is not None and found.z is not None:
@@ -264,7 +270,7 @@ def report_of(plan: Plan) -> CentresReport:
     return CentresReport(
         plan.names, len(distinct), plan.outside, found.unusable, len(found) - len(distinct),
         float(found.radius.mean()), plan.shape, 0 if plan.depth is None else plan.depth.planes, tuple(plan.channels),
-        plan.pixel_size, plan.columns.words, tuple(notes), False,
+        plan.pixel_size, plan.columns.words, tuple(notes), False, plan.name,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from .tables import image_names, read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["UNITS", "Centres", "Columns", "centre_table", "place_columns", "read_centres"]
+__all__ = ["UNITS", "CentreRows", "Centres", "Columns", "centre_table", "place_columns", "read_centres"]
 
 UNITS = ("px", "µm")
 #: Radius in pixels beyond which it is none.
@@ -97,6 +97,24 @@ class Columns:
     def words(self) -> tuple[str, ...]:
         """Their names, z first."""
         return tuple(str(one) for one in (self.z, self.y, self.x) if one is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class CentreRows:
+    """Some rows of a table of centres, those of one image.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        Without a column that names images.
+    columns : Columns
+    numbers : ndarray of int64
+        Of its rows in the whole table, from 1.
+    """
+
+    frame: pd.DataFrame
+    columns: Columns
+    numbers: NDArray[np.int64]
 
 
 def place_columns(columns: Sequence[Any]) -> Columns:

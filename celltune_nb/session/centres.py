@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from .resegmenting import replace_mask
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["CentresReport", "add_centres"]
+__all__ = ["CentresReport", "add_centres", "check_room", "done", "new_images", "waited"]
 
 Told = Callable[[float, str], object]
 
@@ -56,6 +56,12 @@ def add_centres(
     # What only reads does not wait for a training, nor does a mask, which is refused during one.
     start = session.jobs.aside if preview or image is None else session.jobs.submit
     job = start(work, "reading centres" if preview else f"adding {str(name)[:60]}", changed)
+    report: CentresReport | Job = waited(job, wait, progress)
+    return report
+
+
+def waited(job: Job, wait: bool, progress: Told | None) -> Any:
+    """What came of a job, or the job itself where nobody waits."""
     if not wait:
         return job
     if progress is None:
@@ -68,14 +74,17 @@ def add_centres(
             raise
     if job.state == "cancelled":
         raise Cancelled
-    report: CentresReport = job.result
-    return report
+    return job.result
 
 
-def _check_room(session: Session, plan: Plan) -> None:
-    assert plan.depth is not None
-    count = len(plan.by_plane)
-    needed = count * plan.shape[1] * plan.shape[2] * (plan.shape[0] * plan.depth.dtype.itemsize + 4)
+def check_room(session: Session, plans: Sequence[Plan]) -> None:
+    """Refuse stacks whose planes the disk has no room for."""
+    count = needed = 0
+    for plan in plans:
+        if plan.depth is not None:
+            count += len(plan.by_plane)
+            bytes_a_pixel = plan.shape[0] * plan.depth.dtype.itemsize + 4
+            needed += len(plan.by_plane) * plan.shape[1] * plan.shape[2] * bytes_a_pixel
     free = shutil.disk_usage(session.folder).free
     if needed > free:
         raise ProjectError(
@@ -88,9 +97,13 @@ def _check_room(session: Session, plan: Plan) -> None:
 
 
 def _added(session: Session, plan: Plan, told: Told) -> CentresReport:
-    if plan.depth is not None:
-        _check_room(session, plan)
-    session._adding.add_all(_images(plan, told))
+    check_room(session, [plan])
+    session._adding.add_all(new_images(plan, told))
+    return done(session, plan)
+
+
+def done(session: Session, plan: Plan) -> CentresReport:
+    """What became of the centres of images that were added."""
     rows, cells = session.table, 0
     for name in plan.names:
         part = rows.of_image(session.image_number(name))
@@ -114,7 +127,7 @@ def _masked(session: Session, plan: Plan, told: Told) -> CentresReport:
     return replace(told_of, cells=cells, hidden=len(found) - cells, notes=notes, done=True)
 
 
-def _images(plan: Plan, told: Told) -> Iterator[Mapping[str, Any]]:
+def new_images(plan: Plan, told: Told) -> Iterator[Mapping[str, Any]]:
     """What to add, one image after the other; a plane is read when it is its turn."""
     total, found = len(plan.by_plane), plan.found
     about = {"channels": plan.channels, "pixel_size": plan.pixel_size, "group": plan.group}

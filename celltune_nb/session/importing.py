@@ -22,7 +22,7 @@ from ..data.matching import RADIUS
 from ..errors import InputError, LabelError
 from ..formats.annotated import is_anndata, is_spatialdata
 from ..formats.headings import find
-from . import features_file, spatial
+from . import area_cells, features_file, spatial
 from .cell_tables import SAID, Cells, annotated, read_cells
 from .checks import number, one_of
 from .committing import committing
@@ -181,7 +181,7 @@ def _with_new_images(session: Session, items: ItemTable, brought: Cells) -> Item
         new.append(
             NewCells(name, brought.cells[rows], y, x, group=known.group if known is not None else None)
         )
-    return items.extended_by(new)
+    return area_cells.filled(session, items, items.extended_by(new))
 
 
 def _table_source(

@@ -13,7 +13,7 @@ from ..data.images import Image, check_mask
 from ..data.items import ItemTable, NewCells
 from ..errors import InputError
 from ..formats.images import ImageFile, is_image_path, open_image
-from . import areas, sources
+from . import area_cells, sources
 from .adding import cells_of
 from .carrying import CarryReport, disputes, report
 
@@ -146,7 +146,7 @@ def plan_of(session: Session, image: Image, given: Given, minimum: float, by: st
     place = base.names.index(name) if name in base.names else len(base.names)
     rows = base.of_image(place)
     new_cells = NewCells(name, cells.labels, cells.y, cells.x, cells.bbox, cells.border_distance, image.group)
-    table = areas.placed(session, name, base, base.resegmented(new_cells))
+    table = area_cells.placed(session, name, base, base.resegmented(new_cells))
     old, new = base.ids[rows], table.ids[len(table) - len(cells.labels) :]
     if image.mask is None:
         none = np.empty(0, np.int64)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from .. import centres as placing
+from .. import centres_of_many as study
 from ..jobs import Job
 from .base import Verbs
 
@@ -81,4 +82,60 @@ class Placing(Verbs):
         return placing.add_centres(
             self._session, name, image, centres, radius, unit=unit, places=places, pixel_size=pixel_size, spacing=spacing,
             channels=channels, group=group, preview=bool(preview), wait=wait, progress=progress,
+        )  # fmt: skip
+
+    def add_all_centres(
+        self, images: Any, centres: Any, radius: float | str, *, unit: str = "px", places: str | None = None,
+        pixel_size: float | None = None, spacing: float | None = None, channels: Sequence[str] | None = None,
+        group: str | Mapping[str, str] | None = None, column: str | None = None, partial: bool | Collection[str] = False,
+        preview: bool = False, wait: bool = True, progress: Callable[[float, str], object] | None = None,
+    ) -> study.StudyCentresReport | Job:  # fmt: skip
+        """Add the cells of many images from their centres, as :meth:`add_centres` does for one, in one step: all or none.
+
+        The images are found by the names in the table: the name of the image, or of its file, with or without folder and
+        ending, capitals or not.  Whatever matches no image, or does not fit, is said and nothing is added, unless *partial*
+        lets it be left out.
+
+        Parameters
+        ----------
+        images : path of a folder, list of paths, mapping of str to image, or None
+            None: the images of the project, of which those that are named and have no cells get them.  A folder is read as
+            :meth:`look_at` does; where the centres have a column z, each file, Zarr folder or folder of planes in it is a
+            stack.
+        centres : DataFrame, path of a CSV or Parquet file, path of a folder of those, or mapping of str to those
+            With a column ``image`` (``Image``, ``slice``, ``filename`` …), or a table an image, called as the image is
+            (``slice 1.csv``, ``slice 1_centres.csv``).  ``cellID`` is the number of a row in its table, from 1.
+        radius, unit, places, pixel_size, spacing, channels
+            As of :meth:`add_centres`, for all images.
+        group : str or mapping of str to str, optional
+            A column of the table, the group of all images, or the group of each; by default what a column ``animal``,
+            ``mouse``, ``group`` … or the folder says.
+        column : str, optional
+            That names the images; by default found by its name.
+        partial : bool or collection of str
+            True: add what fits.  Or the names that may be left out, as ``preview.left_out`` has them.
+        preview, wait, progress
+            As of :meth:`add_centres`.
+
+        Returns
+        -------
+        StudyCentresReport
+            ``.table`` (a row an image), ``.cells``, ``.left_out`` (name → why), ``.without`` (images that no row names),
+            ``.images`` (the report of each).
+
+        Raises
+        ------
+        InputError, FormatError
+            When something does not fit; nothing is added then.
+        ReadOnlyError
+            When the session may only look (a preview it may have).
+
+        Examples
+        --------
+        >>> session.add_all_centres("slices/", "centres.csv", radius=6, preview=True)  # doctest: +SKIP
+        StudyCentresReport(14,204 cells on 12 images. Not matched: 'slice 13'.)
+        """
+        return study.add_all_centres(
+            self._session, images, centres, radius, unit=unit, places=places, pixel_size=pixel_size, spacing=spacing,
+            channels=channels, group=group, column=column, partial=partial, preview=bool(preview), wait=wait, progress=progress,
         )  # fmt: skip
