@@ -53,3 +53,89 @@ def test_a_slow_answer_spoils_nothing_that_is_typed(visit: Callable, voila: Call
     tab.keyboard.type("mine")
     assert name.input_value() == "mine"
     assert seen.errors == []
+
+
+LATE = """
+import time
+from celltune_nb.panels.theme import Live, styles, tag
+live, told, answers = Live(), [], 0
+def draw():
+    live.html = tag(
+        "div",
+        tag("button", "Ask", do="ask"),
+        tag("section", tag("textarea", f"rule {answers}", do="rule", reset=answers, aria_label="Rule")),
+        [tag("p", f"nudge {i}") for i in range(3 if answers % 2 else 0)],
+        tag("section", tag("p", "first")),
+        tag("section", tag("input", type="text", do="name", on="enter", aria_label="Name")),
+        tag("section", tag("input", type="text", do="gone", aria_label="Gone")) if answers < 3 else None,
+        tag("p", f"{answers} answers; told {' '.join(told)}"),
+    )
+def ask():
+    global answers
+    time.sleep(0.5)
+    answers += 1
+    draw()
+def keep(_, value):
+    told.append(value)
+    draw()
+live.on("ask", ask)
+live.on("rule", keep)
+live.on("name", keep)
+draw()
+live
+"""
+
+
+def test_what_is_typed_stays_where_it_is_while_the_page_changes_round_it(
+    visit: Callable, voila: Callable
+) -> None:
+    seen = visit()
+    tab = seen.open(voila(LATE).address, "[aria-label=Rule]")
+    pressed: list[str] = tab.evaluate(
+        "window.strayed = []; window.addEventListener('keydown', (e) => e.target === document.body && strayed.push(e.key)); strayed"
+    )
+    assert pressed == []
+    ask, rule, name = tab.get_by_text("Ask"), tab.get_by_label("Rule"), tab.get_by_label("Name")
+
+    # words come before it and go again: half a name is neither lost nor taken for keys
+    for answers in (1, 2):
+        ask.click()
+        name.focus()
+        tab.keyboard.type("ab")
+        tab.get_by_text(f"{answers} answers").wait_for()
+        tab.keyboard.type("c")
+        assert name.input_value() == "abc" * answers
+    tab.keyboard.press("Enter")
+    tab.get_by_text("told abcabc").wait_for()
+
+    # a longer text, too; left alone it shows what is kept
+    ask.click()
+    rule.fill("mine")
+    tab.get_by_text("3 answers").wait_for()
+    assert rule.input_value() == "mine"
+    rule.press("Enter")
+    tab.get_by_text("told abcabc mine").wait_for()
+    ask.click()
+    tab.get_by_text("4 answers").wait_for()
+    assert rule.input_value() == "rule 4"
+    assert tab.evaluate("strayed") == []
+    assert seen.errors == []
+
+
+def test_letters_of_a_field_that_goes_away_are_no_keys(visit: Callable, voila: Callable) -> None:
+    seen = visit()
+    tab = seen.open(voila(LATE).address, "[aria-label=Gone]")
+    tab.evaluate(
+        "window.strayed = []; window.addEventListener('keydown', (e) => e.target === document.body && strayed.push(e.key))"
+    )
+    for _ in range(2):
+        tab.get_by_text("Ask").click()
+    tab.get_by_text("2 answers").wait_for()
+    tab.get_by_text("Ask").click()
+    tab.get_by_label("Gone").focus()
+    tab.keyboard.type("half a")
+    tab.get_by_label("Gone").wait_for(state="detached")
+    tab.keyboard.type("word")
+    assert tab.evaluate("strayed") == []
+    tab.locator(".ct-bin").wait_for(state="detached")  # a moment later keys are keys again
+    assert seen.errors == []

@@ -157,7 +157,7 @@ def test_a_second_key_is_about_the_cell_that_was_on_the_screen(panel, session):
     late(panel, first, "2")  # changed her mind before the next one came
     assert session.labels.to_pandas().loc[first, "category"] == "OFF"
     assert panel.item == second
-    assert "The cell before: OFF" in panel.message
+    assert "The cell before is OFF now" in panel.message
     late(panel, first, "y")
     assert second not in set(session.looks()["item"])
     assert "OFF already" in panel.message

@@ -72,11 +72,9 @@ def _rule(state: State) -> Markup:
     return tag(
         "section",
         tag("h3", f"When is a cell {marker}{state.positive}?"),
-        # Of its own for each level and state: a text that is looked at is never changed under the fingers.
-        tag("div",
-            tag("textarea", state.rule, do="rule", what=state.level, rows=2, maxlength=20000, disabled=bool(state.locked), aria_label="The rule",
-                placeholder=f"Write the rule down: for example, {state.positive} when the nucleus is clearly brighter than the tissue around it, at the contrast shown."),
-            row=f"rule-{state.level}-{state.fields}"),
+        tag("textarea", state.rule, do="rule", what=state.level, reset=f"{state.level} {state.fields}", rows=2, maxlength=20000,
+            disabled=bool(state.locked), aria_label="The rule",
+            placeholder=f"Write the rule down: for example, {state.positive} when the nucleus is clearly brighter than the tissue around it, at the contrast shown."),
     )  # fmt: skip
 
 

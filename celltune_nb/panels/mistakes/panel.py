@@ -326,7 +326,8 @@ class MistakesPanel(Panel):
         if item == self.item:
             self._onward()
             return
-        self.say(f"The cell before: {'right as it is' if answer == 'right' else answer}.", "good")
+        said = "noted as right" if answer == "right" else f"{answer} now"
+        self.say(f"The cell before is {said}: the next was not on the screen yet.", "warning")
         self._show()
 
     def _answers(self) -> dict[int, str]:

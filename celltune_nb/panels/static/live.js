@@ -24,11 +24,19 @@ const UNTOLD = Symbol("typed in, not told yet");
 const UNHEARD = Symbol("number of the message that told the value");
 const ABOUT = Symbol("what was asked for when typing began");
 const TWICE = 500; // ms within which the same text at Enter is an impatient hand
+const BREATH = 1500; // ms without a key after which a word that was being typed is over
 const GLANCE = 250; // ms that nobody needs less of to look at a cell and answer
 const TYPED = "input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=color]), textarea";
 
-function same(a, b) {
-  return a.nodeType === b.nodeType && a.nodeName === b.nodeName && a.dataset?.row === b.dataset?.row;
+let field = null; // what is being typed in while markup is drawn: where it goes, letters become keys of the image
+
+const holds = (node) => field !== null && node.contains(field);
+
+function same(old, fresh) {
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.dataset?.row !== fresh.dataset?.row) return false;
+  if (!holds(old) || !field.dataset.do) return true;
+  const asks = `[data-do="${CSS.escape(field.dataset.do)}"]`;
+  return fresh.matches(asks) || fresh.querySelector(asks) !== null;
 }
 
 function adjust(old, fresh) {
@@ -56,12 +64,13 @@ function adjust(old, fresh) {
     if (old.nodeName === "SELECT" && old.value !== kept) old.value = kept;
     return;
   }
-  if (old.nodeName === "INPUT") {
+  if (old.nodeName === "INPUT" || old.nodeName === "TEXTAREA") {
+    const value = fresh.defaultValue;
     if (old.type === "checkbox" || old.type === "radio") old.checked = fresh.hasAttribute("checked");
-    else if (!busy(old)) old.value = fresh.getAttribute("value") ?? "";
-    else if (reset && !old[UNTOLD] && old.value !== (fresh.getAttribute("value") ?? "")) {
-      old.value = fresh.getAttribute("value") ?? "";
-      old.select(); // what is typed next takes its place, as it would have before
+    else if (!busy(old)) old.value = value;
+    else if (reset && !old[UNTOLD] && old.value !== value) {
+      old.value = value;
+      if (old.nodeName === "INPUT") old.select(); // what is typed next takes its place, as it would have before
     }
   } else if (old.nodeName === "SELECT" && (reset || !busy(old))) {
     old.value = chosen;
@@ -76,17 +85,16 @@ function adjustChildren(old, fresh) {
   const wanted = [...fresh.childNodes];
   wanted.forEach((node, i) => {
     let now = old.childNodes[i];
-    if (now && !same(now, node) && node.dataset?.row) {
-      // A row that moved keeps its element.
-      const found = [...old.childNodes].slice(i + 1).find((n) => same(n, node));
-      if (found) {
-        old.insertBefore(found, now);
-        now = found;
-      }
+    if (now && !same(now, node)) {
+      // A row that moved keeps its element; one that is typed in keeps its place, since moving it takes the focus away.
+      const found = [...old.childNodes].slice(i + 1).find((n) => (node.dataset?.row || holds(n)) && same(n, node));
+      if (found && holds(found)) while (old.childNodes[i] !== found) old.childNodes[i].remove();
+      else if (found) old.insertBefore(found, now);
+      now = old.childNodes[i];
     }
     if (!now) old.appendChild(node);
     else if (same(now, node)) adjust(now, node);
-    else if (now.dataset?.row && wanted.some((n) => same(n, now))) old.insertBefore(node, now);
+    else if ((now.dataset?.row || holds(now)) && wanted.slice(i + 1).some((n) => same(now, n))) old.insertBefore(node, now);
     else old.replaceChild(node, now);
   });
   while (old.childNodes.length > wanted.length) old.lastChild.remove();
@@ -100,6 +108,23 @@ function keepShortcutsAway() {
   document.addEventListener("focusin", (event) => {
     if (event.target.closest?.(".ct")) event.target.setAttribute(SUPPRESS, "true");
   });
+}
+
+// The field that somebody types in is gone: the rest of the word must not become keys that label cells.
+function swallow(root) {
+  const bin = document.createElement("input");
+  bin.className = "ct-bin";
+  bin.setAttribute("aria-hidden", "true");
+  root.parentElement.appendChild(bin);
+  let timer = 0;
+  const wait = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => bin.blur(), BREATH);
+  };
+  bin.addEventListener("keydown", wait);
+  bin.addEventListener("blur", () => setTimeout(() => bin.remove()));
+  wait();
+  bin.focus({ preventScroll: true });
 }
 
 // The cell that the panel, or else the page, asks for on the screen.
@@ -146,7 +171,12 @@ function render({ model, el }) {
   const draw = () => {
     const page = document.createElement("template");
     page.innerHTML = model.get("html");
+    const active = document.activeElement;
+    field = active && root.contains(active) && active.matches(TYPED) ? active : null;
+    const typed = field?.[UNTOLD];
     adjustChildren(root, page.content);
+    if (field?.isConnected === false && typed) swallow(root);
+    field = null;
     look();
     const wanted = root.querySelector("[data-focus]:not([data-focused])");
     if (wanted) {
