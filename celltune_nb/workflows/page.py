@@ -271,6 +271,7 @@ class Page(Panel):
         for title, attribute in self.PAGES.items():
             if attribute in self.__dict__ and title != list(self.PAGES)[number]:
                 self.page(title).hush()  # an old message is no answer to what is done next
+        self.image.hush()
         if not page.children:
             page.children = (self.page(list(self.PAGES)[number]).widget,)
         for attribute, title in self.RESTING.items():

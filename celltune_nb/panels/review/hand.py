@@ -55,7 +55,9 @@ class Hand:
 
     @staticmethod
     def _place(queue: ReviewQueue, item: int | None) -> int | None:
-        places = [] if item is None else np.flatnonzero(queue.ids == item)
+        if item is None:
+            return None
+        places = np.flatnonzero(queue.ids == item)
         return int(places[0]) if len(places) else None
 
     def answers(self, item: int, category: str | None) -> bool:
