@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
+import secrets
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -20,11 +23,37 @@ if "PYTEST_XDIST_WORKER" in os.environ and "XDG_DATA_HOME" in os.environ:
     os.environ["XDG_DATA_HOME"] = str(_own)
 
 
+hypothesis.settings.register_profile(
+    "tests",
+    derandomize=True,
+    deadline=None,  # how long an example takes depends on the machine
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tests")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Cells of notebooks go one after the other, whatever else runs side by side."""
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker("alone")
+
+
+def _repeatable() -> None:
+    """What is drawn without a seed is drawn alike in every run: a test passes always or never."""
+    secrets.randbits = random.Random(0).getrandbits
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup() -> None:
+    """Each fixture begins anew, in whatever order the tests come."""
+    _repeatable()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call() -> None:
+    """And so does each test."""
+    _repeatable()
 
 
 @pytest.fixture(scope="session")

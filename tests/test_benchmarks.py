@@ -27,7 +27,7 @@ def rows(seconds: float, met: bool = True) -> list[dict[str, object]]:
 
 
 def test_a_call_is_timed_by_its_best_repeat_and_its_memory_by_the_first() -> None:
-    pauses = iter([0.03, 0.02, 0.001])
+    pauses = iter([0.5, 0.5, 0.001])
     held = []
 
     def call() -> None:
@@ -36,8 +36,8 @@ def test_a_call_is_timed_by_its_best_repeat_and_its_memory_by_the_first() -> Non
             held.append(np.ones(40 << 20, np.uint8))
 
     taken = take(call)
-    assert 0.001 <= taken.seconds < 0.02
-    assert taken.cpu < 0.02
+    assert 0.001 <= taken.seconds < 0.5
+    assert taken.cpu < 0.5
     if resident() is not None:
         assert taken.peak is not None
         assert 30 < taken.peak < 60

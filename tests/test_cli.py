@@ -17,6 +17,7 @@ import tifffile
 import celltune_nb as ct
 from celltune_nb import cli
 from celltune_nb.apps import page
+from tests.waiting import LONG
 
 PROGRAM = [sys.executable, "-m", "celltune_nb.cli"]
 
@@ -163,13 +164,13 @@ def test_demo_prepares_serves_and_ends_at_ctrl_c(tmp_path: Path) -> None:
         assert re.search(rf"[1-9]\d* items in {re.escape(str(folder))}", lines[1])
         address = re.search(r"http://127\.0\.0\.1:\d+/", lines[2])
         assert address, lines
-        with urllib.request.urlopen(address.group(0), timeout=100) as answer:
+        with urllib.request.urlopen(address.group(0), timeout=LONG) as answer:
             html = answer.read().decode()
         assert "application/vnd.jupyter.widget-view+json" in html
         assert "cannot be opened" not in html
     finally:
         demo.send_signal(signal.SIGINT)
-        out, err = demo.communicate(timeout=30)
+        out, err = demo.communicate(timeout=LONG)
     assert demo.returncode == 0, err
     assert out.splitlines()[-1] == "Ended. Everything is saved."
     # nobody holds the project any more

@@ -35,7 +35,7 @@ index = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(index, min_size=1, max_size=3), st.sampled_from([(1, 16, 16), (2, 7, 53), (3, 37, 5)]))
 def test_slices_are_those_of_numpy(key, chunks):
     np.testing.assert_array_equal(of(ARRAY, chunks)[tuple(key)], ARRAY[tuple(key)])

@@ -119,12 +119,11 @@ def test_expressions_are_joined_with_brackets_where_they_need_them():
         "__import__('os').system('true')",
     ],
 )
-@pytest.mark.alone
 def test_a_hostile_expression_is_refused_at_once(text):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InputError):
         parse(text)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_what_is_no_text_is_refused():

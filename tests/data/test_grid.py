@@ -31,7 +31,7 @@ def _points(kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("kind", ["lattice", "line", "one place", "clumps", "with a gap", "wide"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_rectangle_holds_what_looking_at_every_point_finds(kind: str, data: st.DataObject) -> None:
     y, x = _points(kind)

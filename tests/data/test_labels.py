@@ -9,7 +9,7 @@ from types import FrameType
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -299,6 +299,4 @@ class AgainstPlainModel(RuleBasedStateMachine):
 
 
 TestAgainstPlainModel = AgainstPlainModel.TestCase
-TestAgainstPlainModel.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestAgainstPlainModel.settings = settings(max_examples=25, stateful_step_count=25)

@@ -38,10 +38,10 @@ def test_the_radius_is_inclusive_and_nobody_has_two_partners() -> None:
 
 def test_points_at_one_place_are_all_paired() -> None:
     there = np.full((20_000, 2), 7.0)
-    began = time.perf_counter()
+    began = time.process_time()
     found = match_points(there, there[:15_000])
     assert sorted(found[found >= 0].tolist()) == list(range(15_000))
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("radius", [0, -1, float("nan"), float("inf")])

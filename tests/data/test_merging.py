@@ -47,7 +47,7 @@ def test_a_merge_that_makes_no_sense_is_refused(names: list[str], into: str) -> 
         CategorySet().add("A").add("B").merge(names, into)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=8))
 def test_every_code_means_one_category_after_any_merges(steps: list[tuple[int, int]]) -> None:
     now = CategorySet()

@@ -109,12 +109,12 @@ def test_the_same_seed_gives_the_same_tissue_and_another_seed_another(fields: li
 
 
 def test_a_million_cells_come_field_by_field(fields: list[tissue.Field]) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     first = next(tissue.generate(1_000_000))
     assert len(first.truth) <= tissue.CELLS_PER_FIELD
     # a field is all that is in memory: about 35 MB
     assert first.image.nbytes < 60e6
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,9 @@ def test_a_field_may_be_as_small_as_one_cell() -> None:
 
 
 def test_the_table_is_the_same_biology_without_pixels() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     table = tissue.table(60_000, seed=0)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
     assert table.matrix.shape == (60_000, 150) == (60_000, len(table.names))
     assert table.matrix.dtype == np.float32
     assert np.isfinite(table.matrix).all()

@@ -85,7 +85,7 @@ def test_inclusion_probabilities_are_what_happens():
     np.testing.assert_allclose(hits.sum() / runs, 50)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 200), st.integers(1, 250), st.booleans(), st.integers(0, 99))
 def test_exactly_as_many_as_asked_and_probabilities_that_sum_to_it(size, n, model, seed):
     rng = np.random.default_rng(seed)

@@ -49,7 +49,7 @@ def test_every_strategy_gives_distinct_items_reasons_and_the_same_again(name):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(n=st.integers(1, 40), ask=st.integers(1, 60), k=st.integers(2, 6), seed=st.integers(0, 50))
 def test_any_pool_gives_as_many_as_there_are(name, n, ask, k, seed):
     candidates, _ = pool(max(n, k), k=k, seed=seed)

@@ -117,7 +117,7 @@ def test_one_cell_may_fill_the_image():
     assert_like_skimage(image_like(mask), mask)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     mask=hnp.arrays(np.int32, st.tuples(st.integers(1, 14), st.integers(1, 14)), elements=st.integers(0, 3)),
     seed=st.integers(0, 99),
@@ -127,7 +127,7 @@ def test_random_masks_agree_with_scikit_image(mask, seed):
     assert_like_skimage(image_like(mask, seed=seed), mask)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(
     values=hnp.arrays(
         np.float32,

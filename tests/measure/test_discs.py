@@ -20,7 +20,7 @@ def expected(shape: tuple[int, int], y: np.ndarray, x: np.ndarray, radius: np.nd
     return np.where(np.isfinite(far.min(axis=-1)), far.argmin(axis=-1) + 1, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_pixel_belongs_to_the_nearest_centre_in_whose_reach_it_lies(data: st.DataObject) -> None:
     shape = data.draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))

@@ -91,7 +91,7 @@ def test_touching_cells(radius, executor, engine):
     assert_rings(disks((60, 70), 14), radius, executor, engine)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     mask=hnp.arrays(
         np.int32, st.tuples(st.integers(1, 16), st.integers(1, 16)), elements=st.sampled_from([0, 0, 1, 2, 3])

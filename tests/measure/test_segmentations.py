@@ -14,7 +14,7 @@ from celltune_nb.measure.segmentations import fates, overlaps
 MASKS = arrays(np.uint32, (9, 11), elements=st.integers(0, 5))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(MASKS, MASKS)
 def test_overlaps_are_those_counted_pixel_by_pixel(old: np.ndarray, new: np.ndarray) -> None:
     whole = overlaps(old, new, 5, 5)

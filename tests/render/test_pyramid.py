@@ -11,6 +11,7 @@ import pytest
 from celltune_nb.data.chunks import Chunked, Patience
 from celltune_nb.render import Camera, Channel, Pyramid, Window, compose
 from celltune_nb.render.sample import sample_labels
+from tests.waiting import LONG
 
 RNG = np.random.default_rng(0)
 
@@ -268,7 +269,7 @@ def test_a_block_that_is_made_while_the_levels_go_to_disk_does_no_harm():
     def wait():
         if threading.current_thread().name == "slow":
             reading.set()
-            go_on.wait(10)
+            go_on.wait(LONG)
 
     class Disk:
         def load(self, channel, size, dtype):
@@ -290,7 +291,7 @@ def test_a_block_that_is_made_while_the_levels_go_to_disk_does_no_harm():
 
     thread = threading.Thread(target=slow, name="slow")
     thread.start()
-    assert reading.wait(10)
+    assert reading.wait(LONG)
     pyramid.build(0, lambda fraction: None)
     go_on.set()
     thread.join()

@@ -17,6 +17,7 @@ import zarr
 from celltune_nb.errors import CellTuneError, FormatError, InputError, ProjectError, ReadOnlyError
 from celltune_nb.session import Session, sources
 from celltune_nb.session.jobs import Jobs
+from tests.waiting import LONG
 
 IMAGE = np.arange(2 * 8 * 8, dtype=np.uint16).reshape(2, 8, 8)
 MASK = np.zeros((8, 8), np.uint32)
@@ -355,7 +356,7 @@ class Slow:
 
     def __getitem__(self, key: object) -> np.ndarray:
         self.reading.set()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(LONG)
         return np.zeros(self.shape, self.dtype)[key]
 
 
@@ -365,9 +366,9 @@ def test_the_session_is_free_while_an_image_is_copied(empty: Session) -> None:
     slow = Slow()
     thread = threading.Thread(target=lambda: empty.add_image("slow", slow))
     thread.start()
-    assert slow.reading.wait(10)
+    assert slow.reading.wait(LONG)
     empty.label([1], "T")
-    assert empty.lock.acquire(timeout=1)
+    assert empty.lock.acquire(timeout=LONG / 2)
     empty.lock.release()
     slow.go_on.set()
     thread.join()
@@ -386,7 +387,7 @@ def test_of_two_that_add_the_same_name_one_is_refused_and_leaves_nothing(empty: 
 
     thread = threading.Thread(target=add)
     thread.start()
-    assert slow.reading.wait(10)
+    assert slow.reading.wait(LONG)
     empty.add_image("a", np.zeros((1, 8, 8)))
     slow.go_on.set()
     thread.join()

@@ -23,6 +23,7 @@ from celltune_nb.errors import CellTuneError, FormatError, InputError, ProjectEr
 from celltune_nb.session import Session, bundle_files, bundles, unpacking
 from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import field, label_some
+from tests.waiting import LONG
 
 
 def reopened(path: Path, folder: Path) -> Session:
@@ -139,7 +140,7 @@ def test_what_is_labelled_meanwhile_is_whole_or_not_there(session: Session, tmp_
         paths = [session.save_bundle(tmp_path / f"{i}.zip") for i in range(4)]
     finally:
         done.set()
-        thread.join(20)
+        thread.join(LONG)
     assert failed == []
     rows = []
     for i, path in enumerate(paths):
@@ -174,7 +175,7 @@ def test_what_lies_outside_is_listed_while_others_work(
         if name.endswith("far.tif"):
             worker = threading.Thread(target=lambda: tried.append(session.label([1], "A")))
             worker.start()
-            worker.join(10)
+            worker.join(LONG)
             assert len(tried) == 1, "the lock is held"
             (session.folder / "features" / "x.tmp").touch()
         return list_it(name, path)
@@ -244,7 +245,7 @@ def test_who_only_looks_bundles_one_state_while_another_works(
                     reader.save_bundle(tmp_path / f"{i}.zip")
         finally:
             done.set()
-            thread.join(20)
+            thread.join(LONG)
         reader.save_bundle(tmp_path / "last.zip")
     for path in tmp_path.glob("*.zip"):
         with reopened(path, tmp_path / f"p{path.stem}") as there:

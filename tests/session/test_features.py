@@ -120,7 +120,7 @@ def test_no_scale_that_is_none(session: Session, channel: object, options: dict)
     assert session.transforms == {}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(1e-6, 1e6), st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=20))
 def test_a_scale_keeps_the_order_and_what_is_missing(cofactor: float, values: list[float]) -> None:
     matrix = np.array([*values, np.nan], np.float32)[:, None]

@@ -15,6 +15,7 @@ from celltune_nb.session import Session
 from celltune_nb.session.folders import FolderReport
 from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import field
+from tests.waiting import LONG
 
 
 @pytest.fixture
@@ -142,17 +143,17 @@ def test_stopped_in_between_what_is_in_is_complete(tmp_path: Path, folder: Path,
         def told(fraction: float, text: str) -> None:
             if "(3 of 4)" in text:
                 reached.set()
-                go.wait(10)
+                go.wait(LONG)
 
         from celltune_nb.session import job as jobs
 
         before, jobs.PROGRESS_EVERY = jobs.PROGRESS_EVERY, 0.0
         try:
             job = session.import_folder(folder, wait=False, progress=told)
-            assert reached.wait(10)
+            assert reached.wait(LONG)
             getattr(job, how)()
             go.set()
-            job.wait(10)
+            job.wait(LONG)
         finally:
             jobs.PROGRESS_EVERY = before
         report = job.result
@@ -168,15 +169,15 @@ def test_stopped_in_between_what_is_in_is_complete(tmp_path: Path, folder: Path,
 def test_looking_can_be_stopped(tmp_path: Path, folder: Path) -> None:
     with Session.create(tmp_path / "new") as session:
         job = session.look_at(folder, wait=False)
-        job.wait(10)
+        job.wait(LONG)
         assert len(job.result) == 4
         gate = threading.Event()
-        session.jobs.submit(lambda _: gate.wait(10), "before")
+        session.jobs.submit(lambda _: gate.wait(LONG), "before")
         job = session.look_at(folder, wait=False)
         job.cancel()
         gate.set()
         with pytest.raises(Cancelled):
-            raise job.wait(10).error or Cancelled
+            raise job.wait(LONG).error or Cancelled
         assert job.state == "cancelled"
 
 

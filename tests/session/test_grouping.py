@@ -12,6 +12,7 @@ import pytest
 from celltune_nb.errors import Cancelled, InputError, NotReadyError, ReadOnlyError
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
+from tests.waiting import LONG
 
 TABLE = """CellType,PrimaryMarker,SecondaryMarker
 A,A,!B & !C
@@ -260,7 +261,6 @@ def test_landmarks_clusters_and_maps_take_the_scale_of_a_channel(typed):
     assert now["B"] == border["B"]
 
 
-@pytest.mark.timeout(120)
 def test_a_umap_is_the_same_again_and_keeps_like_cells_together(project, monkeypatch):
     pytest.importorskip("umap", reason="umap-learn is not installed", exc_type=ImportError)
     from celltune_nb.session import embedding
@@ -316,7 +316,7 @@ def _bars_can_be_drawn() -> bool:
     """Whether no progress bar of any thread waits for another for ever."""
     from tqdm.auto import tqdm
 
-    held = [lock for lock in tqdm.get_lock().locks if lock.acquire(True, 5)]
+    held = [lock for lock in tqdm.get_lock().locks if lock.acquire(True, LONG)]
     for lock in held:
         lock.release()
     return len(held) == len(tqdm.get_lock().locks)
@@ -337,7 +337,7 @@ def test_a_stopped_map_leaves_the_former_one(project, monkeypatch):
         monkeypatch.setattr(mapping, "umap_places", slow)
         job = session.embed("umap", wait=False)
         job.stop()
-        job.wait(5)
+        job.wait(LONG)
         assert job.state == "cancelled"
         np.testing.assert_array_equal(session.features["embedding"].matrix, before)
         assert session.features["embedding"].names == ["PCA1", "PCA2"]

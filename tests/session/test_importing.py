@@ -15,6 +15,7 @@ from celltune_nb.formats.folders import PlannedTable
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import field
+from tests.waiting import LONG
 
 IMAGE = np.arange(2 * 8 * 8, dtype=np.uint16).reshape(2, 8, 8)
 MASK = np.zeros((8, 8), np.uint32)
@@ -150,7 +151,7 @@ def test_a_table_is_prepared_without_the_lock_and_again_when_something_came_betw
 
         def __str__(self) -> str:
             writing.set()
-            go_on.wait(20)
+            go_on.wait(LONG)
             return "slow"
 
     items = session.items
@@ -158,12 +159,12 @@ def test_a_table_is_prepared_without_the_lock_and_again_when_something_came_betw
     reports = []
     thread = threading.Thread(target=lambda: reports.append(session.import_cells(table, features=["score"])))
     thread.start()
-    assert writing.wait(20)
+    assert writing.wait(LONG)
     session.label([1], "A")  # would wait for the import if that held the lock
     image, mask, _ = field(9)
     session.add_image("late", image, mask, channels=["A", "B", "C"])
     go_on.set()
-    thread.join(20)
+    thread.join()
     assert reports[0].used == 300
     assert len(session.items) == 400
     assert session.items["remark"].tolist()[1:300] == ["quick"] * 299

@@ -11,13 +11,7 @@ import pytest
 
 from celltune_nb.errors import CellTuneError, InputError
 from celltune_nb.session.jobs import Job, Jobs, LatestWins, Repeat
-
-
-def _until(condition: object, seconds: float = 5) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "took too long"
-        time.sleep(0.005)
+from tests.waiting import LONG, until
 
 
 def test_jobs_run_one_after_the_other_in_one_thread() -> None:
@@ -28,7 +22,7 @@ def test_jobs_run_one_after_the_other_in_one_thread() -> None:
         names.add(threading.current_thread().name)
         order.append(job.name)
 
-    last = [jobs.submit(work, str(i)) for i in range(5)][-1].wait(5)
+    last = [jobs.submit(work, str(i)) for i in range(5)][-1].wait(LONG)
     assert (order, last.state, len(names)) == (list("01234"), "done", 1)
     jobs.close()
 
@@ -45,15 +39,15 @@ def test_stop_keeps_and_cancel_discards() -> None:
         return n
 
     stopped = jobs.submit(count, "count")
-    _until(lambda: stopped.state == "running")
+    until(lambda: stopped.state == "running")
     stopped.stop()
-    assert 0 < stopped.wait(5).result < 10_000
+    assert 0 < stopped.wait(LONG).result < 10_000
     assert stopped.state == "stopped"
     cancelled, waiting = jobs.submit(count, "count"), jobs.submit(count, "count")
     waiting.cancel()
-    _until(lambda: cancelled.state == "running")
+    until(lambda: cancelled.state == "running")
     cancelled.cancel()
-    assert cancelled.wait(5).state == waiting.wait(5).state == "cancelled"
+    assert cancelled.wait(LONG).state == waiting.wait(LONG).state == "cancelled"
     assert cancelled.result is None
     jobs.close()
 
@@ -66,9 +60,9 @@ def test_errors_reach_the_one_who_waits() -> None:
 
     job = jobs.submit(fail, "fail")
     with pytest.raises(InputError, match="next step"):
-        job.wait(5)
+        job.wait(LONG)
     assert job.state == "failed"
-    assert jobs.submit(lambda _: 42, "after").wait(5).result == 42
+    assert jobs.submit(lambda _: 42, "after").wait(LONG).result == 42
     jobs.close()
     with pytest.raises(CellTuneError, match="closed"):
         jobs.submit(lambda _: 1, "late")
@@ -83,7 +77,7 @@ def test_progress_is_passed_on_at_most_ten_times_a_second() -> None:
             time.sleep(0.001)
 
     started = time.monotonic()
-    jobs.submit(work, "w", told.append).wait(5)
+    jobs.submit(work, "w", told.append).wait(LONG)
     assert 3 <= len(told) <= 10 * (time.monotonic() - started) + 4
     jobs.close()
 
@@ -91,25 +85,24 @@ def test_progress_is_passed_on_at_most_ten_times_a_second() -> None:
 def test_a_job_can_be_awaited_while_the_loop_goes_on() -> None:
     jobs = Jobs()
 
-    async def main() -> tuple[str, int]:
-        beats = 0
+    beaten = threading.Event()
 
-        async def beat() -> None:
-            nonlocal beats
-            while True:
-                beats += 1
-                await asyncio.sleep(0.01)
+    async def beat() -> None:
+        for _ in range(6):
+            await asyncio.sleep(0.01)
+        beaten.set()
 
+    async def main() -> tuple[str, bool]:
         task = asyncio.create_task(beat())
-        job = await jobs.submit(lambda _: time.sleep(0.2), "sleep")
-        task.cancel()
-        return job.state, beats
+        job = await jobs.submit(lambda _: beaten.wait(LONG), "waits for the loop")
+        await task
+        return job.state, job.result
 
     # In a thread of its own: a browser that is open for other tests keeps a loop running in this one.
     with ThreadPoolExecutor(1) as pool:
-        state, beats = pool.submit(lambda: asyncio.run(main())).result(10)
+        state, heard = pool.submit(lambda: asyncio.run(main())).result(LONG)
     assert state == "done"
-    assert beats > 5
+    assert heard
     jobs.close()
 
 
@@ -118,7 +111,7 @@ def test_only_the_newest_drawing_is_done() -> None:
     gate = threading.Event()
 
     def draw(n: int) -> None:
-        gate.wait(5)
+        gate.wait(LONG)
         drawn.append(n)
 
     latest = LatestWins(draw)
@@ -126,7 +119,7 @@ def test_only_the_newest_drawing_is_done() -> None:
         latest.request(n)
         time.sleep(0.001)
     gate.set()
-    assert latest.settle(5)
+    assert latest.settle(LONG)
     assert drawn[-1] == 49
     assert len(drawn) <= 2
     latest.close()
@@ -137,7 +130,7 @@ def test_only_the_newest_drawing_is_done() -> None:
 def test_a_repetition_ends_when_it_says_so_and_when_closed() -> None:
     calls: list[int] = []
     repeat = Repeat(lambda: calls.append(1) or len(calls) < 3, 0.005)
-    _until(lambda: len(calls) == 3)
+    until(lambda: len(calls) == 3)
     time.sleep(0.05)
     assert len(calls) == 3
     repeat.close()
@@ -146,13 +139,13 @@ def test_a_repetition_ends_when_it_says_so_and_when_closed() -> None:
 def test_work_aside_does_not_wait_for_long_work_nor_it_for_that():
     jobs = Jobs()
     gate = threading.Event()
-    long = jobs.submit(lambda job: gate.wait(5), "long")
+    long = jobs.submit(lambda job: gate.wait(LONG), "long")
     aside = jobs.aside(lambda job: 7, "aside")
-    assert aside.wait(5).result == 7
+    assert aside.wait(LONG).result == 7
     assert long.state == "running"
-    held = jobs.aside(lambda job: [job.check() or time.sleep(0.01) for _ in range(1000)], "held")
+    held = jobs.aside(lambda job: [job.check() or time.sleep(0.01) for _ in range(100_000)], "held")
     gate.set()
-    assert long.wait(5).state == "done"
+    assert long.wait(LONG).state == "done"
     jobs.close()
     assert held.state == "cancelled"
 
@@ -167,14 +160,12 @@ def test_map_runs_side_by_side_and_after_the_end_one_by_one():
 def test_what_follows_a_job_outlives_a_listener_that_is_replaced() -> None:
     jobs, said = Jobs(), []
     gate = threading.Event()
-    job = jobs.submit(lambda job: gate.wait(5), "waits")
+    job = jobs.submit(lambda job: gate.wait(LONG), "waits")
     job.then(lambda job: said.append(job.state))
     job._changed = lambda job: None
     gate.set()
     job.wait()
-    deadline = time.monotonic() + 5
-    while not said and time.monotonic() < deadline:
-        time.sleep(0.01)
+    until(lambda: said)
     job.then(lambda job: said.append("at once"))
     assert said == ["done", "at once"]
     jobs.close()

@@ -15,6 +15,7 @@ import pytest
 
 from celltune_nb.data.labels import LabelBook
 from celltune_nb.session import Session
+from tests.waiting import until
 
 CHILDREN = """
 import os, sys, threading
@@ -67,10 +68,7 @@ def _killed_after(children: subprocess.Popen[str], place: Path, early: int, seco
     children.stdin.write(f"{place}\n")
     children.stdin.flush()
     pid = int(children.stdout.readline())
-    until = time.monotonic() + 60  # however slow the machine
-    while not place.exists() or place.read_text().count("\n") < max(early, 1):
-        assert time.monotonic() < until
-        time.sleep(0.001)
+    until(lambda: place.exists() and place.read_text().count("\n") >= max(early, 1))
     time.sleep(seconds)
     os.kill(pid, signal.SIGKILL)
     assert children.stdout.readline() == "gone\n"

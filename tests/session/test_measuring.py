@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from celltune_nb.errors import InputError
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
+from tests.waiting import LONG
 
 from .conftest import field
 
@@ -137,10 +139,12 @@ def test_a_measuring_that_is_stopped_says_how_far_it_was_and_goes_on(tmp_path: P
         image, mask, _ = field(0, cells=4)
         for i in range(3):
             session.add_image(f"image {i}", image, mask, channels=["DAPI", "CD3", "CD8"], pixel_size=0.5)
+        go = threading.Event()
+        session.jobs.submit(lambda job: go.wait(LONG), "before")
         job = session.measure(wait=False, **OPTIONS)
         job.stop()
-        while not job.finished:
-            job._finished.wait(1)
+        go.set()
+        assert job._finished.wait(LONG)
         assert job.state in ("stopped", "cancelled")
         assert "cells" not in session.features
         session.measure(**OPTIONS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import zarr
 from celltune_nb.render.pyramid import Reduced
 from celltune_nb.session import Session, pyramid_files, pyramids
 from celltune_nb.session.jobs import Jobs
+from tests.waiting import LONG, until
 
 SHAPE = (2100, 1500)
 CHANNELS = ["DAPI", "cFos"]
@@ -69,7 +69,7 @@ def held() -> Iterator[threading.Event]:
 
 def hold(session: Session, event: threading.Event) -> None:
     """Keep what is done aside waiting, so that the order does not depend on who is faster."""
-    session.jobs.aside(lambda job: event.wait(60), "held")
+    session.jobs.aside(lambda job: event.wait(LONG), "held")
 
 
 def want(session: Session, *names: str) -> None:
@@ -88,8 +88,8 @@ def test_the_slice_on_the_screen_comes_first(tmp_path: Path, held: threading.Eve
         want(session, "s0", "s1", "s2")
         session.set_view(image="s2")
         held.set()
-        assert session.pyramids.settle(60)
-        session.jobs.aside(lambda job: None, "last").wait(60)
+        assert session.pyramids.settle(LONG)
+        session.jobs.aside(lambda job: None, "last").wait(LONG)
         assert came == ["s2", "s2", "s0", "s0", "s1", "s1"]
 
 
@@ -111,7 +111,7 @@ def test_what_is_being_made_gives_way_to_the_slice_turned_to(
 
         monkeypatch.setattr(Reduced, "make", making)
         want(session, "s0")
-        assert session.pyramids.settle(60)
+        assert session.pyramids.settle(LONG)
         first = blocks.index("s1")
         assert first == 2
         # No block was made twice, and all of s1 came before s0 went on.
@@ -127,8 +127,8 @@ def test_an_export_does_not_wait_for_all_of_them(tmp_path: Path, held: threading
         want(session, "s0", "s1", "s2")
         export = session.jobs.aside(lambda job: len(came), "an export")
         held.set()
-        assert export.wait(60).result <= 1
-        assert session.pyramids.settle(60)
+        assert export.wait(LONG).result <= 1
+        assert session.pyramids.settle(LONG)
 
 
 def test_the_slice_on_the_screen_is_not_forgotten_for_others(
@@ -143,20 +143,32 @@ def test_the_slice_on_the_screen_is_not_forgotten_for_others(
         assert session.pyramids.of(session.images["s1"]) is not others[0]
 
 
-def test_closing_while_they_are_made_is_quick_and_leaves_no_half_of_them(tmp_path: Path) -> None:
+def test_closing_while_they_are_made_ends_it_and_leaves_no_half_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = study(tmp_path, 4)
     session = Session.open(folder)
-    want(session, *session.images)
-    time.sleep(0.05)
-    began = time.monotonic()
-    session.close()
-    assert time.monotonic() - began < 8  # the write under way, no more
+    make, blocks, begun = Reduced.make, [], threading.Event()
+
+    def making(self: Reduced, i: int, j: int) -> None:
+        blocks.append((i, j))
+        if len(blocks) == 15:
+            begun.set()
+            until(lambda: session.jobs._closed)  # however slow the one that closes is
+        make(self, i, j)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reduced, "make", making)
+        want(session, *session.images)
+        assert begun.wait(LONG)
+        session.close()
+    assert len(blocks) < 4 * 12  # not all of them
     assert not [t for t in threading.enumerate() if t.name == "celltune-aside"]
     for about in (folder / "pyramids").glob("*.json"):
         assert (about.parent / json.loads(about.read_text())["file"]).is_file()
     with Session.open(folder) as session:
         want(session, *session.images)
-        assert session.pyramids.settle(60)
+        assert session.pyramids.settle(LONG)
         assert all(session.pyramids.ready(image, [0, 1]) for image in session.images.values())
 
 
@@ -189,7 +201,7 @@ def files(folder: Path) -> dict[str, int]:
 def picture(folder: Path, **options: object) -> np.ndarray:
     with Session.open(folder, **options) as session:
         session.pyramids.want(session.images["s0"], [0, 1])
-        assert session.pyramids.settle(60)
+        assert session.pyramids.settle(LONG)
         return session.thumbnail("s0", 64)
 
 
@@ -323,7 +335,7 @@ def test_a_brightfield_slice_has_a_picture_from_its_levels(tmp_path: Path) -> No
     with Session.create(tmp_path / "p") as session:
         session.add_image("s0", path, copy=False)
         session.pyramids.want(session.images["s0"], [0])
-        assert session.pyramids.settle(60)
+        assert session.pyramids.settle(LONG)
         picture = session.thumbnail("s0", 105)
         np.testing.assert_allclose(picture.mean((0, 1)), image.mean((0, 1)), atol=4)
         assert picture.shape == (105, 75, 3)

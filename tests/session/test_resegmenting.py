@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from celltune_nb.session.project import Project
 from tests.session.conftest import field, label_some
 from tests.session.test_carrying import masks
 from tests.session.test_script import OF_LABELS, replayed
+from tests.waiting import until
 
 MEASURING = {"rings": False, "neighbours": False}
 
@@ -282,7 +283,7 @@ def test_undo_beyond_a_replacement_concerns_the_cells_that_are_still_there(sessi
     assert LabelBook(session.journal).to_pandas("main").equals(labels)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.integers(0, 10_000), st.sampled_from(["covered", "iou"]), st.floats(0.05, 1.0))
 def test_every_label_goes_to_one_cell_or_is_listed_as_lost(
     tmp_path: Path, seed: int, by: str, minimum: float
@@ -595,6 +596,14 @@ def test_a_label_that_waits_while_a_mask_is_replaced_is_refused_and_not_lost(ses
         except CellTuneError as error:
             said.append(error)
 
+    come: set[threading.Thread] = set()
+    writing = session.access.writing
+
+    def coming() -> AbstractContextManager[None]:
+        come.add(threading.current_thread())
+        return writing()
+
+    session.access.writing = coming
     cell = int(session.table.ids[0])
     acts = (
         lambda: session.label([cell], "A"),
@@ -605,7 +614,8 @@ def test_a_label_that_waits_while_a_mask_is_replaced_is_refused_and_not_lost(ses
         clicks = [threading.Thread(target=click, args=(act,)) for act in acts]
         for one in clicks:
             one.start()
-        time.sleep(0.2)  # they have looked up their cell, and wait for the lock
+        # They have looked up their cell, and wait for the lock.
+        until(lambda: come >= set(clicks))
         session.replace_mask("field 0", moved(0))
     for one in clicks:
         one.join()

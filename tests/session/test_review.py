@@ -162,7 +162,7 @@ def test_a_gate_fills_a_review_of_so_many_at_random(session: Session) -> None:
     assert set(session.review(by="random", n=10, within="bright").ids.tolist()) <= inside
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.floats(0, 99), st.floats(0, 79)), min_size=1, max_size=20),
     st.floats(0, 60),
@@ -246,7 +246,7 @@ def test_reviewed_cells_never_come_back_unless_asked_and_deleted_answers_do(sess
     assert not np.isin(gone[:4], back.ids).any()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     seed=st.integers(0, 1000),
     answers=st.lists(st.sampled_from(["A", "B", None, "skip", "undo"]), max_size=12),

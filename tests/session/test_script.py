@@ -216,7 +216,7 @@ NAMES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(NAMES, max_size=4), NAMES)
 def test_whatever_a_name_holds_stays_a_name(names: list[str], about: str) -> None:
     writer = Writer()
@@ -237,7 +237,7 @@ def test_whatever_a_name_holds_stays_a_name(names: list[str], about: str) -> Non
     }
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(names=st.lists(NAMES, min_size=1, max_size=4))
 def test_hostile_categories_come_out_as_their_names(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]

@@ -11,6 +11,7 @@ from celltune_nb.errors import InputError, LabelError, NotReadyError, ProjectErr
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import label_some
+from tests.waiting import LONG
 
 
 def test_items_are_numbered_by_image_and_cell(session: Session) -> None:
@@ -215,7 +216,7 @@ def test_the_default_session_measures_and_trains_in_the_background(project: Path
         run = session.train()
         assert run.state in ("queued", "running")
         session.label([1], "A")  # nothing waits for the training
-        run.wait(60)
+        run.wait(LONG)
         assert run.state == "done"
         assert np.isin(["Pred_MDL1", "Pred_MDL2", "Pred_AVG", "Pred_ALL"], session.populations.names()).all()
 

@@ -13,6 +13,7 @@ from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 from celltune_nb.session.predicting import on_screen
 from tests.session.conftest import label_some
+from tests.waiting import LONG, until
 
 
 def test_the_whole_round(session: Session) -> None:
@@ -98,16 +99,14 @@ def test_stop_keeps_cancel_discards_and_one_runs_at_a_time(session: Session) -> 
         run = live.train(rounds=3000, patience=0)
         with pytest.raises(TrainingError, match="running already"):
             live.train()
-        while not run.rows and run.state in ("queued", "running"):
-            pass
+        until(lambda: run.rows)
         run.cancel()
-        assert run.wait(30).state == "cancelled"
+        assert run.wait(LONG).state == "cancelled"
         assert live.populations.names() == ["labels"]
         run = live.train(rounds=3000, patience=0)
-        while not run.rows:
-            pass
+        until(lambda: run.rows)
         run.stop()
-        assert run.wait(30).state == "stopped"
+        assert run.wait(LONG).state == "stopped"
         assert "Pred_AVG" in live.populations
 
 

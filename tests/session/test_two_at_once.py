@@ -12,6 +12,7 @@ from celltune_nb.errors import InputError, LabelError, ReadOnlyError
 from celltune_nb.session import Session
 from celltune_nb.session.training import snapshot
 from tests.session.conftest import field, label_some
+from tests.waiting import LONG
 
 
 def test_a_session_that_was_taken_over_replaces_no_file(session: Session) -> None:
@@ -54,7 +55,7 @@ def test_opening_waits_for_a_session_that_is_putting_files_in_place(session: Ses
 
     session.project.save = slowly  # type: ignore[method-assign]
     session.add_image("mine", image, mask, channels=["A", "B", "C"])
-    opening.join(10)
+    opening.join()
     with opened[0] as newer:
         assert list(newer.images)[-1] == "mine"
         newer.add_image("also", image, mask, channels=["A", "B", "C"])
@@ -112,7 +113,7 @@ def test_listeners_that_set_off_one_another_in_two_threads_do_not_wait_for_ever(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(LONG)
         assert not thread.is_alive()
     session.view_changed.disconnect()
     session.selection_changed.disconnect()
