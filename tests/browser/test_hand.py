@@ -90,3 +90,88 @@ def test_a_quick_hand_labels_what_it_saw(
     with ct.Session.open(folder, read_only=True) as session:
         given = session.labels.to_pandas()["category"]
         assert given.to_dict() == dict(zip(map(int, asked), "BACA", strict=True))
+
+
+#: Rows that can be taken away, a name that is added at Enter, fields; the kernel counts on beside.
+FIELDS = """
+import threading, time
+from celltune_nb.panels.theme import Live, styles, tag
+live, rows, names, counts = Live(), list("abcd"), [], [0, 0]
+amount, kind, on = "30", "x", False
+def draw():
+    live.html = tag(
+        "div",
+        [tag("div", tag("button", f"Delete {row}", do="delete", what=row), row=row) for row in rows],
+        tag("input", type="text", value="", do="add", on="enter", aria_label="Add"),
+        tag("input", type="number", value=amount, do="amount", aria_label="Amount"),
+        tag("select", [tag("option", k, value=k, selected=k == kind) for k in "xyz"], do="kind", aria_label="Kind"),
+        tag("input", type="checkbox", do="on", checked=on, aria_label="On"),
+        tag("p", f"names {','.join(names)}; counted {counts[0]}; told {counts[1]}"),
+    )
+def delete(what):
+    rows.remove(what)
+    draw()
+def add(_, name):
+    time.sleep(0.3)
+    names.append(name)
+    draw()
+def told(name):
+    def hear(_, value):
+        globals()[name] = value
+        counts[1] += 1
+        draw()
+    return hear
+def count():  # while it runs, the kernel hears nothing of what is done
+    for _ in range(10):
+        counts[0] += 1
+        draw()
+        time.sleep(0.15)
+live.on("delete", delete)
+live.on("add", add)
+for name in ("amount", "kind", "on"):
+    live.on(name, told(name))
+live.on("count", lambda: count())
+draw()
+from ipywidgets import Button, VBox
+busy = Button(description="Count")
+busy.on_click(lambda _: count())
+VBox([live, busy])
+"""
+
+
+def test_what_was_typed_or_chosen_is_not_taken_back_by_an_older_page(
+    visit: Callable, voila: Callable
+) -> None:
+    seat = visit()
+    tab = seat.open(voila(FIELDS).address, "[aria-label=Amount]")
+    tab.get_by_role("button", name="Count").click()
+    tab.get_by_text("counted 1;").wait_for()
+    tab.get_by_label("Amount").fill("50")
+    tab.get_by_label("Kind").select_option("z")
+    tab.get_by_label("On").check()
+    tab.get_by_label("Add").focus()
+    seen = set()
+    for _ in range(12):
+        seen.add(
+            tab.evaluate(
+                "[...document.querySelectorAll('[aria-label=Amount], [aria-label=Kind]')].map((e) => e.value).join()"
+            )
+        )
+        seen.add(tab.get_by_label("On").is_checked())
+        tab.wait_for_timeout(60)
+    assert seen == {"50,z", True}
+    tab.get_by_text("counted 10; told 3").wait_for()
+    assert tab.get_by_label("Amount").input_value() == "50"
+    assert tab.get_by_label("Kind").input_value() == "z"
+
+    # Enter pressed twice adds one
+    tab.get_by_label("Add").fill("mine")
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Enter")
+    tab.get_by_text("names mine;").wait_for()
+    # the second half of a double click does not hit the row that moved up
+    tab.get_by_role("button", name="Delete b").dblclick(delay=80)
+    tab.wait_for_timeout(400)
+    assert tab.get_by_role("button", name="Delete").all_inner_texts() == ["Delete a", "Delete c", "Delete d"]
+    assert tab.get_by_text("names mine;").count() == 1
+    assert seat.errors == []
