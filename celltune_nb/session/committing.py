@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from . import features_file
 from .project import Project
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def committing(session: Session) -> Iterator[Project]:
     # Files lie outside of SQLite's transactions; but who takes the lease has to wait for this one to end.
     with session.writing(), session.journal.writing():
         project = session.project
+        features_file.finish(project)  # of a step that was interrupted
         before, on_disk = project.settings, replaced(project)
         project.settings = {**before}
         try:

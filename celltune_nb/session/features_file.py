@@ -19,7 +19,21 @@ from .scales import scaled
 if TYPE_CHECKING:
     from .project import Project
 
-__all__ = ["PreparedFeatures", "drop", "living", "load", "prepare", "save_schema", "use"]
+__all__ = [
+    "ARRIVING",
+    "PreparedFeatures",
+    "announce",
+    "drop",
+    "finish",
+    "living",
+    "load",
+    "prepare",
+    "save_schema",
+    "use",
+]
+
+#: What ``project.json`` calls features that count from the moment on in which it is written, with the items it names.
+ARRIVING = "arriving"
 
 
 @dataclass(frozen=True)
@@ -72,9 +86,37 @@ def use(project: Project, ready: PreparedFeatures) -> FeatureSource:
     return load(project, ready.folder)
 
 
+def announce(project: Project, ready: PreparedFeatures) -> None:
+    """Let ``project.json`` name prepared features, so that they count together with the rest of it, or not at all.
+
+    To be followed by :meth:`Project.save`, and by :func:`finish`.
+    """
+    project.settings[ARRIVING] = {ready.folder: ready.schema}
+
+
+def finish(project: Project) -> None:
+    """Put features that ``project.json`` names in their place, also those of a program that was killed just then."""
+    arriving = project.settings.get(ARRIVING)
+    if not isinstance(arriving, dict):
+        return
+    before = project.settings
+    project.settings = {k: v for k, v in before.items() if k != ARRIVING}
+    try:
+        for folder, schema in arriving.items():
+            if isinstance(schema, dict):
+                use(project, PreparedFeatures(_plain(str(folder)), schema))
+        project.save()
+    except BaseException:
+        project.settings = before
+        raise
+
+
 def drop(project: Project, features: PreparedFeatures) -> None:
     """Remove arrays, unless they are in use: the schema names them."""
     used: Any = None
+    arriving = project.settings.get(ARRIVING)
+    if isinstance(arriving, dict) and features.folder in arriving:
+        return  # whether they count is not settled yet
     with suppress(FormatError):
         used = read_json(project.path("features", features.folder, "schema.json"))
     for kind in ("matrix", "ids"):
@@ -91,7 +133,9 @@ def load(project: Project, folder: str) -> FeatureSource:
     ------
     FormatError
     """
-    schema = read_json(project.path("features", folder, "schema.json"))
+    arriving = project.settings.get(ARRIVING)
+    schema = arriving.get(folder) if isinstance(arriving, dict) else None
+    schema = schema or read_json(project.path("features", folder, "schema.json"))
     try:
         source = FeatureSource(
             str(schema["name"]), [str(n) for n in schema["names"]], [str(u) for u in schema["units"]],

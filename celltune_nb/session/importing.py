@@ -225,10 +225,13 @@ def _commit(
                     return False
                 with committing(session) as project:
                     project.use_items(ready)
+                    if features is not None:  # columns and features count together
+                        features_file.announce(project, features)
                     project.save()
                     session.table = items
                     if features is not None:
-                        session.features_by_name["table"] = project.use_features(features)
+                        features_file.finish(project)
+                        session.features_by_name["table"] = project.load_features(features.folder)
         return True
     finally:
         if features is not None:

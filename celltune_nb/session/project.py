@@ -380,4 +380,6 @@ class Project:
 
     def feature_sources(self) -> list[str]:
         """Names of the feature folders."""
-        return sorted(p.parent.name for p in self.folder.glob("features/*/schema.json"))
+        arriving = self.settings.get(features_file.ARRIVING)
+        named = arriving if isinstance(arriving, dict) else {}
+        return sorted({*(p.parent.name for p in self.folder.glob("features/*/schema.json")), *named})

@@ -229,6 +229,9 @@ class Session(
         self.problems += complaints + cut
 
     def _load(self) -> None:
+        if not self.access.read_only:
+            with suppress(CellTuneError, OSError):  # they are read from where they lie till then
+                features_file.finish(self.project)
         self.load_data()
         project = self.project
         self.levels, self.categories, self.labels = Levels(self), Categories(self), Labels(self)
