@@ -11,21 +11,28 @@ from ...errors import CellTuneError, InputError
 from ...formats.delimited import ending
 from ...formats.folders import FolderPlan, PlannedImage
 from ...formats.folders.listing import printable
+from ...formats.headings import IMAGE, find
 from ...formats.stack import plain_stem
+from ...formats.zarrs import is_zarr
 from ...session import Session
+from ...session.centre_names import image_heading
 from ...session.centre_tables import place_columns
 from ...session.centres import CentresReport
+from ...session.centres_of_many import StudyCentresReport
 from ...session.jobs import Job
-from .. import theme
 from ..theme import Live, Markup, tag
 from ..working import Working
 from . import markup
+from .recognised import shown, shown_study
 
 __all__ = ["CentresPanel", "centres_beside"]
 
 FIELDS = ("of", "image", "centres", "radius", "unit", "pixel_size", "spacing", "channels", "name", "group")
 #: What files of centres are called, beside being called as the image.
 WORDS = ("cent", "point", "cell", "spot", "detect", "coord")
+#: In place of the name of an image, which has no tab in it: those of the project, by their names.
+EVERY = "\tevery"
+TABLES = (".csv", ".parquet", ".pq")
 
 
 class CentresPanel(Working):
@@ -38,12 +45,13 @@ class CentresPanel(Working):
     Attributes
     ----------
     of : str
-        The image of the project that gets its cells; empty: one of a file.
+        The image of the project that gets its cells; empty: one of a file; :data:`EVERY`: those that the table names.
     image : str or list of Path
-        File of the image, or of a stack; a list where each channel has a file.
+        File of the image, or of a stack; a list where each channel has a file.  A folder of images where the table names the
+        image of each row, or is a folder of one table an image.
     centres, radius, unit, pixel_size, spacing, channels, name, group : str
         What the fields say; the radius is a number or the name of a column, names of channels have commas between them.
-    report : CentresReport or None
+    report : CentresReport, StudyCentresReport or None
         What would become, or has become, of the centres.
     job : Job or None
     """
@@ -54,9 +62,9 @@ class CentresPanel(Working):
         self.image: str | list[Path] = ""
         self.centres = self.pixel_size = self.spacing = self.channels = self.name = self.group = ""
         self.radius, self.unit = "6", "px"
-        self.report: CentresReport | None = None
+        self.report: CentresReport | StudyCentresReport | None = None
         self._names: list[str] | None = None
-        self._deep = self._open = self._adding = False
+        self._deep = self._named = self._open = self._adding = False
         self._edits = 0
         self._done = ""
         self._live = Live()
@@ -81,7 +89,7 @@ class CentresPanel(Working):
         """
         if self.busy:
             raise CellTuneError("Centres are being read already. Wait, or press Stop.")
-        setattr(self, what, str(value).strip())
+        setattr(self, what, EVERY if str(value) == EVERY else str(value).strip())
         self.report, self._done = None, ""
         if what == "image":  # what was said of another one does not hold
             self.channels = self.pixel_size = ""
@@ -92,10 +100,39 @@ class CentresPanel(Working):
             self._names = [name.strip() for name in self.channels.split(",")] if self.channels else None
         try:
             if what == "centres":
-                head = self.session.look_at_table(self.centres) if self.centres else None
-                self._deep = head is not None and place_columns(head.columns).z is not None
+                self._deep = self._named = False
+                self._look_at(self.centres)
         finally:
             self._show()
+
+    def _look_at(self, centres: str) -> None:
+        """Find out whether a table, or one of a folder, has planes and names images."""
+        if not centres:
+            return
+        path = Path(centres).expanduser().absolute()
+        self._named = path.is_dir()
+        if self._named:
+            inside = sorted(
+                one for one in path.iterdir() if ending(one) in TABLES and not one.name.startswith(".")
+            )
+            if not inside:
+                raise InputError(
+                    f"No table lies in {printable(str(path))}. Name a CSV or Parquet file, or a folder of those."
+                )
+            path = inside[0]
+        columns = self.session.look_at_table(path).columns
+        places = place_columns(columns)
+        self._deep = places.z is not None
+        rest = [one for one in columns if one not in (places.y, places.x, places.z)]
+        self._named = self._named or find(columns, IMAGE) is not None or image_heading(rest) is not None
+
+    @property
+    def several(self) -> bool:
+        """Whether the fields speak of the images of a study rather than of one."""
+        if self.of or not isinstance(self.image, str) or not self.image:
+            return self.of == EVERY
+        path = Path(self.image).expanduser()
+        return self._named and path.is_dir() and not is_zarr(path)
 
     def _setter(self, what: str) -> Callable[[str, Any], None]:
         return lambda _what, value: self.set(what, value)
@@ -132,8 +169,10 @@ class CentresPanel(Working):
             raise InputError("Name the file of an image and the table of its centres.")
         options: dict[str, Any] = {"unit": self.unit, "pixel_size": _number(self.pixel_size, "pixel size")}
         image: Any = None
+        several = self.several
         if not self.of:
             image = _files(self.image) if isinstance(self.image, str) else self.image
+        if not self.of or several:
             options |= {
                 "group": self.group or None, "channels": self._names,
                 "spacing": _number(self.spacing, "distance of planes") if self._deep else None,
@@ -144,16 +183,14 @@ class CentresPanel(Working):
             radius = self.radius  # the name of a column
         self._done, self.job, self._adding = "", None, not preview
         table = Path(self.centres).expanduser().absolute()
-        job = self.session.add_centres(
-            self.of or self.name,
-            image,
-            table,
-            radius,
-            preview=preview,
-            wait=False,
-            progress=self._told,
-            **options,
-        )
+        options |= {"preview": preview, "wait": False, "progress": self._told}
+        if several:
+            # What was shown as left out may be; whatever else does not fit is said.
+            shown = self.report
+            agreed = tuple(shown.left_out) if isinstance(shown, StudyCentresReport) else ()
+            job: Any = self.session.add_all_centres(image, table, radius, partial=agreed, **options)
+        else:
+            job = self.session.add_centres(self.of or self.name, image, table, radius, **options)
         assert isinstance(job, Job)
         self.job = job
         self._told()
@@ -202,11 +239,14 @@ class CentresPanel(Working):
         report, locked = self.report, self.session.read_only
         ready = report is not None and not report.done
         count = f"Add {report.cells:,} cells" if ready and report is not None else ""
+        if count and isinstance(report, StudyCentresReport):
+            count += f" on {len(report.images):,} image{'' if len(report.images) == 1 else 's'}"
         return [
             head,
             tag("p", "No mask? A table of centres and a radius make discs that never overlap.", cls="ct-muted"),
             self._fields(),
-            _shown(report) if report is not None and not (self.busy and not self._adding) else None,
+            None if report is None or (self.busy and not self._adding)
+            else shown_study(report) if isinstance(report, StudyCentresReport) else shown(report),
             tag(
                 "div",
                 tag("button", count, do="add", cls="ct-button ct-primary ct-grow", disabled=self.busy or locked,
@@ -237,17 +277,27 @@ class CentresPanel(Working):
             )  # fmt: skip
 
         bare = self._bare()
-        if self.of and self.of not in bare:
+        if self.of and self.of not in bare and not (self.of == EVERY and bare):
             self.of = ""
+        several = self.several
         own = [tag("option", "an image from a file", value="", selected=not self.of)]
+        if len(bare) > 1:
+            own.append(
+                tag(
+                    "option",
+                    f"those of {len(bare):,} images that the table names",
+                    value=EVERY,
+                    selected=self.of == EVERY,
+                )
+            )
         own += [tag("option", one, value=one, selected=one == self.of) for one in bare]
         units = [tag("option", one, value=one, selected=one == self.unit) for one in ("px", "µm")]
         return tag(
             "div",
             [tag("span", "Cells on"), tag("select", own, do="of", aria_label="Image that gets cells", disabled=self.busy,
                  title="An image of the project that has no cells, or one that is to come from a file")] if bare else None,
-            [] if self.of else line("image", files, "Image", "/path/to/slice.tif", "TIFF, OME-TIFF, Zarr or .npy; for centres with z a stack, or a folder of one file a plane; one file a channel with ; between them"),
-            line("centres", self.centres, "Centres", "/path/to/centres.csv", "CSV (also .csv.gz) or Parquet with columns y and x, and z for a stack; pixels and planes count from 0"),
+            [] if self.of else line("image", files, "Image", "/path/to/slice.tif, or a folder", "TIFF, OME-TIFF, Zarr or .npy; for centres with z a stack, or a folder of one file a plane; one file a channel with ; between them; a folder of images where the table names the image of each row"),
+            line("centres", self.centres, "Centres", "/path/to/centres.csv, or a folder", "CSV (also .csv.gz) or Parquet with columns y and x, and z for a stack; pixels and planes count from 0; with a column image for many images, or a folder of one table an image"),
             tag("span", "Radius"),
             tag("div",
                 small("radius", self.radius, "6", "Radius", "A number, or the name of the column that holds it"),
@@ -259,10 +309,10 @@ class CentresPanel(Working):
                 tag("span", "µm", cls="ct-muted"), cls="ct-line"),
             [tag("span", "Planes"), tag("div",
                 small("spacing", self.spacing, "–", "Distance of planes", "µm from plane to plane; empty: z is the number of the plane, from 0"),
-                tag("span", "µm apart, if z is in µm", cls="ct-muted"), cls="ct-line")] if self._deep and not self.of else None,
+                tag("span", "µm apart, if z is in µm", cls="ct-muted"), cls="ct-line")] if self._deep and (not self.of or several) else None,
             [] if self.of else [*line("channels", self.channels, "Channels", "of the file", "Their names, with commas between them, where the file does not say; all images of a project have the same"),
-            *line("name", self.name, "Name", "of the image", "What the image is called in the project; planes of a stack get z000 … added"),
-            *line("group", self.group, "Group", "donor, animal, slide", "The independent unit it belongs to")],
+            *([] if several else line("name", self.name, "Name", "of the image", "What the image is called in the project; planes of a stack get z000 … added")),
+            *line("group", self.group, "Group", "of the table" if several else "donor, animal, slide", "The independent unit it belongs to; of many images what the table's column animal, mouse or group says")],
             cls="ct-fields",
         )  # fmt: skip
 
@@ -315,24 +365,3 @@ def centres_beside(plan: FolderPlan, image: PlannedImage) -> str | None:
         if len(some) == 1:
             return str(some[0])
     return None
-
-
-def _shown(report: CentresReport) -> Markup:
-    """What was recognised, or what was done."""
-    channels, rows, columns = report.shape
-    names = ", ".join(map(printable, report.channels[:8])) + (" …" if channels > 8 else "")
-    about = [
-        f"{columns:,} × {rows:,} pixels" + (f", {report.planes:,} planes" if report.planes else ""),
-        f"{channels} channel{'' if channels == 1 else 's'}: {names}",
-        "pixel size unknown" if report.pixel_size is None else f"{report.pixel_size:g} µm a pixel",
-    ]
-    left = report.outside + report.unusable + report.hidden
-    about.append(f"places from {', '.join(map(printable, report.columns))}")
-    lines = [tag("li", text) for text in ("; ".join(about) + ".", *map(printable, report.notes))]
-    words = ("Added: " if report.done else "") + printable(report.sentence)
-    return tag(
-        "div",
-        theme.note(words, "good" if left <= (report.cells + left) // 10 else "warning"),
-        tag("ul", lines, cls="ct-left-out ct-small ct-muted"),
-        cls="ct-report",
-    )
