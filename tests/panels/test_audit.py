@@ -13,6 +13,7 @@ from celltune_nb.errors import NotReadyError
 from celltune_nb.panels.evaluation import AuditPanel, EvaluationPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
+from tests.waiting import LONG
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +293,7 @@ def test_drawing_does_not_hold_up_the_page(project, tmp_path):
         with session.lock:  # as while a label is being written
             panel._live.do("draw")
             assert panel.message == ""
-        assert panel._drawing.settle(30)
+        assert panel._drawing.settle(LONG)
         assert "drawn" in panel.message
         assert len(session.audit.ids) > 0
         panel.close()

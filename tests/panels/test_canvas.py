@@ -14,6 +14,7 @@ from celltune_nb.panels.canvas.pace import FAST, FINE, GRADES, SLOW, Pace
 from celltune_nb.panels.canvas.vectors import drawing
 from celltune_nb.render import Camera
 from celltune_nb.session.jobs import LatestWins
+from tests.waiting import LONG
 
 
 class Scene:
@@ -451,6 +452,6 @@ def test_rendering_runs_in_a_thread_of_its_own(wire):
     wire.receive(
         viewport.widget.children[0], {"type": "size", "view": "a", "height": 20, "width": 30, "dpr": 1}
     )
-    assert done.wait(5)
+    assert done.wait(LONG)
     viewport.close()
     assert names != [threading.current_thread().name]

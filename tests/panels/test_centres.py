@@ -18,6 +18,7 @@ from celltune_nb.errors import InputError
 from celltune_nb.panels.importing import ImportingPanel
 from celltune_nb.panels.importing.centres import CentresPanel
 from celltune_nb.session.jobs import Jobs
+from tests.waiting import LONG, until
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.poisson(5, (2, 120, 160)).astype(np.uint16)
@@ -229,7 +230,7 @@ def test_a_stop_adds_nothing_and_is_said(tmp_path: Path, folder: Path) -> None:
 
         def slow(images: object) -> None:
             reading.set()
-            go.wait(10)
+            go.wait(LONG)
             adding(images)
 
         session._adding.add_all = slow
@@ -237,16 +238,12 @@ def test_a_stop_adds_nothing_and_is_said(tmp_path: Path, folder: Path) -> None:
         for verb, words in (("preview", "Add 3 cells"), ("add", "Stopped. Nothing was added.")):
             panel._live.do(verb)
             if verb == "add":
-                assert reading.wait(10)
+                assert reading.wait(LONG)
                 panel._live.do("image", "", "other.tif")
                 assert "already" in panel.message
                 panel._live.do("stop")
                 go.set()
-            for _ in range(400):
-                if words in text(panel):
-                    break
-                threading.Event().wait(0.02)
-            assert words in text(panel)
+            until(lambda words=words: words in text(panel))
         assert len(session.images) == 0
         panel.close()
         assert session.problems == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from html import unescape
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import celltune_nb as ct
 from celltune_nb.panels.evaluation import EvaluationPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +47,6 @@ def panel(session):
 
 def words(part) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", part._live.html)).split())
-
-
-def until(true, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_advice_stands_on_top_with_celltunes_rule_beside_it(panel, session):

@@ -19,6 +19,7 @@ from celltune_nb.panels import download
 from celltune_nb.panels.exporting import ExportingPanel, places
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
+from tests.waiting import LONG, until
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +193,7 @@ def test_an_export_shows_how_far_it_is_and_can_be_cancelled(project: Path, tmp_p
             import threading
 
             go_on = threading.Event()
-            session.jobs.aside(lambda job: go_on.wait(20), "busy")
+            session.jobs.aside(lambda job: go_on.wait(LONG), "busy")
             panel.export()
             assert panel.busy
             assert "disabled" in re.findall(r"<button[^>]*>Export</button>", panel._form.html)[0]
@@ -203,11 +204,8 @@ def test_an_export_shows_how_far_it_is_and_can_be_cancelled(project: Path, tmp_p
             go_on.set()
             job = panel.job
             assert job is not None
-            assert job._finished.wait(20)
-            for _ in range(100):
-                if "Cancelled" in panel.message:
-                    break
-                go_on.wait(0.05)
+            assert job._finished.wait(LONG)
+            until(lambda: "Cancelled" in panel.message)
             assert "nothing was written" in panel.message
             assert not (folder / "exports" / "cells.csv").exists()
         finally:

@@ -15,6 +15,7 @@ from celltune_nb.panels.features import FeaturesPanel
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
+from tests.waiting import LONG
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +120,9 @@ def test_a_measuring_in_the_background_is_stopped_and_goes_on(made, tmp_path):
         panel.measure()
         assert panel.job is not None
         panel.stop()
-        panel.job._finished.wait(20)
+        assert panel.job._finished.wait(LONG)
         panel.measure()
-        panel.job._finished.wait(20)
+        assert panel.job._finished.wait(LONG)
         assert panel.job.state == "done"
         assert "Texture" in session.features.groups
         panel.close()

@@ -16,6 +16,7 @@ from celltune_nb.errors import CellTuneError
 from celltune_nb.panels.gating import GatingPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
+from tests.waiting import LONG
 
 A, B = "A__Mean__Cell", "B__Mean__Cell"
 
@@ -147,7 +148,7 @@ def test_how_far_a_map_is_stands_beneath_the_plot(panel, session, monkeypatch):
     def umap(Z, _seed, told):
         told(0.5, 12.4)
         begun.set()
-        assert go.wait(5)
+        assert go.wait(LONG)
         told(0.6, 1.0)
         return Z[:, :2]
 
@@ -158,7 +159,7 @@ def test_how_far_a_map_is_stands_beneath_the_plot(panel, session, monkeypatch):
     panel.set_mode("area")
     assert part.widget.layout.display is None
     part._live.do("map", "umap")
-    assert begun.wait(5)
+    assert begun.wait(LONG)
     part._progressed(part.job)  # as the job does at its next report
     assert "about 12 s left" in part._live.html
     assert 'data-do="stop"' in part._live.html

@@ -194,8 +194,7 @@ def test_cells_without_a_mask_are_discs(tmp_path):
         assert len(Scene(session).outlines(np.array([1, 2]))) == 2
 
 
-@pytest.mark.alone
-def test_recolouring_a_hundred_thousand_cells_takes_a_few_milliseconds(tmp_path):
+def test_recolouring_a_hundred_thousand_cells_costs_a_fraction_of_drawing_them_first(tmp_path):
     side = 2600
     y, x = np.mgrid[:side, :side]
     mask = ((y // 8) * (side // 8) + x // 8 + 1).astype(np.int32)
@@ -204,16 +203,18 @@ def test_recolouring_a_hundred_thousand_cells_takes_a_few_milliseconds(tmp_path)
         session.add_image("a", np.zeros((1, side, side), np.uint8), mask)
         session.categories.add("Red")
         scene, camera = Scene(session), Camera.fit((side, side), 800, 800)
+        start = time.process_time()  # the machine may be shared: its own work counts
         scene.render(camera)
+        first = time.process_time() - start
         took = []
         for part in range(5):
             session.label(session.table.ids[part * 900 : part * 900 + 900], "Red")
             scene.recolor()
-            start = time.perf_counter()
+            start = time.process_time()
             scene.render(camera)
-            took.append(time.perf_counter() - start)
+            took.append(time.process_time() - start)
         assert len(session.table) > 100_000
-        assert min(took) < 0.02  # 3 ms on an idle machine
+        assert min(took) < first / 4  # 4 of 80 ms
 
 
 # ---------------------------------------------------------------------- gestures

@@ -14,6 +14,7 @@ import tifffile
 import celltune_nb as ct
 from celltune_nb.panels.importing import ImportingPanel
 from celltune_nb.session.jobs import Jobs
+from tests.waiting import LONG, until
 
 
 def write(folder: Path, name: str, seed: int, channels: int = 2) -> None:
@@ -204,9 +205,9 @@ def test_an_import_shows_its_progress_and_is_stopped(tmp_path: Path, data: Path)
     with ct.Session.create(tmp_path / "project") as session:
         panel = ImportingPanel(session)
         panel.choose("", str(data))
-        panel.job.wait(10)
+        panel.job.wait(LONG)
         gate = threading.Event()
-        session.jobs.submit(lambda _: gate.wait(10), "before")
+        session.jobs.submit(lambda _: gate.wait(LONG), "before")
         panel.import_()
         assert panel.busy
         assert "waiting" in words(panel._found)
@@ -214,11 +215,8 @@ def test_an_import_shows_its_progress_and_is_stopped(tmp_path: Path, data: Path)
         assert "importing already" in panel.message
         panel._found.do("stop")
         gate.set()
-        panel.job.wait(10)
-        for _ in range(100):
-            if "stopped" in words(panel._found):
-                break
-            threading.Event().wait(0.05)
+        panel.job.wait(LONG)
+        until(lambda: "stopped" in words(panel._found))
         assert "It was stopped; what is in is complete." in words(panel._found)
         assert not session.images
         panel.close()

@@ -16,6 +16,7 @@ from celltune_nb.errors import CellTuneError, InputError
 from celltune_nb.panels.importing.masks import MaskPanel
 from celltune_nb.session.jobs import Jobs
 from tests.session.conftest import field
+from tests.waiting import LONG, until
 
 
 def text(panel: MaskPanel) -> str:
@@ -154,12 +155,8 @@ def test_it_works_in_the_background(tmp_path: Path, path: Path) -> None:
         panel._unfold()
         for act, word in ((lambda: panel.look("", str(path)), "become 15"), (panel.replace, "became 15")):
             act()
-            panel.job.wait(20)
-            for _ in range(200):
-                if word in text(panel):
-                    break
-                threading.Event().wait(0.02)
-            assert word in text(panel)
+            panel.job.wait(LONG)
+            until(lambda word=word: word in text(panel))
         panel.close()
         assert session.problems == []
 
@@ -170,16 +167,13 @@ def test_what_is_being_compared_stays_the_image_that_is_replaced(tmp_path: Path,
             session.add_image(f"field {i}", *field(i, 4)[:2])
         panel, go_on = MaskPanel(session), threading.Event()
         panel.choose("", "field 1")
-        session.jobs.aside(lambda job: go_on.wait(20), "something else")
+        session.jobs.aside(lambda job: go_on.wait(LONG), "something else")
         panel.look("", str(path))
         for act in (lambda: panel.choose("", "field 0"), panel.leave):
             with pytest.raises(CellTuneError, match="being compared"):
                 act()
         go_on.set()
-        panel.job.wait(20)
-        for _ in range(200):
-            if panel.report is not None:
-                break
-            threading.Event().wait(0.02)
+        panel.job.wait(LONG)
+        until(lambda: panel.report is not None)
         assert panel.image == panel.report.image == "field 1"
         panel.close()

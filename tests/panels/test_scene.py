@@ -19,6 +19,7 @@ from celltune_nb.panels.image.scene import Scene
 from celltune_nb.render import Camera, pyramid
 from celltune_nb.session import Session, pyramid_files
 from celltune_nb.session.jobs import Jobs
+from tests.waiting import LONG
 
 SHAPE = (3000, 2600)
 CELL = 40
@@ -152,7 +153,7 @@ def look(folder: Path, **options: object) -> np.ndarray:
 
 def settle(session: Session) -> None:
     """Wait until nothing is made in the background any more."""
-    assert session.pyramids.settle(60)
+    assert session.pyramids.settle(LONG)
 
 
 def test_levels_are_kept_and_found_again(
@@ -256,7 +257,7 @@ def test_a_panel_shows_something_at_once_and_refines_by_itself(
         wire.receive(layer, {"type": "hello"})
         wire.receive(layer, {"type": "size", "view": "a", "height": 300, "width": 260, "dpr": 1})
         expected = reference.render(panel.viewport.camera)
-        end = time.monotonic() + 60
+        end = time.monotonic() + LONG
         while not np.array_equal(
             panel.viewport._frames._shown.rgb if panel.viewport._frames._shown else 0, expected
         ):

@@ -13,6 +13,7 @@ from celltune_nb.panels import theme
 from celltune_nb.panels.working import Working
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Job
+from tests.waiting import LONG
 
 
 class Sums(Working):
@@ -54,17 +55,17 @@ def test_work_is_followed_and_taken_in_once(session: Session) -> None:
     panel, go = Sums(session), threading.Event()
     assert not panel.busy
     panel.stop()  # nothing to end
-    panel.add(lambda job: go.wait(10) and 3)
+    panel.add(lambda job: go.wait(LONG) and 3)
     assert panel.busy
     assert panel.text.value == "adding"
     go.set()
     assert panel.job is not None
-    panel.job.wait(10)
+    panel.job.wait(LONG)
     for _ in range(3):
         panel._told(1.0, "done")
     assert (panel.sums, panel.text.value, panel.busy) == ([3], "[3]", False)
     panel.add(lambda job: 4)
-    panel.job.wait(10)
+    panel.job.wait(LONG)
     panel._told()
     assert panel.sums == [3, 4]
     panel.close()
@@ -79,7 +80,7 @@ def test_what_went_wrong_stands_in_place_and_what_was_stopped_says_nothing(sessi
     panel.add(refused)
     panel._told()
     with pytest.raises(InputError):
-        panel.job.wait(10)
+        panel.job.wait(LONG)
     panel._told()
     assert panel.message == "These are no numbers. Give others."
     assert panel.sums == []
@@ -92,15 +93,15 @@ def test_closing_ends_what_nobody_else_waits_for(session: Session, kind: type[Su
 
     def work(job: Job) -> int:
         begun.set()
-        go.wait(10)
+        go.wait(LONG)
         job.check()
         return 1
 
     panel.add(work)
-    assert begun.wait(10)
+    assert begun.wait(LONG)
     panel.close()
     go.set()
     assert panel.job is not None
-    panel.job._finished.wait(10)
+    assert panel.job._finished.wait(LONG)
     assert panel.job.state == state
     assert panel.sums == []
