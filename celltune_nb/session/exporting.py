@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 TABLES = (".csv", ".parquet", ".h5ad")
+#: Columns that every item has, in their order; what a table brought under another's name is called ``…_table``.
+BUILT_IN = ("image", "cellID", "y", "x", "group", "kind")
 #: Rows of a table that are written at once.
 ROWS = 100_000
 
@@ -49,25 +52,35 @@ def everything(session: Session, *, calibrated: bool = False, words: bool = True
     with session.lock:  # one state of all of it
         table, sets = session.table, _sets(session)
     frame = table.to_pandas()
+    said: dict[str, Any] = {}
     for name, found in sets.items():
         column = found.to_pandas()
         if words:
-            frame[name] = column.astype(str).reindex(frame.index).fillna("Unknown").to_numpy()
+            said[name] = column.astype(str).reindex(frame.index).fillna("Unknown").to_numpy()
         else:
-            frame[name] = column.reindex(frame.index).fillna(column.cat.categories[0]).array
+            said[name] = column.reindex(frame.index).fillna(column.cat.categories[0]).array
         if found.probability is not None and found.name == "Pred_AVG":
             prefix = name.removesuffix("Pred_AVG")
             probabilities = found.probabilities().reindex(frame.index)
             for category in probabilities.columns:
-                frame[f"{prefix}{category}__Probability"] = probabilities[category].to_numpy()
+                said[f"{prefix}{category}__Probability"] = probabilities[category].to_numpy()
             if calibrated:
                 truer = calibrate(session.finished_run(found.level), probabilities.to_numpy(np.float32))
                 for category, column in zip(probabilities.columns, truer.T, strict=True):
-                    frame[f"{prefix}{category}__Calibrated"] = column
+                    said[f"{prefix}{category}__Calibrated"] = column
     notes = session.notes["note"]
     if len(notes):
-        frame["note"] = notes.reindex(frame.index).fillna("").astype(str).to_numpy()
+        said["note"] = notes.reindex(frame.index).fillna("").astype(str).to_numpy()
+    own = {"item", *said} & set(frame.columns[len(BUILT_IN) :])
+    frame = frame.rename(columns={name: _free(f"{name}_table", {*frame.columns, *said}) for name in own})
+    for name, values in said.items():
+        frame[name if name not in ("item", *BUILT_IN) else f"{name}_population"] = values
     return frame
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """The name, with a number where it is taken."""
+    return next(new for i in count(1) if (new := name if i == 1 else f"{name}_{i}") not in taken)
 
 
 def _sets(session: Session) -> dict[str, PopulationSet]:
@@ -77,7 +90,7 @@ def _sets(session: Session) -> dict[str, PopulationSet]:
         sets["label" if level == session.level else f"{level}/label"] = session.label_population(level)
     for name in session.populations.names():
         if name.rpartition("/")[2] != "labels":
-            sets[name] = session.populations[name]
+            sets[name if name not in sets else f"{name}_population"] = session.populations[name]
     return sets
 
 
@@ -260,7 +273,7 @@ def _write_h5ad(session: Session, target: Path, job: Job, calibrated: bool) -> N
             source = None
     frame = everything(session, calibrated=calibrated, words=False).loc[table.ids]
     job.check()
-    obs = frame.drop(columns=["y", "x", *(["item"] if "item" in frame else [])])
+    obs = frame.drop(columns=["y", "x"])
     obs.insert(0, "item", table.ids)
     image_names = np.array([*table.names, ""], object)[table.images]
     # The images and cells as SpatialData has them: categories and whole numbers.

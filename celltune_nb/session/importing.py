@@ -39,6 +39,7 @@ from .tables import (
     image_numbers,
     match,
     match_positions,
+    one_spelling,
     plain,
     read_table,
     whole_numbers,
@@ -278,7 +279,8 @@ def import_labels(
         names = pd.Series([session.table.names[0]] * len(frame), dtype=object)
     cells = whole_numbers(plain(frame[cell]), str(cell))
     given = class_names(frame[word], session.book.level(level).categories.names)
-    notes = _nameless(image_names(frame[word]), given)
+    given, respelled = one_spelling(given, session.book.level(level).categories.names)
+    notes = (*_nameless(image_names(frame[word]), given), *respelled)
     if word != "class":  # in a table of all cells those without a label are no labels
         given = given.mask(given == UNKNOWN)
     items = session.table
@@ -325,7 +327,12 @@ def _put_labels(
     keep = ~clash if on_conflict == "old" else np.ones(len(ids), bool)
     for place in np.unique(classes[keep]).tolist():
         if words[place] not in categories.names:
-            categories = categories.add(words[place])
+            try:
+                categories = categories.add(words[place])
+            except LabelError as error:
+                raise LabelError(
+                    f"{words[place][:100]!r} in the table can be no category. {error} Correct the table; nothing was imported."
+                ) from error
     if keep.any():
         known = {c.name: c.code for c in categories}
         codes = np.array([known.get(w, 0) for w in words], np.int16)[classes[keep]]

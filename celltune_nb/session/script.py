@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ..data.actions import Action, actions
 from ..data.categories import UNKNOWN, CategorySet
+from ..data.fold import CARRY, RETIRE
 from ..data.journal import Entry
-from ..data.labels import CARRY, RETIRE, LabelBook
+from ..data.labels import LabelBook
 from ..data.level import FIRST
 from ..data.levelling import REMOVED, RENAMED, is_step
 from ..data.remarks import NOTE, OPINION
@@ -101,7 +102,7 @@ def _steps(session: Session, noted: list[Action]) -> Iterator[tuple[LabelBook | 
         while waiting and waiting[0].revision < entry.seq:
             action = waiting.pop(0)
             rows = int(action.arguments.get("+rows") or 0)
-            if rows and action.verb.startswith("import_"):
+            if rows and action.verb.startswith("import_") and not script_data.left_out(action):
                 skip = range(action.revision + 1, action.revision + 1 + rows)
             yield book, action
         if entry.seq in skip and (entry.source == "import" or entry.verb in ("categories", "level")):
@@ -210,6 +211,10 @@ def _edit(before: CategorySet, after: CategorySet, entry: Entry, writer: Writer)
             target = has[next(iter(into))].name
             return writer.add(call(f"{on}merge", names[0] if len(names) == 1 else names, target, **level))
         return writer.add(call(f"{on}delete", gone[0].name, **level))
+    if new and not gone:  # of a table of cell types that is gone
+        for one in new:
+            writer.add(call(f"{on}add", one.name, one.color, one.key or "", **level))
+        return None
     changed = [(had[c.code], c) for c in after if c.code in had and had[c.code] != c]
     for old, now in changed:
         if old.name != now.name:

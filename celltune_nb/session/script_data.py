@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from .training_options import OPTIONS
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["again", "unnoted"]
+__all__ = ["again", "left_out", "unnoted"]
 
 _SECRET = (
     "+key", "+images", "+names", "+planned", "+run", "+rows", "+nth", "+features", "+made", "+active"
@@ -69,6 +70,12 @@ def _as_noted(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def left_out(action: Action) -> bool:
+    """Whether what an import was given cannot be had again, so that the journal alone tells what it did."""
+    given = action.arguments
+    return _from_memory(given) or not all(map(is_there, _paths(given)))
+
+
 def again(session: Session, action: Action, writer: Writer) -> None:
     """Add the lines that do an action again."""
     given = action.arguments
@@ -77,6 +84,9 @@ def again(session: Session, action: Action, writer: Writer) -> None:
         _mask(session, given, writer)
     elif action.verb == "set_nuclei" and (gone or _from_memory(given) or not _lasted(session, given)):
         _nuclei(session, given, action.time, writer)
+    elif action.verb == "add_regions" and (gone or _from_memory(given.get("regions"))) and given.get("+file"):
+        copy = {"path": str(session.folder / given["+file"])}
+        again(session, replace(action, arguments={**given, "regions": copy, "+file": None}), writer)
     elif action.verb == "add_image":
         _image(session, str(given.get("name", "")).strip(), {} if gone else given, writer)
     elif action.verb == "train":

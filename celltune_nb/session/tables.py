@@ -33,6 +33,7 @@ __all__ = [
     "image_numbers",
     "match",
     "match_positions",
+    "one_spelling",
     "plain",
     "read_table",
     "whole_numbers",
@@ -215,6 +216,35 @@ def class_names(column: pd.Series, known: Collection[str] = ()) -> pd.Series:
     """
     names = image_names(column).astype("string")
     return names.mask(names.isin(MISSING.difference(known)))
+
+
+def one_spelling(names: pd.Series, known: Sequence[str]) -> tuple[pd.Series, list[str]]:
+    """Names of categories, spelled as those that are there, else as the first of them, where only capitals differ.
+
+    Parameters
+    ----------
+    names : Series of string
+    known : sequence of str
+        The categories there are.
+
+    Returns
+    -------
+    Series, list of str
+        And a sentence where a name was changed.
+    """
+    spelled = {name.casefold(): name for name in known}
+    words = [str(word).strip() for word in names.dropna().unique()]
+    for word in words:
+        spelled.setdefault(word.casefold(), word)
+    changed = {
+        word: spelled[word.casefold()] for word in words if word not in (spelled[word.casefold()], *known)
+    }
+    if not changed:
+        return names, []
+    few = ", ".join(f"{word!r} → {name!r}" for word, name in list(changed.items())[:3])
+    return names.replace(changed), [
+        f"Names that differ by capitals alone are one category: {few}{' …' if len(changed) > 3 else ''}."
+    ]
 
 
 def whole_numbers(values: Any, what: str) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,3 +41,48 @@ def test_an_exported_project_names_every_item_and_label(session: Session, tmp_pa
         assert table[column].tolist() == items[column].tolist()
     assert np.allclose(table["y"], items["y"])
     assert table["label"].value_counts().to_dict() == {"Unknown": 297, "B": 3}
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "h5ad"])
+def test_what_a_table_brought_under_a_name_of_ours_stands_beside_it(
+    session: Session, tmp_path: Path, ending: str
+) -> None:
+    cells = session.items[["image", "cellID"]]
+    own = cells.assign(
+        item=np.arange(300) + 0.5, label="theirs", Pred_AVG="theirs too", note="read", note_table="x"
+    )
+    session.import_cells(own)
+    session.label([1, 2], "A")
+    session.note(3, "mine")
+    session.gate("A__Mean__Cell", low=10.0, name="image")
+    session.gate("A__Mean__Cell", low=10.0, name="label")
+    path = session.export(tmp_path / f"all.{ending}")
+    if ending == "h5ad":
+        with h5py.File(path) as file:
+            columns = {name: _read(file["obs"][name]) for name in file["obs"].attrs["column-order"]}
+        frame = pd.DataFrame(columns)
+    else:
+        frame = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path).reset_index()
+    assert frame.columns.is_unique
+    assert frame["item"].tolist() == [*range(1, 301)]
+    assert frame["item_table"].tolist() == own["item"].tolist()
+    assert set(frame["label_table"]) == {"theirs"}
+    assert frame["label"].tolist()[:3] == ["A", "A", "Unknown"]
+    assert set(frame["Pred_AVG"]) == {"theirs too"}, "nothing is trained: the name is free"
+    assert frame["note"].tolist()[2] == "mine"
+    assert set(frame["note_table"]) == {"x"}
+    assert set(frame["note_table_2"]) == {"read"}
+    assert frame["image"].tolist() == cells["image"].tolist()
+    assert frame["image_population"].nunique() == frame["label_population"].nunique() == 2
+    if ending == "csv":  # what was written comes in again, and goes out again
+        session.import_cells(path)
+        again = pd.read_csv(session.export(tmp_path / "again.csv"))
+        assert again["item"].tolist() == [*range(1, 301)]
+        assert again["label"].tolist() == frame["label"].tolist()
+
+
+def _read(column: h5py.Dataset | h5py.Group) -> list[object]:
+    if isinstance(column, h5py.Group):
+        words = column["categories"].asstr()[:]
+        return [words[code] for code in column["codes"][:]]
+    return list(column.asstr()[:] if column.dtype.kind == "O" else column[:])

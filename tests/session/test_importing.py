@@ -253,3 +253,18 @@ def test_a_real_packed_table_comes_as_it_is(empty: Session, shared_data: Path) -
     assert list(empty.items["image"].unique()) == ["230"]
     again = empty.import_table(PlannedTable(replace(head, cell=None)))
     assert (again.used, len(empty.items)) == (3029, 3029)  # found by their place
+
+
+def test_classes_that_differ_by_capitals_are_one_category(session: Session) -> None:
+    rows = session.items.iloc[:6][["image", "cellID"]]
+    report = session.import_labels(rows.assign(**{"class": ["a", "A", "t cell", "T cell ", "unknown", "B"]}))
+    assert session.labels.to_pandas()["category"].tolist() == ["A", "A", "t cell", "t cell", "B"]
+    assert "'a' → 'A'" in str(report)
+    assert session.categories.names == ["Unknown", "A", "B", "C", "t cell"]
+    quiet = session.import_labels(rows.assign(**{"class": ["A", "A", "B", "B", "Unknown", "t cell"]}))
+    assert "capitals" not in str(quiet)
+    before = session.book.revision
+    with pytest.raises(LabelError, match=r"'x{81}.* in the table can be no category.*nothing was imported"):
+        session.import_labels(rows.assign(**{"class": ["A", "A", "x" * 81, "B", "new", "C"]}))
+    assert session.book.revision == before
+    assert "new" not in session.categories

@@ -155,3 +155,13 @@ def test_cells_of_a_table_are_made_again_of_the_own_copy(
             ours, again = session.populations["Pred_AVG"], other.populations["Pred_AVG"]
             np.testing.assert_array_equal(again.probability, ours.probability)
             same_undo(session, other)
+
+
+def test_cell_types_that_nothing_was_noted_of_are_their_categories(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.import_celltypes({"CellType": ["X", "Y", "A"], "PrimaryMarker": ["A", "B", "C"]})
+    session.label([1, 2], "Y")
+    session.journal.connection.execute("DELETE FROM actions")  # the program was killed before it was noted
+    with replayed(session.script(), tmp_path, monkeypatch) as other:
+        same_labels(session, other)

@@ -124,7 +124,8 @@ class Bringing(Verbs):
         ----------
         table : DataFrame, path or AnnData
             A path names a CSV (also ``.csv.gz``), Parquet or ``.h5ad`` file.  ``NA``, ``NaN``, ``None`` and the like
-            say that a cell has no label, unless a category is called so.
+            say that a cell has no label, unless a category is called so.  Names that differ by capitals alone are one
+            category.
         on_conflict : {"new", "old", "error"}
             Which label an item keeps that has another one already.
         column : str, optional
