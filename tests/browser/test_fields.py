@@ -139,3 +139,38 @@ def test_letters_of_a_field_that_goes_away_are_no_keys(visit: Callable, voila: C
     assert tab.evaluate("strayed") == []
     tab.locator(".ct-bin").wait_for(state="detached")  # a moment later keys are keys again
     assert seen.errors == []
+
+
+CHOOSING = """
+from celltune_nb.panels.theme import Live, tag
+live, told = Live(keys=("n",)), []
+def draw(*heard):
+    told.append("=".join(map(str, heard)))
+    live.html = tag(
+        "div",
+        tag("select", tag("option", "yes"), tag("option", "no"), do="choose", aria_label="Choice"),
+        tag("p", "told" + " ".join(told)),
+    )
+live.on("choose", lambda _, value: draw("choice", value))
+live.on("key", lambda key, _: draw("key", key))
+draw()
+live
+"""
+
+
+def test_a_key_after_a_list_was_chosen_from_does_not_choose_again(visit: Callable, voila: Callable) -> None:
+    seen = visit()
+    tab = seen.open(voila(CHOOSING).address, "[aria-label=Choice]")
+    choice = tab.get_by_label("Choice")
+    choice.focus()
+    choice.dispatch_event("pointerdown")
+    choice.select_option("no")
+    choice.dispatch_event("change")
+    tab.get_by_text("choice=no").wait_for()
+    assert tab.evaluate("document.activeElement.tagName") == "BODY"
+    # by the keyboard alone it keeps the focus: the next arrow goes on
+    choice.focus()
+    choice.press("ArrowUp")
+    tab.get_by_text("choice=yes").wait_for()
+    assert tab.evaluate("document.activeElement.tagName") == "SELECT"
+    assert seen.errors == []

@@ -81,3 +81,10 @@ def test_a_rule_is_of_the_marker_beside_which_it_was_typed(panel, session):
     assert session.rule == ""
     session.level = "main"
     assert session.rule == "ON: nuclear"
+
+
+def test_enter_once_more_after_a_marker_was_added_is_no_error(panel, session):
+    panel._live.do("marker", "", "GFP")
+    panel._live.do("marker", "", "")
+    assert session.level == "GFP"
+    assert "no name" not in panel.message

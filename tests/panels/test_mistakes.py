@@ -154,6 +154,9 @@ def test_a_second_key_is_about_the_cell_that_was_on_the_screen(panel, session):
     panel.enter()
     first, second, third = panel._ids()[:3]
     late(panel, first, "1")
+    revision = session.book.revision
+    late(panel, first, "1")
+    assert session.book.revision == revision  # undo takes the answer back, not its repetition
     late(panel, first, "2")  # changed her mind before the next one came
     assert session.labels.to_pandas().loc[first, "category"] == "OFF"
     assert panel.item == second

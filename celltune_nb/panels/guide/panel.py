@@ -141,7 +141,8 @@ class GuidePanel(Panel):
         self._show()
 
     def _add_marker(self, _what: str, name: Any) -> None:
-        self.add_marker(str(name or ""))
+        if str(name or "").strip():  # Enter once more, after the field was emptied
+            self.add_marker(str(name))
 
     def _rename_marker(self, name: str, new: Any) -> None:
         if str(new or "").strip() != name:

@@ -109,7 +109,8 @@ class MistakesPanel(Panel):
     def assign(self, category: str) -> None:
         """Say what the cell is: a label of source *correction*; then the next one is asked for."""
         item = self._asked()
-        self.session.correct([item], category)
+        if item == self.item or self._answers().get(item) != category:  # else the same key, pressed twice
+            self.session.correct([item], category)
         self._right.discard(item)
         self._answered(item, category)
 

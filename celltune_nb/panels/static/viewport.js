@@ -40,8 +40,11 @@ function keyName(event) {
   return event.key.length === 1 ? event.key.toLowerCase() : event.key;
 }
 
+// Nobody types in a box that was ticked or a slider: the next key is meant for the image again.
+const TYPED = "input:not([type=checkbox]):not([type=radio]):not([type=range]):not([type=color]), textarea, select, [contenteditable=true]";
+
 function isTyping(target) {
-  return target instanceof Element && target.closest("input, textarea, select, [contenteditable=true]") !== null;
+  return target instanceof Element && target.closest(TYPED) !== null;
 }
 
 function div(parent, name) {
