@@ -19,7 +19,7 @@ import time
 import celltune_nb as ct
 session = ct.Session.open({folder!r})
 session.labels_changed.connect(lambda _: time.sleep(0.4))
-session.view_changed.connect(lambda event: time.sleep(0.6) if "image" in event.fields else None)
+session.view_changed.connect(lambda event: time.sleep(0.6 if "image" in event.fields else 0.2 if "channels" in event.fields else 0))
 ct.workflows.cells(session)
 """
 
@@ -85,6 +85,25 @@ def test_a_quick_hand_labels_what_it_saw(
     tab.mouse.move(x + 80, y + 80)
     tab.mouse.up()
     tab.get_by_text("right was not on the screen yet").wait_for()
+
+    # channels: nothing flips back on its way, and a drag is over when the mouse is let go
+    boxes = [tab.get_by_label(f"Show {name}", exact=True).first for name in "AB"]
+    for box in boxes:
+        box.uncheck()
+    assert not any(box.is_checked() for _ in range(20) for box in boxes)
+    handle = tab.get_by_role("slider", name="Full colour from")
+    held = handle.bounding_box()
+    x, y = held["x"] + held["width"] / 2, held["y"] + held["height"] / 2
+    tab.mouse.move(x, y)
+    tab.mouse.down()
+    for step in range(20):
+        tab.mouse.move(x - 3 * step, y)
+        tab.wait_for_timeout(20)
+    tab.mouse.up()
+    left = handle.get_attribute("aria-valuenow")
+    for _ in range(15):
+        assert handle.get_attribute("aria-valuenow") == left
+        tab.wait_for_timeout(40)
     assert seat.errors == []
 
     with ct.Session.open(folder, read_only=True) as session:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
-from traitlets import Dict, List, Unicode
+from traitlets import Dict, Int, List, Unicode
 
 from celltune_nb.panels.panel import Panel
 from celltune_nb.render import auto_contrast, histogram
@@ -42,6 +42,8 @@ class _ChannelList(anywidget.AnyWidget):
     chosen = Unicode("").tag(sync=True)
     histogram = Dict({"name": "", "counts": [], "low": 0.0, "high": 1.0}).tag(sync=True)
     note = Unicode("").tag(sync=True)
+    #: The newest change that was begun with: rows from before it do not take it back.
+    heard = Int(0).tag(sync=True)
 
 
 class ChannelsPanel(Panel):
@@ -112,6 +114,8 @@ class ChannelsPanel(Panel):
         if name not in {row["name"] for row in self._list.rows}:
             return
         if kind == "change":
+            if isinstance(number := content.get("number"), int):
+                self._list.heard = number
             given = content.get("changes", {})
             changes = {key: given[key] for key in ("color", "low", "high", "visible") if key in given}
             self.session.set_channel(name, **changes)

@@ -177,7 +177,7 @@ def question(
         tag("div", [theme.choice(c, chosen=c.name == given, locked=locked) for c in kinds], cls="ct-ev-choices ct-rv-choices"),
         tag("div",
             tag("button", "Back", cls="ct-button ct-small-button", do="previous", disabled=item.place == 0, title="Ctrl+← or ←"),
-            tag("button", "Forward", cls="ct-button ct-small-button", do="next", disabled=item.place == len(queue) - 1,
+            tag("button", "Next", cls="ct-button ct-small-button", do="next", disabled=item.place == len(queue) - 1,
                 title="Ctrl+→ or →"),
             tag("button", "Undo", cls="ct-button ct-small-button", do="undo", disabled=locked or not undo,
                 title=f"Take back: {undo} (key u)" if undo else "Nothing to take back"),

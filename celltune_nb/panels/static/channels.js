@@ -3,7 +3,8 @@
 // Kernel → browser   traits rows [{name, color, visible, low, high}], chosen, histogram {name, counts, low, high}, note
 // Browser → kernel   change {name, changes}, choose {name}, auto {name}, only {name}
 //
-// A drag of a contrast handle is drawn here at once and reported at most every REPORT_EVERY ms.
+// A drag of a contrast handle is drawn here at once and reported at most every REPORT_EVERY ms, and not before the kernel has
+// begun with the report before.  Changes are numbered: rows from before the kernel heard of one do not take it back.
 
 const REPORT_EVERY = 40;
 const FILTER_FROM = 13; // rows from which on a filter is worth its place
@@ -50,6 +51,13 @@ class List {
     model.on("change:note", this.onRows);
     model.on("change:chosen", this.onChosen);
     model.on("change:histogram", this.onChosen);
+    this.told = 0;
+    this.pending = new Map(); // channel → number of the newest change of it
+    this.onHeard = () => {
+      for (const [name, number] of this.pending) if (number <= model.get("heard")) this.pending.delete(name);
+      if (this.waits) this.report(false);
+    };
+    model.on("change:heard", this.onHeard);
     this.observer = new ResizeObserver(() => this.drawHistogram());
     this.observer.observe(this.plot);
     this.showRows();
@@ -60,6 +68,7 @@ class List {
     this.observer.disconnect();
     this.model.off(null, this.onRows);
     this.model.off(null, this.onChosen);
+    this.model.off(null, this.onHeard);
   }
 
   // ---------------------------------------------------------------- rows
@@ -80,6 +89,7 @@ class List {
     }
     for (const row of rows) {
       const { line, box, color } = this.rows.get(row.name);
+      if (this.pending.has(row.name)) continue;
       box.checked = row.visible;
       if (document.activeElement !== color) color.value = row.color;
       color.parentElement.style.background = row.color;
@@ -120,6 +130,8 @@ class List {
   }
 
   choose(name) {
+    // At once, so that what is typed next is not taken for the channel before.
+    this.model.set("chosen", name);
     this.model.send({ type: "choose", name });
   }
 
@@ -142,6 +154,7 @@ class List {
         const value = Number(field.value);
         if (field.value !== "" && Number.isFinite(value)) this.set(side, value, true);
       };
+      field.onblur = () => this.drawHistogram();
       this.fields[side] = field;
     }
     const buttons = node(this.contrast, "div", "ct-contrast-buttons");
@@ -225,14 +238,21 @@ class List {
     if (this.due && this.due.name !== name) this.report(false);
     this.due = { name, changes: { ...this.due?.changes, ...changes } };
     if (final) this.report(true);
-    else this.timer ??= setTimeout(() => this.report(false), Math.max(0, this.reported + REPORT_EVERY - performance.now()));
+    else if (!this.waits) this.timer ??= setTimeout(() => this.report(false), Math.max(0, this.reported + REPORT_EVERY - performance.now()));
   }
 
   report(final) {
     clearTimeout(this.timer);
     this.timer = null;
+    // A drag that ran ahead of the kernel would be worked through long after it ended.
+    this.waits = !final && this.pending.has(this.due?.name);
+    if (this.waits) return;
     this.reported = performance.now();
-    if (this.due) this.model.send({ type: "change", ...this.due });
+    if (this.due) {
+      this.told = Math.max(this.told, this.model.get("heard")) + 1;
+      this.pending.set(this.due.name, this.told);
+      this.model.send({ type: "change", ...this.due, number: this.told });
+    }
     this.due = null;
     if (final) this.settle = true;
   }
@@ -246,7 +266,7 @@ class List {
     const rows = this.model.get("rows");
     const row = rows.find((one) => one.name === chosen);
     // The kernel has caught up with the last drag, or another channel is looked at.
-    if (this.moved && !this.held && (this.settle || this.moved.name !== chosen)) {
+    if (this.moved && !this.held && ((this.settle && !this.pending.has(this.moved.name)) || this.moved.name !== chosen)) {
       this.moved = null;
       this.settle = false;
     }

@@ -23,6 +23,7 @@ const KEPT = Symbol.for("celltune_nb shortcuts");
 const UNTOLD = Symbol("typed in, not told yet");
 const UNHEARD = Symbol("number of the message that told the value");
 const ABOUT = Symbol("what was asked for when typing began");
+const BY_HAND = Symbol("opened with the mouse");
 const TWICE = 500; // ms within which the same text at Enter is an impatient hand
 const BREATH = 1500; // ms without a key after which a word that was being typed is over
 const GLANCE = 250; // ms that nobody needs less of to look at a cell and answer
@@ -190,6 +191,7 @@ function render({ model, el }) {
   model.on("change:html", draw);
 
   const unheard = new Map();
+  let later = null; // tells where a slider is, as soon as the kernel has heard where it was
   let number = 0;
   const hear = () => {
     for (const [known, node] of unheard) {
@@ -197,6 +199,9 @@ function render({ model, el }) {
       unheard.delete(known);
       if (node[UNHEARD] === known) node[UNHEARD] = 0;
     }
+    const next = later;
+    later = null;
+    next?.();
   };
   model.on("change:heard", hear);
   const tell = (node, value, seen = node[ABOUT] ?? seenAsked(root)) => {
@@ -227,11 +232,15 @@ function render({ model, el }) {
     }
     tell(node, event.shiftKey ? "shift" : null, seen);
   });
+  // From a list that was chosen from with the mouse the focus goes away: the next letter would choose another entry.
+  root.addEventListener("pointerdown", (event) => event.target.matches("select") && (event.target[BY_HAND] = true));
   root.addEventListener("change", (event) => {
     event.target[UNTOLD] = false;
+    if (event.target[BY_HAND]) event.target.blur();
     const node = owner(event);
     if (!node || node.dataset.on === "enter" || !node.matches("input, select, textarea")) return;
     clearTimeout(timer);
+    later = null;
     tell(node, node.type === "checkbox" ? node.checked : node.value);
   });
   // Typed and taken back: nothing has changed, so nothing is told.  Not while the person looks at another window.
@@ -249,6 +258,8 @@ function render({ model, el }) {
     if (output) output.textContent = node.value + (node.dataset.unit ?? "");
     clearTimeout(timer);
     const send = () => {
+      // What piles up before a slow kernel is worked through long after the slider was let go.
+      if (node[UNHEARD]) return void (later = send);
       told = performance.now();
       tell(node, node.value);
     };
@@ -256,6 +267,7 @@ function render({ model, el }) {
   });
   let entered = {};
   root.addEventListener("keydown", (event) => {
+    event.target[BY_HAND] = false;
     const typing = event.target.matches(TYPED);
     const node = owner(event);
     if (event.key === "Enter" && typing) {
