@@ -333,11 +333,13 @@ def _put_labels(
                 raise LabelError(
                     f"{words[place][:100]!r} in the table can be no category. {error} Correct the table; nothing was imported."
                 ) from error
-    if keep.any():
+    # What says the same takes nothing from who said it first, and how: by hand, or blind for the audit.
+    write = keep & ((before == 0) | (before != here[classes]))
+    if write.any():
         known = {c.name: c.code for c in categories}
-        codes = np.array([known.get(w, 0) for w in words], np.int16)[classes[keep]]
+        codes = np.array([known.get(w, 0) for w in words], np.int16)[classes[write]]
         session.book.label(
-            ids[keep], codes, level=level, source="import", round=session.rounds(level), user=session.user,
+            ids[write], codes, level=level, source="import", round=session.rounds(level), user=session.user,
             categories=None if categories == state.categories else categories,
         )  # fmt: skip
     return keep, session.book.revision

@@ -268,3 +268,20 @@ def test_classes_that_differ_by_capitals_are_one_category(session: Session) -> N
         session.import_labels(rows.assign(**{"class": ["A", "A", "x" * 81, "B", "new", "C"]}))
     assert session.book.revision == before
     assert "new" not in session.categories
+
+
+@pytest.mark.parametrize("on_conflict", ["new", "old"])
+def test_labels_that_say_the_same_stay_whose_they_are(
+    session: Session, tmp_path: Path, on_conflict: str
+) -> None:
+    session.user = "ann"
+    session.label([1, 2], "A")
+    audit = session.draw_audit(60, seed=0)
+    session.label(audit, "B", source="audit")
+    path = session.export_labels(tmp_path / "labels.csv")
+    before, undo = session.labels.to_pandas(), session.can_undo
+    session.user = "bo"
+    assert session.import_labels(path, on_conflict=on_conflict).used == len(before)
+    pd.testing.assert_frame_equal(session.labels.to_pandas(), before)
+    assert session.can_undo == undo
+    assert session.audit.labelled == 60
