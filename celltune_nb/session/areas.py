@@ -12,18 +12,29 @@ from numpy.typing import NDArray
 from ..data.shapes import label_areas, reduced_by
 from ..errors import FormatError, InputError
 from .area_cells import with_values
+from .area_files import keep_labels
 from .committing import committing
 from .drawing import label_image, label_names, shapes
 from .events import StudyChanged
-from .kept_areas import PART, Kept, columns, kept, regions_at
-from .study import groups_of_images
+from .kept_areas import FILES, PART, STEP, Kept, columns, kept, regions_at, rows_of
+from .study import groups_of_images, stored
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from .session import Session
 
-__all__ = ["add_regions", "area_of", "areas", "column_for", "columns", "kept", "remove_regions"]
+__all__ = [
+    "add_regions",
+    "area_of",
+    "areas",
+    "column_for",
+    "columns",
+    "kept",
+    "remove_regions",
+    "step_of",
+    "take_back",
+]
 
 _MOST = 2_000
 """Regions of one image."""
@@ -68,7 +79,8 @@ def add_regions(session: Session, image: str, regions: Any, names: Any, column: 
         if not sizes:
             raise InputError("The label image is 0 everywhere. Give one with a number for each region.")
         called = label_names(names, sorted(sizes))
-        now = [Kept(called[value], size, None, value) for value, size in sorted(sizes.items())]
+        file = keep_labels(session, image, labels, max(sizes))
+        now = [Kept(called[value], size, None, value, file) for value, size in sorted(sizes.items())]
     else:
         if any(one.shape is None for one in before):
             raise InputError(
@@ -82,9 +94,21 @@ def add_regions(session: Session, image: str, regions: Any, names: Any, column: 
             )
         now = [Kept(s.name, s.area(shape, drawn[i + 1 :]), s) for i, s in enumerate(drawn)]
 
-    _commit(session, column, {image: now}, labels)
+    names_now = {one.name for one in now}
+    fresh = names_now - {one.name for one in before} if labels is None else names_now
+    few = ", ".join(sorted(fresh or names_now)[:3]) + (" …" if len(fresh or names_now) > 3 else "")
+    try:
+        _commit(session, column, {image: now}, f"adding {few} on {image}", labels)
+    except BaseException:
+        if labels is not None and file not in str(stored(session, PART)):
+            session.project.path(file).unlink(missing_ok=True)
+        raise
     table = areas(session, column)
-    return table[table["image"] == image].reset_index(drop=True)
+    table = table[table["image"] == image].reset_index(drop=True)
+    if labels is not None:
+        path = session.project.path(file)
+        table.attrs["kept"] = {"path": path, "bytes": path.stat().st_size}
+    return table
 
 
 def remove_regions(session: Session, image: str | None, column: str) -> int:
@@ -96,12 +120,53 @@ def remove_regions(session: Session, image: str | None, column: str) -> int:
     if not gone:
         where = "anywhere" if image is None else f"on image {image!r}"
         raise InputError(f"No regions called {column!r} were added {where}. See session.areas().")
-    _commit(session, column, dict.fromkeys(gone))
+    where = f" on {gone[0]}" if len(gone) == 1 else f" on {len(gone):,} images"
+    _commit(
+        session, column, dict.fromkeys(gone), f"removing {_count(sum(len(there[n]) for n in gone))}{where}"
+    )
     return sum(len(there[name]) for name in gone)
 
 
+def _count(n: int) -> str:
+    return f"{n:,} region{'' if n == 1 else 's'}"
+
+
+def step_of(session: Session) -> str:
+    """What was done to regions last, in words; empty where it cannot be taken back."""
+    step = _step(session)
+    return "" if step is None else step[1]
+
+
+def _step(session: Session) -> tuple[str, str, dict[str, list[Kept] | None]] | None:
+    """Column, what was done, and the regions before it of each image that it changed."""
+    about = stored(session, STEP)
+    try:
+        column, what = str(about["column"]), str(about["what"])
+        images = dict(about["images"])
+        before = {str(name): None if rows is None else rows_of(rows) for name, rows in images.items()}
+    except (KeyError, TypeError, ValueError):
+        return None
+    if any(before[name] is None and rows is not None for name, rows in images.items()):
+        return None
+    known = {*session.images, *session.table.names}
+    gone = [one for rows in before.values() for one in rows or () if one.shape is None and not one.file]
+    return None if gone or not before or not known >= before.keys() else (column, what, before)
+
+
+def take_back(session: Session) -> str:
+    """See :meth:`celltune_nb.Session.take_back_regions`."""
+    with session.writing():
+        step = _step(session)
+    if step is None:
+        raise InputError("No region was added or removed that could be taken back. See session.areas().")
+    column, what, before = step
+    again = what.removeprefix("taking back ") if what.startswith("taking back ") else f"taking back {what}"
+    _commit(session, column, before, again)
+    return what
+
+
 def _commit(
-    session: Session, column: str, changes: Mapping[str, list[Kept] | None], labels: Any = None
+    session: Session, column: str, changes: Mapping[str, list[Kept] | None], what: str, labels: Any = None
 ) -> None:
     """Write the column and what is kept of some images in one step; *labels* is the label image of one of them."""
     project = session.project
@@ -126,6 +191,11 @@ def _commit(
                     study = dict(study) if isinstance(study, dict) else {}
                     every = dict(study[PART]) if isinstance(study.get(PART), dict) else {}
                     of_column = dict(every[column]) if isinstance(every.get(column), dict) else {}
+                    # One step back; of files, all that were ever read stay for a script.
+                    was = {image: of_column.get(image) for image in changes}
+                    study[STEP] = {"column": column, "what": what, "images": was}
+                    files = {one.file for rows in changes.values() for one in rows or () if one.file}
+                    study[FILES] = sorted({*map(str, study.get(FILES) or ()), *files})
                     for image, now in changes.items():
                         of_column.pop(image, None)
                         if now is not None:

@@ -17,9 +17,11 @@ from .study import stored
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["PART", "Kept", "columns", "kept", "regions_at", "rows_of"]
+__all__ = ["FILES", "PART", "STEP", "Kept", "columns", "kept", "regions_at", "rows_of"]
 
 PART = "areas"
+#: What was done last, and the copies of label images that were ever read.
+STEP, FILES = "areas_step", "areas_files"
 
 
 @dataclass(frozen=True)

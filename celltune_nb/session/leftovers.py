@@ -17,6 +17,7 @@ __all__ = ["remove_leftovers"]
 #: Of files that were never finished: a name, eight digits that tell writers apart, ``.tmp``.
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.tmp|\.items-[0-9a-f]{8}\.parquet\.tmp")
 _PIXELS = re.compile(r"\d{4,}-[0-9a-f]{6}(-cells|-nucleus)?\.npy")
+_REGIONS = re.compile(r"\d{4,}-[0-9a-f]{8}\.tif")
 _ITEMS = re.compile(r"items-[0-9a-f]{8}\.parquet")
 _FEATURES = re.compile(r"(matrix|ids)-[0-9a-f]{8}\.npy")
 _PYRAMIDS = re.compile(r".+-[0-9a-f]{8}\.npy")
@@ -24,7 +25,7 @@ _PYRAMIDS = re.compile(r".+-[0-9a-f]{8}\.npy")
 _RUN = re.compile(r"trained_(?:on|as)\.npy|history\.csv|model\d+\.\w+")
 #: Folders of the project, and how many levels of folders below them hold files.
 _FOLDERS = {
-    "images": 0, "masks": 0, "pyramids": 0, "populations": 0, "audits": 0, "backups": 0, "features": 1, "runs": 1,
+    "images": 0, "masks": 0, "pyramids": 0, "populations": 0, "audits": 0, "backups": 0, "regions": 0, "features": 1, "runs": 1,
 }  # fmt: skip
 
 
@@ -50,6 +51,7 @@ def remove_leftovers(project: Project, before: float) -> list[str]:
         path, name = Path(entry.path), entry.name
         unnamed = name not in named and (
             (folder in ("images", "masks") and _PIXELS.fullmatch(name))
+            or (folder == "regions" and _REGIONS.fullmatch(name))
             or (folder == "" and _ITEMS.fullmatch(name))
             or (folder == "features" and _FEATURES.fullmatch(name) and not _says(path.parent / "schema.json", name))
             or (

@@ -37,7 +37,7 @@ RECORDED = (
     "set_nuclei", "draw_audit", "sample", "gate", "gate_polygon", "gate_from", "rename_gate", "recolor_gate", "remove_gate",
     "landmarks", "accept_landmarks", "discard_landmarks", "cluster", "name_clusters", "remove_clusters", "embed",
     "set_rule", "set_working_set", "set_verdict", "set_marker_channel", "set_target",
-    "looked_at", "correct", "set_threshold", "combine", "add_regions", "remove_regions", "predict_all",
+    "looked_at", "correct", "set_threshold", "combine", "add_regions", "remove_regions", "take_back_regions", "predict_all",
     "keep_offered_channel_groups", "rename_channel_group", "remove_channel_group",
 )  # fmt: skip
 
@@ -160,6 +160,9 @@ def _arguments(
             }  # fmt: skip
     if verb == "set_nuclei":
         found["+key"] = session.images[str(found["name"])].nucleus_key
+    if verb == "add_regions":
+        kept = getattr(result, "attrs", {}).get("kept")
+        found["+file"] = None if kept is None else kept["path"].relative_to(session.folder).as_posix()
     if verb == "import_cells":
         found["+names"] = list(session.table.names)
     if isinstance(result, ImportReport):

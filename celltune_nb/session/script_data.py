@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["again", "left_out", "unnoted"]
 
 _SECRET = (
-    "+key", "+images", "+names", "+planned", "+run", "+rows", "+nth", "+features", "+made", "+active"
+    "+key", "+file", "+images", "+names", "+planned", "+run", "+rows", "+nth", "+features", "+made", "+active"
 )  # fmt: skip
 
 
@@ -84,7 +84,9 @@ def again(session: Session, action: Action, writer: Writer) -> None:
         _mask(session, given, writer)
     elif action.verb == "set_nuclei" and (gone or _from_memory(given) or not _lasted(session, given)):
         _nuclei(session, given, action.time, writer)
-    elif action.verb == "add_regions" and (gone or _from_memory(given.get("regions"))) and given.get("+file"):
+    elif given.get("+file") and (
+        gone or not _paths(given.get("regions"))
+    ):  # a label image that is no file, or none any more
         copy = {"path": str(session.folder / given["+file"])}
         again(session, replace(action, arguments={**given, "regions": copy, "+file": None}), writer)
     elif action.verb == "add_image":

@@ -176,7 +176,14 @@ def test_regions_are_drawn_read_and_removed(panel: CountsPanel, session: ct.Sess
     panel._areas.do("path", "", str(tmp_path / "atlas.tif"))
     panel._areas.do("labels")
     assert "4 50 cells" in words(panel._areas)
+    assert "keeps a copy of the label image (0.00 MB)" in panel.message
     panel._areas.do("unregion")
+    assert list(session.areas()["image"]) == ["left"]
+    assert "Take back: removing 1 region on right" in panel._areas.html
+    panel._areas.do("reregion")
+    assert panel.message == "Taken back: removing 1 region on right."
+    assert "4 50 cells" in words(panel._areas)
+    panel._areas.do("reregion")
     assert list(session.areas()["image"]) == ["left"]
     panel._areas.do("path", "", "nowhere.tif")
     panel._areas.do("labels")

@@ -177,8 +177,9 @@ def regions(
     name: str,
     path: str,
     reset: int,
+    step: str = "",
 ) -> Markup:
-    """Regions of interest on the slice looked at."""
+    """Regions of interest on the slice looked at; *step* is what can be taken back."""
     listed = [
         tag(
             "li",
@@ -206,5 +207,9 @@ def regions(
                        aria_label="Path of a label image"),
             tag("button", "Add", cls="ct-button", do="labels", disabled=image is None), cls="ct-counts-row"),
         tag("ul", listed, cls="ct-counts-regions") if listed else tag("p", f"No {column} on this slice yet.", cls="ct-muted ct-counts-line"),
-        tag("button", "Remove those of this slice", cls="ct-button ct-quiet", do="unregion") if listed else None, cls="ct-counts",
+        tag("div",
+            tag("button", "Remove those of this slice", cls="ct-button ct-quiet", do="unregion") if listed else None,
+            tag("button", "Take back", cls="ct-button ct-quiet", do="reregion", title=f"Take back: {step}") if step else None,
+            cls="ct-counts-row") if listed or step else None,
+        cls="ct-counts",
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import CellTuneError, InputError
 from ...session import Session
-from ...session.areas import column_for, columns
+from ...session.areas import column_for, columns, step_of
 from ...session.deciding import DECIDED
 from ...session.events import PopulationsChanged, StudyChanged
 from ...session.files import file_stem
@@ -66,7 +66,7 @@ class CountsPanel(Panel):
         verbs: dict[str, Callable[..., Any]] = {
             "by": self._set_by, "what": self._set_what, "sign": self.set_sign, "keep": self.keep, "apply": self.apply, "stop": self.stop, "csv": self.write,
             "look": self.look, "region": self._set_region, "path": self._set_path, "outline": self.draw_outline, "drawn": self.add_drawn,
-            "labels": self.add_label_image, "unregion": self.remove_regions,
+            "labels": self.add_label_image, "unregion": self.remove_regions, "reregion": self.take_back_regions,
         }  # fmt: skip
         for page in (self._head, self._act, self._body, self._areas):
             self.hear(page, verbs)
@@ -85,6 +85,7 @@ class CountsPanel(Panel):
         self._counting, self._keeping = self.latest(self._count), self.latest(self._keep)
         self._applying, self._writing = self.latest(self._apply), self.latest(self._write)
         self._adding, self._removing = self.latest(self._add), self.latest(self._remove)
+        self._taking_back = self.latest(self._take_back)
         self.listen(session.populations_changed, self._changed)
         self.listen(session.labels_changed, self._counting.request)
         self.listen(session.items_changed, self._items_changed)
@@ -185,6 +186,10 @@ class CountsPanel(Panel):
             raise InputError("Look at a slice first, then remove its regions.")
         self._removing.request(image)
 
+    def take_back_regions(self) -> None:
+        """Take back what was done to regions last."""
+        self._taking_back.request()
+
     @property
     def busy(self) -> bool:
         """Whether the models are being applied."""
@@ -272,7 +277,12 @@ class CountsPanel(Panel):
 
     def _remove(self, image: str) -> None:
         n = self.session.remove_regions(image, name=column_for(self.session))
-        self.say(f"{n} region{'s' if n != 1 else ''} of {image} removed.")
+        self.say(
+            f"{n} region{'s' if n != 1 else ''} of {image} removed. Take back, below them, brings them again."
+        )
+
+    def _take_back(self) -> None:
+        self.say(f"Taken back: {self.session.take_back_regions()}.")
 
     def _add(self, image: str, regions: Any) -> None:
         found = self.session.add_regions(image, regions, name=column_for(self.session))
@@ -280,8 +290,12 @@ class CountsPanel(Panel):
         if isinstance(regions, dict):  # what was drawn is a region now
             self._region = ""
             self.session.set_view(rectangle=None, outline=None)
+        kept = found.attrs.get("kept")
+        size = (
+            f" The project keeps a copy of the label image ({kept['bytes'] / 1e6:,.2f} MB)." if kept else ""
+        )
         self.say(
-            f"{image}: {len(found)} region{'s' if len(found) != 1 else ''}, {found['cells'].sum():,} cells inside.",
+            f"{image}: {len(found)} region{'s' if len(found) != 1 else ''}, {found['cells'].sum():,} cells inside.{size}",
             "good",
         )
 
@@ -349,6 +363,7 @@ class CountsPanel(Panel):
                 self._region,
                 self._path,
                 self._reset,
+                step_of(session),
             )
         self._show_actions()
 

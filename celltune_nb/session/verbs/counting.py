@@ -183,7 +183,8 @@ class Counting(Verbs):
             A label image (Y, X), 0 outside, as large as the image or reduced by a whole number, or its path: it takes the
             place of the regions before.  Or a rectangle (y0, x0, y1, x1), a polygon [(y, x), …], several of them, or
             {name: shape}, in pixels: they are added, and where two overlap the later counts.
-            An array is not part of :meth:`script`; a path and shapes are.
+            Of a label image the project keeps a copy in its folder ``regions/``, packed (usually far below 1 MB), so that cells
+            that come later are in its regions and :meth:`script` can read it; ``.attrs["kept"]`` has its path and bytes.
         names : sequence of str, or mapping of int to str, optional
             Of the labels, or of the shapes.
         name : str
@@ -199,6 +200,13 @@ class Counting(Verbs):
     def remove_regions(self, image: str | None = None, *, name: str = "region") -> int:
         """Remove the regions of an image, or of all; returns how many."""
         return areas.remove_regions(self._session, image, name)
+
+    def take_back_regions(self) -> str:
+        """Take back what :meth:`add_regions` or :meth:`remove_regions` did last, also after reopening; says what it was.
+
+        Once more does it again.  Regions are no step of :meth:`undo`, which is about labels.
+        """
+        return areas.take_back(self._session)
 
     def areas(self, name: str = "region") -> pd.DataFrame:
         """The regions of interest: image, region, area_px, area_mm2 (NaN without a pixel size), cells."""
