@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import h5py
@@ -137,19 +138,26 @@ def merge_with_another(session: Session, folder: Path) -> None:
         session.carry_labels(former)
 
 
-@pytest.mark.parametrize("planned", [True, False])
+@pytest.mark.parametrize("planned", [True, False], ids=["from its files", "from its own copy"])
 def test_a_whole_project_is_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, planned: bool
 ) -> None:
     folder, h5ad = study(tmp_path / "study"), annotated(tmp_path / "cells.h5ad")
-    with Session.create(tmp_path / "one") as session:
-        bring(session, folder, h5ad, planned=planned)
-        work(session, folder)
+    with Session.create(tmp_path / "one") as made:
+        bring(made, folder, h5ad, planned=planned)
+        work(made, folder)
+        made.save_bundle(tmp_path / "one.zip")
+    if not planned:  # whatever it came from is gone, and the project lies elsewhere
+        shutil.rmtree(folder)
+        shutil.rmtree(tmp_path / "one")
+        h5ad.unlink()
+        Session.open(tmp_path / "one.zip", folder=tmp_path / "elsewhere").close()
+    with Session.open(tmp_path / ("one" if planned else "elsewhere")) as session:
         text = session.script()
         assert "left out" not in text
         assert "does not know" not in text
         with replayed(text, tmp_path, monkeypatch) as other:
-            pd.testing.assert_frame_equal(other.items, session.items)
+            pd.testing.assert_frame_equal(other.items[session.items.columns], session.items)
             assert sorted(other.features.sources) == sorted(session.features.sources)
             for name in session.features.sources:
                 ours, again = session.features[name], other.features[name]
