@@ -72,6 +72,13 @@ def arity(call: Callable[..., Any]) -> int | None:
 _DATA = {"asked", "do", "what", "on", "then", "reset", "row", "focus", "here", "unit"}
 
 
+#: What begins a piece of work or takes something away: a button that does so counts once, however often it is pressed.
+_ONCE = {
+    "delete", "discard", "draw", "evaluate", "export", "import", "judge", "keep", "look", "map", "measure", "merge", "new",
+    "run", "sample", "save", "score", "start", "train", "unmerge", "useful",
+}  # fmt: skip
+
+
 class Markup(str):
     """Text that is HTML already; anything else is escaped by :func:`tag`."""
 
@@ -106,6 +113,8 @@ def tag(name: str, *content: Any, **attributes: Any) -> Markup:
             continue
         plain = "class" if key == "cls" else f"data-{key}" if key in _DATA else key.replace("_", "-")
         parts.append(plain if value is True else f'{plain}="{escape(str(value))}"')
+    if name == "button" and attributes.get("do") in _ONCE:
+        parts.append("data-once")
     start = f"<{' '.join(parts)}>"
     if name in {"input", "br", "hr", "img"}:
         return Markup(start)

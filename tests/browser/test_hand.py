@@ -115,7 +115,7 @@ def test_a_quick_hand_labels_what_it_saw(
 FIELDS = """
 import threading, time
 from celltune_nb.panels.theme import Live, styles, tag
-live, rows, names, counts = Live(), list("abcd"), [], [0, 0]
+live, rows, names, counts = Live(), list("abcd"), [], [0, 0, 0, 0]
 amount, kind, on = "30", "x", False
 def draw():
     live.html = tag(
@@ -125,6 +125,9 @@ def draw():
         tag("input", type="number", value=amount, do="amount", aria_label="Amount"),
         tag("select", [tag("option", k, value=k, selected=k == kind) for k in "xyz"], do="kind", aria_label="Kind"),
         tag("input", type="checkbox", do="on", checked=on, aria_label="On"),
+        tag("button", "Draw", do="draw"),
+        tag("button", "Next", do="next"),
+        tag("p", f"drawn {counts[2]}; next {counts[3]}"),
         tag("p", f"names {','.join(names)}; counted {counts[0]}; told {counts[1]}"),
     )
 def delete(what):
@@ -145,6 +148,12 @@ def count():  # while it runs, the kernel hears nothing of what is done
         counts[0] += 1
         draw()
         time.sleep(0.15)
+def pressed(place):
+    time.sleep(0.3)
+    counts[place] += 1
+    draw()
+live.on("draw", lambda: pressed(2))
+live.on("next", lambda: pressed(3))
 live.on("delete", delete)
 live.on("add", add)
 for name in ("amount", "kind", "on"):
@@ -193,4 +202,9 @@ def test_what_was_typed_or_chosen_is_not_taken_back_by_an_older_page(
     tab.wait_for_timeout(400)
     assert tab.get_by_role("button", name="Delete").all_inner_texts() == ["Delete a", "Delete c", "Delete d"]
     assert tab.get_by_text("names mine;").count() == 1
+    # what begins a piece of work is begun once; a step is taken as often as it is asked for
+    tab.get_by_role("button", name="Draw").dblclick()
+    tab.get_by_role("button", name="Next").dblclick()
+    tab.get_by_text("next 2").wait_for()
+    assert tab.get_by_text("drawn 1; next 2").count() == 1
     assert seat.errors == []

@@ -180,3 +180,19 @@ def test_a_gesture_on_the_picture_of_the_image_before_hits_nothing_of_the_next(
         panel.press("s")
     assert session.view.rectangle is not None
     assert set(session.items.loc[session.selection, "image"]) == {"right"}
+
+
+def test_an_impatient_hand_draws_one_audit(session: ct.Session, opened: Callable[..., Any]) -> None:
+    panel = opened(AuditPanel)
+    drawing = session.draw_audit
+
+    def impatient(n: int) -> Any:
+        panel.draw(n)  # pressed again while the first is being drawn
+        return drawing(n)
+
+    session.draw_audit = impatient  # type: ignore[method-assign]
+    panel.draw(5)
+    assert len(session.audit.ids) == 5
+    session.draw_audit = drawing  # type: ignore[method-assign]
+    panel.draw(3)
+    assert len(session.audit.ids) == 8

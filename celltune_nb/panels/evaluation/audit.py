@@ -53,6 +53,7 @@ class AuditPanel(Panel):
         self._skipped: set[int] = set()
         self._pictured: int | None = None
         self._wanted = DRAWN
+        self._drawn_now = False
         self._going = Going()
         self._live = theme.Live()
         for verb in ("start", "pause", "skip", "back", "here"):
@@ -83,10 +84,15 @@ class AuditPanel(Panel):
 
     def draw(self, n: int | None = None) -> None:
         """Draw *n* more cells into the sample (by default the number in the field), aside."""
-        self._drawing.request(int(n) if n else self._wanted)
+        if not self._drawn_now:
+            self._drawn_now = True
+            self._drawing.request(int(n) if n else self._wanted)
 
     def _draw(self, n: int) -> None:
-        drawn = self.session.draw_audit(n)
+        try:
+            drawn = self.session.draw_audit(n)
+        finally:
+            self._drawn_now = False
         self.say(f"{len(drawn):,} cells drawn. They take no part in training from now on.", "good")
         self._show()
 

@@ -10,7 +10,7 @@
 //
 // A page that goes on to the next cell by itself says with data-asked which one it asks for: who is quicker than the kernel
 // means the one before.  Of several quick clicks at one place the later ones count only for what the first one was on: rows
-// that move up must not be hit.  A key that is held down counts once, but for arrows.
+// that move up must not be hit.  A button with data-once, which begins a piece of work, counts once until the kernel hears.  A key that is held down counts once, but for arrows.
 // An element with data-focus takes the focus when it appears; the list around one with data-here scrolls to it whenever that is another row.  Elements with data-row keep their identity when rows are added or moved.
 // A text field with data-on="input" tells while it is typed in; one with data-then does that too when Enter is pressed.
 // An input with data-reset takes its value from the markup again whenever that attribute changes, but for one in which
@@ -206,7 +206,7 @@ function render({ model, el }) {
   model.on("change:heard", hear);
   const tell = (node, value, seen = node[ABOUT] ?? seenAsked(root)) => {
     const message = { do: node.dataset.do, what: node.dataset.what ?? "", value: value ?? null, seen };
-    if (node.matches("input, select, textarea")) {
+    if (node.matches("input, select, textarea, [data-once]")) {
       // Two pages may show one widget: each counts from the newest that any of them has told.
       number = Math.max(number, model.get("heard")) + 1;
       message.number = node[UNHEARD] = number;
@@ -221,6 +221,7 @@ function render({ model, el }) {
   };
 
   let first = null;
+  let pressed = {};
   root.addEventListener("click", (event) => {
     const node = owner(event);
     if (event.detail < 2) first = node && { do: node.dataset.do, what: node.dataset.what, seen: seenAsked(root) };
@@ -229,6 +230,10 @@ function render({ model, el }) {
     if (event.detail > 1) {
       if (first?.do !== node.dataset.do || first?.what !== node.dataset.what) return;
       if (performance.now() - appeared < GLANCE) seen = first.seen;
+    }
+    if (node.dataset.once !== undefined) {
+      if (node[UNHEARD] || (pressed.node === node && performance.now() - pressed.at < TWICE)) return;
+      pressed = { node, at: performance.now() };
     }
     tell(node, event.shiftKey ? "shift" : null, seen);
   });
@@ -285,7 +290,10 @@ function render({ model, el }) {
     }
     if (typing || event.target.matches("select") || event.altKey) return;
     // What has the focus is pressed by these.
-    if ((event.key === "Enter" || event.key === " ") && event.target.matches("button, summary, a")) return;
+    if ((event.key === "Enter" || event.key === " ") && event.target.matches("button, summary, a")) {
+      if (event.repeat) event.preventDefault();
+      return;
+    }
     const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
     const key = digit ? digit[1] : event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const held = [];
