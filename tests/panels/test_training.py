@@ -279,3 +279,21 @@ def test_audit_labels_are_not_counted_as_learned_from(panel, session):
     assert "20 of 60 labels are learned from" in words(panel._head)
     session.categories.set_excluded("B", True)
     assert session.learned_labels() == {"A": 20}
+
+
+def test_train_pressed_twice_is_one_training(panel, session):
+    small.labelled(session)
+    pressed = []
+
+    def again(_progress):
+        if not pressed:
+            pressed.append(True)
+            panel._head.do("train")  # before the button has turned grey
+
+    session.run_progressed.connect(again)
+    panel.options["rounds"] = 5
+    panel._head.do("train")
+    session.run_progressed.disconnect(again)
+    assert pressed
+    assert len(session.runs) == 1
+    assert "running already" not in panel.message

@@ -65,7 +65,7 @@ class TrainingPanel(Panel):
         self._head.on("image", self.guard(self._exclude_image))
         self._head.on("category", self.guard(self._exclude_category))
         self._head.on("lightgbm", self.guard(self.use_lightgbm))
-        self._head.on("train", self.guard(self.train))
+        self._head.on("train", self.guard(self._train))
         self._head.on("stop", self.guard(self.stop))
         self._head.on("cancel", self.guard(self.cancel))
         self._legend.on("metric", self.guard(self.show_metric))
@@ -92,6 +92,11 @@ class TrainingPanel(Panel):
         self.shown = self.session.train(tuple(self.models), **self.options)
         self._show()
         self._drawing.request()
+
+    def _train(self) -> None:
+        # Pressed once more before the button was grey: that one training is meant.
+        if self.session.busy() is None:
+            self.train()
 
     def use_lightgbm(self) -> None:
         """Train LightGBM in CatBoost's place."""
