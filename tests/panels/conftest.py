@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import io
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import comm
@@ -16,6 +18,10 @@ from comm.base_comm import BaseComm
 from ipycanvas import canvas as ipycanvas_canvas
 from ipywidgets.widgets import widget as widget_module
 from PIL import Image
+
+from celltune_nb.session import Session
+from celltune_nb.session.jobs import Jobs
+from tests.panels import small
 
 
 @dataclass
@@ -107,3 +113,28 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
         widget.close()
     assert not left, f"{len(left)} widgets were not closed: {sorted({type(w).__name__ for w in left})}"
     assert not open_comms, f"{len(open_comms)} comms were left open"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project as it was made; a module that needs more in it has its own."""
+    folder = tmp_path_factory.mktemp("panels") / "project"
+    small.make(folder)
+    return folder
+
+
+@pytest.fixture
+def session(project: Path, tmp_path: Path) -> Iterator[Session]:
+    """A copy of the module's project, opened."""
+    with Session.open(shutil.copytree(project, tmp_path / "project"), jobs=Jobs(inline=True)) as session:
+        yield session
+        assert session.problems == []
+
+
+@pytest.fixture
+def panel(request: pytest.FixtureRequest, session: Session) -> Iterator[Any]:
+    """The panel that the module is about, which it names ``PANEL``."""
+    panel = request.module.PANEL(session)
+    yield panel
+    panel.close()
+    assert session.problems == []

@@ -15,6 +15,8 @@ from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 from tests.waiting import LONG
 
+PANEL = AuditPanel
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
@@ -26,20 +28,6 @@ def project(tmp_path_factory) -> Path:
         session.train(rounds=5, wait=True)
         session.set_view(color_by="Pred_AVG")
     return folder
-
-
-@pytest.fixture
-def session(project, tmp_path):
-    folder = shutil.copytree(project, tmp_path / "project")
-    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
-        yield session
-
-
-@pytest.fixture
-def panel(session):
-    panel = AuditPanel(session)
-    yield panel
-    panel.close()
 
 
 def words(panel) -> str:

@@ -10,6 +10,8 @@ from celltune_nb import Session
 from celltune_nb.panels.channels import ChannelsPanel
 from celltune_nb.session.jobs import Jobs
 
+PANEL = ChannelsPanel
+
 
 @pytest.fixture
 def session(tmp_path):
@@ -19,14 +21,6 @@ def session(tmp_path):
             image = rng.gamma(2, 300, (3, 64, 64)).astype(np.uint16)
             session.add_image(name, image, channels=["DAPI", "CD3", "CD8"])
         yield session
-
-
-@pytest.fixture
-def panel(session):
-    panel = ChannelsPanel(session)
-    yield panel
-    panel.close()
-    assert session.problems == []
 
 
 def channel(session, name):

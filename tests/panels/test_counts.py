@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Iterator
-from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,9 @@ from celltune_nb.panels.counts import CountsPanel, markup
 from celltune_nb.panels.image import ImagePanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
+from tests.panels.reading import words
+
+PANEL = CountsPanel
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +41,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         session.label(ids[bright], "ON", source="audit")
         session.label(ids[~bright], "OFF", source="audit")
     return folder
-
-
-@pytest.fixture
-def session(project: Path, tmp_path: Path) -> Iterator[ct.Session]:
-    with ct.Session.open(shutil.copytree(project, tmp_path / "project"), jobs=Jobs(inline=True)) as session:
-        yield session
-        assert session.problems == []
-
-
-@pytest.fixture
-def panel(session: ct.Session) -> Iterator[CountsPanel]:
-    panel = CountsPanel(session)
-    yield panel
-    panel.close()
-
-
-def words(live) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", live.html)).split())
 
 
 def test_the_table_and_the_plot_show_both_counts_with_their_limits(

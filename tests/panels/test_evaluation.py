@@ -20,6 +20,7 @@ from tests.waiting import LONG, until
 
 #: Cells of the left image that are labelled as what they are not: the models cannot be right about them.
 WRONG = 8
+PANEL = EvaluationPanel
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +33,6 @@ def project(tmp_path_factory) -> Path:
         session.label(small.cells(session, "left", "A")[20 : 20 + WRONG], "B")
         session.train(rounds=20, wait=True)
     return folder
-
-
-@pytest.fixture
-def session(project, tmp_path):
-    folder = shutil.copytree(project, tmp_path / "project")
-    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
-        yield session
-
-
-@pytest.fixture
-def panel(session):
-    panel = EvaluationPanel(session)
-    yield panel
-    panel.close()
 
 
 def words(markup: str) -> str:

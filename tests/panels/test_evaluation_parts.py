@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from html import unescape
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from celltune_nb.panels.evaluation import EvaluationPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 from tests.waiting import until
+
+PANEL = EvaluationPanel
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +30,6 @@ def project(tmp_path_factory) -> Path:
         session.label(small.cells(session, "left", "B")[:14], "B")
         session.train(rounds=20, wait=True)
     return folder
-
-
-@pytest.fixture
-def session(project, tmp_path):
-    folder = shutil.copytree(project, tmp_path / "project")
-    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
-        yield session
-
-
-@pytest.fixture
-def panel(session):
-    panel = EvaluationPanel(session)
-    yield panel
-    panel.close()
 
 
 def words(part) -> str:

@@ -21,6 +21,8 @@ from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 from tests.waiting import LONG, until
 
+PANEL = ExportingPanel
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -34,13 +36,6 @@ def session(project: Path, tmp_path: Path) -> Iterator[ct.Session]:
     folder = shutil.copytree(project, tmp_path / "My project")
     with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
         yield small.labelled(session)
-
-
-@pytest.fixture
-def panel(session: ct.Session) -> Iterator[ExportingPanel]:
-    panel = ExportingPanel(session)
-    yield panel
-    panel.close()
 
 
 def words(panel: ExportingPanel) -> str:

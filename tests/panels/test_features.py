@@ -5,38 +5,16 @@ from __future__ import annotations
 import html
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from celltune_nb.panels.features import FeaturesPanel
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
-from tests.panels import small
 from tests.waiting import LONG
 
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("features") / "small"
-    small.make(folder)
-    return folder
-
-
-@pytest.fixture
-def session(made: Path, tmp_path: Path):
-    with Session.open(shutil.copytree(made, tmp_path / "project"), jobs=Jobs(inline=True)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def panel(session: Session):
-    opened = FeaturesPanel(session)
-    yield opened
-    opened.close()
-    assert session.problems == []
+PANEL = FeaturesPanel
 
 
 def words(panel: FeaturesPanel) -> str:
@@ -113,8 +91,8 @@ def test_measuring_says_what_came_of_it_and_passes_over_what_is_measured(panel, 
     assert session.features_by_name["cells"] is now
 
 
-def test_a_measuring_in_the_background_is_stopped_and_goes_on(made, tmp_path):
-    with Session.open(shutil.copytree(made, tmp_path / "threads")) as session:
+def test_a_measuring_in_the_background_is_stopped_and_goes_on(project, tmp_path):
+    with Session.open(shutil.copytree(project, tmp_path / "threads")) as session:
         panel = FeaturesPanel(session)
         panel.set_option("texture", True)
         panel.measure()

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import threading
-from html import unescape
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,35 +12,12 @@ from celltune_nb.errors import CellTuneError
 from celltune_nb.panels.gating import GatingPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
+from tests.panels.reading import words
 from tests.waiting import LONG
 
 A, B = "A__Mean__Cell", "B__Mean__Cell"
 
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("gating") / "project"
-    small.make(folder)
-    return folder
-
-
-@pytest.fixture
-def session(project, tmp_path):
-    folder = shutil.copytree(project, tmp_path / "project")
-    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
-        yield session
-        assert session.problems == []
-
-
-@pytest.fixture
-def panel(session):
-    panel = GatingPanel(session)
-    yield panel
-    panel.close()
-
-
-def words(live) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", live.html)).split())
+PANEL = GatingPanel
 
 
 def drag(panel, wire, **content):

@@ -5,23 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from html import unescape
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import celltune_nb as ct
 from celltune_nb.panels.gating.groups import GroupsPanel
 from celltune_nb.session.jobs import Jobs
-from tests.panels import small
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("groups") / "project"
-    small.make(folder)
-    return folder
+from tests.panels.reading import words
 
 
 @pytest.fixture
@@ -38,10 +29,6 @@ def groups(project: Path, tmp_path: Path) -> Iterator[GroupsPanel]:
         yield panel
         panel.close()
         assert session.problems == []
-
-
-def words(live: Any) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", live.html)).split())
 
 
 def test_notes_on_landmarks_stay_with_their_level(groups: GroupsPanel) -> None:

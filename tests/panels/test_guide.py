@@ -9,20 +9,12 @@ from celltune_nb.panels.guide import GuidePanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 
-
-@pytest.fixture
-def session(tmp_path):
-    small.make(tmp_path / "project")
-    with ct.Session.open(tmp_path / "project", jobs=Jobs(inline=True)) as session:
-        yield small.labelled(session)
-        assert session.problems == []
+PANEL = GuidePanel
 
 
 @pytest.fixture
-def panel(session):
-    panel = GuidePanel(session)
-    yield panel
-    panel.close()
+def session(session):
+    return small.labelled(session)
 
 
 def test_a_mistyped_marker_is_renamed(panel, session):

@@ -15,6 +15,8 @@ from celltune_nb.session.jobs import Jobs
 
 SIDE, CELL = 120, 12
 
+PANEL = ImagePanel
+
 
 def field(seed: int, shift: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Two channels and 100 square cells with a gap between them."""
@@ -38,14 +40,6 @@ def session(tmp_path):
         for name in ("DAPI", "CD3"):
             session.set_channel(name, low=0, high=100_000)  # nearly black
         yield session
-
-
-@pytest.fixture
-def panel(session):
-    panel = ImagePanel(session)
-    yield panel
-    panel.close()
-    assert session.problems == []
 
 
 class Page:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,10 @@ import tifffile
 import celltune_nb as ct
 from celltune_nb.panels.importing import ImportingPanel
 from celltune_nb.session.jobs import Jobs
+from tests.panels.reading import words
 from tests.waiting import LONG, until
+
+PANEL = ImportingPanel
 
 
 def write(folder: Path, name: str, seed: int, channels: int = 2) -> None:
@@ -44,17 +46,6 @@ def session(tmp_path: Path) -> ct.Session:
     with ct.Session.create(tmp_path / "project", jobs=Jobs(inline=True)) as session:
         yield session
         assert session.problems == []
-
-
-@pytest.fixture
-def panel(session: ct.Session) -> ImportingPanel:
-    panel = ImportingPanel(session)
-    yield panel
-    panel.close()
-
-
-def words(live: object) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", live.html)).split())
 
 
 def test_look_shows_what_was_recognised_and_counts_cells(panel: ImportingPanel, data: Path) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
-from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
@@ -16,6 +14,8 @@ import celltune_nb as ct
 from celltune_nb.panels.knobs import KnobsPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
+
+PANEL = KnobsPanel
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +29,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         session.label(rng.choice(session.items.index.to_numpy(), 12, replace=False), "A")
         session.train(wait=True, rounds=30)
     return folder
-
-
-@pytest.fixture
-def session(project: Path, tmp_path: Path) -> Iterator[ct.Session]:
-    with ct.Session.open(shutil.copytree(project, tmp_path / "project"), jobs=Jobs(inline=True)) as session:
-        yield session
-        assert session.problems == []
-
-
-@pytest.fixture
-def panel(session: ct.Session) -> Iterator[KnobsPanel]:
-    panel = KnobsPanel(session)
-    yield panel
-    panel.close()
 
 
 def words(panel: KnobsPanel) -> str:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from html import unescape
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,32 +9,9 @@ import celltune_nb as ct
 from celltune_nb.panels.labelling import LabellingPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
+from tests.panels.reading import words
 
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("labelling") / "project"
-    small.make(folder)
-    return folder
-
-
-@pytest.fixture
-def session(project, tmp_path):
-    folder = shutil.copytree(project, tmp_path / "project")
-    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
-        yield session
-
-
-@pytest.fixture
-def panel(session):
-    panel = LabellingPanel(session)
-    yield panel
-    panel.close()
-
-
-def words(live) -> str:
-    """What a person reads, blanks as one space."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", live.html)).split())
+PANEL = LabellingPanel
 
 
 def button(panel, label: str) -> str:

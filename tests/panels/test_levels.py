@@ -9,20 +9,12 @@ from celltune_nb.panels.levels import LevelsPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 
-
-@pytest.fixture
-def session(tmp_path):
-    small.make(tmp_path / "project")
-    with ct.Session.open(tmp_path / "project", jobs=Jobs(inline=True)) as session:
-        yield small.labelled(session)
-        assert session.problems == []
+PANEL = LevelsPanel
 
 
 @pytest.fixture
-def panel(session):
-    panel = LevelsPanel(session)
-    yield panel
-    panel.close()
+def session(session):
+    return small.labelled(session)
 
 
 def test_a_level_is_added_inside_a_category_of_its_parent(session, panel):

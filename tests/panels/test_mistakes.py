@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 
@@ -14,9 +12,11 @@ from celltune_nb.session.jobs import Jobs
 
 from . import small
 
+PANEL = MistakesPanel
+
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mistakes") / "p"
     small.make(folder)
     with Session.open(folder, jobs=Jobs(inline=True)) as session:
@@ -26,21 +26,6 @@ def trained(tmp_path_factory):
             session.label(small.cells(session, image, "A")[:12], "OFF")
         session.train(wait=True)
     return folder
-
-
-@pytest.fixture
-def session(trained, tmp_path):
-    shutil.copytree(trained, tmp_path / "p")
-    with Session.open(tmp_path / "p", jobs=Jobs(inline=True)) as session:
-        yield session
-
-
-@pytest.fixture
-def panel(session):
-    panel = MistakesPanel(session)
-    yield panel
-    panel.close()
-    assert session.problems == []
 
 
 def test_the_sheet_shows_fifty_pictures_and_why_each_is_there(panel):

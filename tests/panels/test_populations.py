@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from html import unescape
 from pathlib import Path
 
@@ -12,6 +11,8 @@ from celltune_nb.panels.populations import PopulationsPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 
+PANEL = PopulationsPanel
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
@@ -20,20 +21,6 @@ def project(tmp_path_factory) -> Path:
     with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
         small.labelled(session).train(models=("xgboost", "lightgbm"), wait=True)
     return folder
-
-
-@pytest.fixture
-def session(project, tmp_path):
-    folder = shutil.copytree(project, tmp_path / "project")
-    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
-        yield session
-
-
-@pytest.fixture
-def panel(session):
-    panel = PopulationsPanel(session)
-    yield panel
-    panel.close()
 
 
 def words(panel) -> str:

@@ -17,6 +17,8 @@ from celltune_nb.session.jobs import Jobs
 from tests.panels import small
 from tests.waiting import LONG, until
 
+PANEL = ReviewPanel
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
@@ -28,21 +30,6 @@ def project(tmp_path_factory) -> Path:
         session.train(rounds=5, wait=True)
         session.set_view(color_by="Pred_AVG")
     return folder
-
-
-@pytest.fixture
-def session(project, tmp_path):
-    folder = shutil.copytree(project, tmp_path / "project")
-    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
-        yield session
-        assert session.problems == []
-
-
-@pytest.fixture
-def panel(session):
-    panel = ReviewPanel(session)
-    yield panel
-    panel.close()
 
 
 def words(panel) -> str:

@@ -15,21 +15,13 @@ from tests.waiting import LONG
 
 from . import small
 
-
-@pytest.fixture
-def session(tmp_path):
-    small.make(tmp_path / "p")
-    with Session.open(tmp_path / "p", jobs=Jobs(inline=True)) as session:
-        session.add_marker("B")
-        yield session
+PANEL = StopLightPanel
 
 
 @pytest.fixture
-def panel(session):
-    panel = StopLightPanel(session)
-    yield panel
-    panel.close()
-    assert session.problems == []
+def session(session):
+    session.add_marker("B")
+    return session
 
 
 def _label(session, n=12):

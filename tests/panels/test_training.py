@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-from html import unescape
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,31 +10,9 @@ from celltune_nb.panels.training import TrainingPanel
 from celltune_nb.panels.training.curves import Curves, series
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
+from tests.panels.reading import words
 
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("training") / "project"
-    small.make(folder)
-    return folder
-
-
-@pytest.fixture
-def session(project, tmp_path):
-    folder = shutil.copytree(project, tmp_path / "project")
-    with ct.Session.open(folder, jobs=Jobs(inline=True)) as session:
-        yield session
-
-
-@pytest.fixture
-def panel(session):
-    panel = TrainingPanel(session)
-    yield panel
-    panel.close()
-
-
-def words(live) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", live.html)).split())
+PANEL = TrainingPanel
 
 
 def enabled(panel, label: str) -> bool:
