@@ -161,7 +161,10 @@ def _first_task(session: Session, level: str, facts: _Facts) -> Task:
         wanted.sort(key=lambda name: name != first)
     each = FIRST if len(wanted) <= 2 else FIRST // 4
     state = ", ".join(f"{facts.tally[name]:,} of {each} {name}" for name in wanted[:6])
-    done = len(wanted) > 1 and all(facts.tally[name] >= each for name in wanted)
+    counts = [facts.tally[name] for name in wanted]
+    # Where one is rare, a hundred of it may not be there: as many labels in all, some of it, and a model that finds more.
+    found = facts.rounds > 0 and sum(counts) >= each * len(wanted) and min(counts, default=0) >= SOME
+    done = len(wanted) > 1 and (found or min(counts) >= each)
     return Task(
         "first", f"Label about {each} of each, clear ones first", done, state or "no categories yet",
         "Clear examples of both make the first model; where one is rare, take what you find.",

@@ -157,6 +157,18 @@ def test_a_second_key_is_about_the_cell_that_was_on_the_screen(panel, session):
     assert third not in set(session.looks()["item"])
 
 
+def test_an_answer_and_the_cell_that_follows_are_drawn_together(panel):
+    panel.enter()
+    drawn = []
+    panel._above.observe(lambda _: drawn.append(panel._above.html), "html")
+    first = panel.item
+    panel.press("1")
+    assert drawn
+    assert f'data-asked="{first}"' not in "".join(
+        drawn
+    )  # or a key that comes now would be for the one before
+
+
 def test_where_the_person_went_herself_the_key_is_about_that_cell(panel, session):
     panel.enter()
     first, second = panel._ids()[:2]

@@ -63,6 +63,7 @@ class MistakesPanel(Panel):
         self.sheet = 0
         self._before: frozenset[int] = frozenset()
         self._going = asked.Going()
+        self._answering = False
         self._above, self._below = _Page(keys=list(markup.KEYS)), _Page(keys=list(markup.KEYS))
         verbs: dict[str, Callable[..., Any]] = {
             "kind": self._set_kind, "here": self._set_here, "again": self.look_again, "assign": self.assign, "right": self.right,
@@ -110,7 +111,11 @@ class MistakesPanel(Panel):
         """Say what the cell is: a label of source *correction*; then the next one is asked for."""
         item = self._asked()
         if item == self.item or self._answers().get(item) != category:  # else the same key, pressed twice
-            self.session.correct([item], category)
+            self._answering = True  # what the label changes is drawn once, with the cell that follows
+            try:
+                self.session.correct([item], category)
+            finally:
+                self._answering = False
         self._right.discard(item)
         self._answered(item, category)
 
@@ -250,6 +255,8 @@ class MistakesPanel(Panel):
             self._show()
 
     def _labelled(self, event: LabelsChanged) -> None:
+        if self._answering:
+            return
         # Undo goes back to the cell whose answer it took: the next key is about that one.
         if self._open and event.level == self.session.level and event.ids is not None and len(event.ids) == 1:
             item, ids = int(event.ids[0]), self._ids()
