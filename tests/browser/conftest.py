@@ -29,9 +29,11 @@ FLAGS = [
     "--js-flags=--expose-gc",
 ]
 
-#: What the console may say although nothing is wrong: missing icons of the page, and Lab's own noise.
+#: What the console may say although nothing is wrong: missing icons of the page, Lab's own noise, and a plot that was still
+#: on its way when its tab was left: it has no size until the tab is looked at again, and is drawn then.
 HARMLESS = re.compile(
     r"favicon|Failed to load resource|ResizeObserver loop|extension.*listings|jupyterlab-news"
+    r"|<rect> attribute (width|height): A negative value"
 )
 
 
