@@ -301,7 +301,6 @@ class ItemTable:
             index=pd.Index(self.ids, name="item"),
         )
         extra = self.extra
-        if extra is not None:
-            for column in extra.columns:
-                frame[column] = extra[column].array
-        return frame
+        if extra is None:
+            return frame
+        return pd.concat([frame, extra.set_axis(frame.index)], axis=1)  # one by one, many columns are slow

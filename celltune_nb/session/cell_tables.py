@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import FormatError, InputError
 from ..formats.annotated import Annotated, dense, from_anndata, is_anndata
+from ..formats.delimited import MISSING
 from .checks import texts
 from .tables import cell_column, checked_frame, image_column, image_names, plain, read_table, whole_numbers
 
@@ -115,9 +116,9 @@ def read_cells(
         if found is None:
             wanted = [*(c for c in (x, y, group) if c is not None), *(chosen or ())]
             frame = read_table(table, wanted, texts=[image])
-            return _cells(
-                frame, image, cell, x, y, group, chosen or [], _columns(frame, chosen or []), only_image, []
-            )
+            notes = list[str]()
+            values = _columns(frame, chosen or [], notes)
+            return _cells(frame, image, cell, x, y, group, chosen or [], values, only_image, notes)
         frame = checked_frame(found.obs.rename(columns=str), "The table")
         if cell == "obs_names":
             frame = frame.assign(obs_names=found.obs_names())
@@ -204,15 +205,31 @@ def _cells(
     )  # fmt: skip
 
 
-def _columns(frame: pd.DataFrame, chosen: Sequence[Any]) -> NDArray[np.float32] | None:
-    """Columns of a table as features."""
+def _columns(frame: pd.DataFrame, chosen: Sequence[Any], notes: list[str]) -> NDArray[np.float32] | None:
+    """Columns of a table as features; what is neither a number nor left out is counted."""
     import pandas as pd
 
     if not chosen:
         return None
-    values = (
-        frame[list(chosen)].apply(lambda c: pd.to_numeric(plain(c), errors="coerce")).to_numpy(np.float32)
+    columns = [plain(frame[name]) for name in chosen]
+    values = np.column_stack(
+        [pd.to_numeric(c, errors="coerce").to_numpy(np.float32, na_value=np.nan) for c in columns]
     )
+    count, first = 0, ""
+    for column, numbers in zip(columns, values.T, strict=True):
+        if not pd.api.types.is_numeric_dtype(column.dtype):
+            word = (
+                column.notna().to_numpy()
+                & np.isnan(numbers)
+                & ~column.astype(str).isin({"", *MISSING}).to_numpy()
+            )
+            if word.any() and not count:
+                first = f"{column.iloc[int(np.flatnonzero(word)[0])]!r} in {column.name!r}"
+            count += int(word.sum())
+    if count:
+        notes.append(
+            f"{count:,} values of features are no numbers and count as missing (the first: {first})."
+        )
     empty = [f for f, gone in zip(chosen, ~np.isfinite(values).any(axis=0), strict=True) if gone]
     if empty:
         raise InputError(f"Feature column {empty[0]!r} holds no numbers. Leave it out of features=.")
@@ -260,7 +277,7 @@ def _matrix(
             values[:, [i for i, _ in columns]] = dense(found.matrices[layer], [k for _, k in columns], layer)
     others = [name for name in wanted if name not in called]
     if others:
-        values[:, [wanted.index(name) for name in others]] = _columns(frame, others)
+        values[:, [wanted.index(name) for name in others]] = _columns(frame, others, notes)
     empty = np.asarray(~np.isfinite(values).any(axis=0))
     if empty.any():
         gone = [name for name, none in zip(wanted, empty, strict=True) if none]

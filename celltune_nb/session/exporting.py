@@ -49,6 +49,8 @@ def everything(session: Session, *, calibrated: bool = False, words: bool = True
     Columns of another level than the active one are named ``level/column``; *calibrated* adds
     ``<category>__Calibrated`` beside ``<category>__Probability``; without *words* categories stay categories.
     """
+    import pandas as pd
+
     with session.lock:  # one state of all of it
         table, sets = session.table, _sets(session)
     frame = table.to_pandas()
@@ -71,11 +73,11 @@ def everything(session: Session, *, calibrated: bool = False, words: bool = True
     notes = session.notes["note"]
     if len(notes):
         said["note"] = notes.reindex(frame.index).fillna("").astype(str).to_numpy()
+    said = {name if name not in ("item", *BUILT_IN) else f"{name}_population": v for name, v in said.items()}
     own = {"item", *said} & set(frame.columns[len(BUILT_IN) :])
-    frame = frame.rename(columns={name: _free(f"{name}_table", {*frame.columns, *said}) for name in own})
-    for name, values in said.items():
-        frame[name if name not in ("item", *BUILT_IN) else f"{name}_population"] = values
-    return frame
+    for name in sorted(own):
+        frame = frame.rename(columns={name: _free(f"{name}_table", {*frame.columns, *said})})
+    return pd.concat([frame, pd.DataFrame(said, index=frame.index)], axis=1)
 
 
 def _free(name: str, taken: Collection[str]) -> str:
@@ -245,7 +247,12 @@ def write_csv(frame: pd.DataFrame, stream: IO[bytes], job: Job | None = None) ->
     import pyarrow as pa
     from pyarrow import csv
 
-    plain = all(dtype.kind in "iuf" or isinstance(dtype, pd.StringDtype) for dtype in frame.dtypes)
+    plain = all(
+        dtype.kind in "iuf"
+        or isinstance(dtype, pd.StringDtype)
+        or (dtype.kind == "O" and frame.iloc[:, i].isna().all())
+        for i, dtype in enumerate(frame.dtypes)
+    )  # without groups their column is empty
     frame.iloc[:0].to_csv(stream)  # Arrow would put every name of a column in quotes
     for start in range(0, len(frame), ROWS):
         part = frame.iloc[start : start + ROWS]

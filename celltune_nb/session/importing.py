@@ -146,14 +146,16 @@ def _joined(
         row = np.full(len(items), -1, np.int64)
         row[places[hit]] = np.flatnonzero(hit)
         extra = items.extra
-        extra = pd.DataFrame(index=range(len(items))) if extra is None else extra.copy()
+        extra = pd.DataFrame(index=range(len(items))) if extra is None else extra
+        new: dict[str, pd.Series] = {}
         table = brought.frame.reset_index(drop=True)
         for column in brought.own:
             name = str(column) if str(column) not in ("y", "x", "group", "kind") else f"{column}_table"
             given = plain(table[column]).reindex(row).set_axis(range(len(items)))
             # A second table adds to the first; it does not empty the rows it has nothing to say about.
-            extra[name] = given.combine_first(extra[name]) if name in extra else given
-        items = replace(items, own=extra)
+            new[name] = given.combine_first(extra[name]) if name in extra else given
+        columns = {**{name: extra[name] for name in extra.columns}, **new}
+        items = replace(items, own=pd.DataFrame(columns, index=range(len(items))))
     if brought.groups is not None:
         items = items.regrouped(places[hit], brought.groups[hit])
     return items, places

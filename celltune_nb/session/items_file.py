@@ -35,18 +35,15 @@ def write_items(path: Path, items: ItemTable, start: int = 0) -> None:
     """
     import pandas as pd
 
-    rows = slice(start, None)
+    rows, extra = slice(start, None), items.extra
     frame = pd.DataFrame(
         {
             "id": items.ids[rows], "image": items.images[rows], "cell": items.cells[rows], "y": items.y[rows],
             "x": items.x[rows], "border": items.border[rows], **{f"bbox{i}": items.bbox[rows, i] for i in range(4)},
             "group": pd.Categorical.from_codes(items.groups[rows], pd.Index(items.group_names, dtype=object)),
+            **({} if extra is None else {f"{OWN}{column}": extra[column].array[rows] for column in extra.columns}),
         }
     )  # fmt: skip
-    extra = items.extra
-    if extra is not None:
-        for column in extra.columns:
-            frame[f"{OWN}{column}"] = extra[column].array[rows]
     frame.attrs = {}
     for column in [c for c in frame.columns if c.startswith(OWN) and frame[c].dtype.kind == "O"]:
         # A column of numbers and words is words.

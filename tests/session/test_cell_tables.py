@@ -242,3 +242,25 @@ def test_a_column_that_is_not_there_is_no_damage_of_the_file(empty: Session, tmp
         empty.import_cells(path, x="x", y="y", features=["CD8"])
     assert not isinstance(caught.value, FormatError)
     assert empty.import_cells(path, x="x", y="y", features=["CD3"]).used == 1
+
+
+def test_words_among_the_numbers_of_a_feature_are_told(empty: Session, tmp_path: Path) -> None:
+    path = tmp_path / "cells.csv"
+    path.write_text("image,cellID,x,y,f,g\na,1,1,1,0.5,1\na,2,2,2,n.d.,2\na,3,3,3,,3\na,4,4,4,NA,4\n")
+    report = empty.import_cells(path, x="x", y="y", features=["f", "g"])
+    assert "1 values of features are no numbers and count as missing (the first: 'n.d.' in 'f')" in str(
+        report
+    )
+    assert np.isnan(empty.features.column("f")).tolist() == [False, True, True, True]
+
+
+def test_a_table_of_many_columns_comes_and_goes_without_a_warning(empty: Session, tmp_path: Path) -> None:
+    wide = {f"c{i}": [0.5, 1.5] for i in range(150)}
+    table = pd.DataFrame({"image": "a", "cellID": [1, 2], "x": 1.0, "y": 2.0, **wide})
+    empty.import_cells(table, x="x", y="y")
+    empty.import_cells(table[["image", "cellID"]].assign(c3=[7.0, None], late=["a", "b"]))
+    assert empty.items["c3"].tolist() == [7.0, 1.5]
+    assert list(empty.items.columns)[-2:] == ["c149", "late"]
+    again = pd.read_csv(empty.export(tmp_path / "all.csv"))  # nothing has a group: quick all the same
+    assert again["c149"].tolist() == [0.5, 1.5]
+    assert again["group"].isna().all()
