@@ -73,12 +73,18 @@ def test_the_loop_by_hand(visit: Callable, voila: Callable, brain: Path) -> None
     opened(tab, "Label")
     box = tab.locator(".ct-viewport").first.bounding_box()
     x, y, w, h = (box[name] for name in ("x", "y", "width", "height"))
-    tab.wait_for_timeout(800)
-    tab.mouse.move(x + 0.1 * w, y + 0.3 * h)
-    tab.mouse.down()
-    tab.mouse.move(x + 0.9 * w, y + 0.7 * h, steps=6)
-    tab.mouse.up()
-    tab.get_by_text(re.compile(r"in this rectangle, \d+ not labelled")).first.wait_for()
+    for _ in range(20):  # until the picture of that slice has come: what is drawn before is refused in words
+        tab.mouse.move(x + 0.1 * w, y + 0.3 * h)
+        tab.mouse.down()
+        tab.mouse.move(x + 0.9 * w, y + 0.7 * h, steps=6)
+        tab.mouse.up()
+        said = tab.get_by_text(
+            re.compile(r"in this rectangle, \d+ not labelled|Drag the rectangle again")
+        ).first
+        said.wait_for()
+        if "not labelled" in said.inner_text():
+            break
+        tab.wait_for_timeout(300)
     tab.keyboard.press("s")
     tab.get_by_text(re.compile("cells sampled")).first.wait_for()
     tab.keyboard.press("2")
@@ -98,6 +104,7 @@ def test_the_loop_by_hand(visit: Callable, voila: Callable, brain: Path) -> None
     )
     tab.keyboard.press("1")
     tab.get_by_text("1 of 50 answered").wait_for()
+    tab.get_by_text("2 of 50", exact=True).wait_for()  # a key before that is about the cell before
     tab.keyboard.press("y")
     tab.get_by_text("2 of 50 answered").wait_for()
 
