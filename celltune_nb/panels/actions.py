@@ -123,16 +123,29 @@ def assign(session: Session, category: str | None) -> int:
     Raises
     ------
     NotReadyError
-        When nothing is selected.
+        When nothing is selected, or nothing of it lies on the image that is looked at.
     """
     ids = session.selection
     if not len(ids):
         raise NotReadyError(
             "No cell is selected. Click a cell, or drag a rectangle and sample in it, then choose the category."
         )
+    if where := _elsewhere(session, ids):
+        what = "The selected cell is" if len(ids) == 1 else f"The {len(ids):,} selected cells are"
+        raise NotReadyError(f"{what} on {where}, out of sight. Go back there, or select cells here.")
     name = category or UNKNOWN
     session.label(ids, name, source=label_source(session, ids, name))
     return len(ids)
+
+
+def _elsewhere(session: Session, ids: NDArray[np.int64]) -> str:
+    """Where cells lie that are all on other images than the one looked at; empty where some are on it, or have no image."""
+    table, here = session.table, session.view.image
+    numbers = table.images[session.positions(ids)]
+    names = [table.names[i] for i in np.unique(numbers[numbers >= 0]).tolist()]
+    if here is None or here in names or (numbers < 0).any() or not set(names) & set(session.images):
+        return ""
+    return names[0] if len(names) == 1 else "other images"
 
 
 def assign_key(session: Session, key: str) -> int:
@@ -176,7 +189,8 @@ def toggle(session: Session, item: int, category: str) -> str:
     now = session.categories[category]
     session.select([item])
     name = UNKNOWN if int(codes[0]) == now.code else category
-    assign(session, name)
+    ids = session.selection
+    session.label(ids, name, source=label_source(session, ids, name))
     return name
 
 

@@ -196,3 +196,29 @@ def test_an_impatient_hand_draws_one_audit(session: ct.Session, opened: Callable
     session.draw_audit = drawing  # type: ignore[method-assign]
     panel.draw(3)
     assert len(session.audit.ids) == 8
+
+
+def test_a_key_after_the_image_was_switched_labels_nothing_that_is_out_of_sight(
+    session: ct.Session, opened: Callable[..., Any]
+) -> None:
+    panel, image = opened(LabellingPanel), opened(ImagePanel)
+    session.set_view(image="left")
+    ids = small.cells(session, "left", "A")[:5]
+    session.select(ids)
+    panel.press("1")
+    image.step(1)
+    panel._live.do("key", "2")
+    assert (
+        panel.message
+        == "The 5 selected cells are on left, out of sight. Go back there, or select cells here."
+    )
+    with pytest.raises(ct.errors.NotReadyError, match="out of sight"):
+        image.press("2")
+    assert of(session, *ids) == ["A"] * 5
+    image.step(-1)
+    image.press("2")
+    assert of(session, *ids) == ["B"] * 5
+    # cells of several images, as a matrix selects them
+    session.select(np.concatenate([ids, small.cells(session, "right", "A")[:2]]))
+    image.press("1")
+    assert of(session, *ids) == ["A"] * 5
