@@ -19,6 +19,7 @@ from .categories import UNKNOWN, CategorySet
 from .history import History, Rows, Step
 from .journal import Entry, Journal
 from .level import Level
+from .level_names import LevelNames
 from .lineage import Lineage, unpacked
 from .remarks import NOTE, OPINION, Remarks
 
@@ -69,6 +70,8 @@ class Fold:
         self._history = History()
         self._rows = Rows()
         self.remarks = Remarks()
+        #: What levels were called when files were written.
+        self.names = LevelNames()
         #: The items of former masks.
         self.lineage = Lineage()
         #: Of every byte of every row that was folded, in order.
@@ -122,7 +125,7 @@ class Fold:
             self._history.push(nothing, levelling.sentence(entry.verb, entry.level))
             self._relevel(entry.level, entry)
         elif entry.verb == levelling.RENAMED:
-            self._rename(entry.level, str(entry.detail["to"]))
+            self._rename(entry.level, str(entry.detail["to"]), bool(entry.detail.get("files")))
         elif entry.verb == "level":
             self.levels[entry.level] = Level(entry.level, entry.detail.get("parent"))
         elif entry.verb == RETIRE:
@@ -148,8 +151,10 @@ class Fold:
         self.levels = (levelling.back if undone else levelling.forth)(self.levels, name, entry)
         self._last_ids = np.empty(0, np.int64)
 
-    def _rename(self, old: str, new: str) -> None:
+    def _rename(self, old: str, new: str, lasting: bool) -> None:
         self.levels = levelling.renamed(self.levels, old, new)
+        self.names.rename(old, new, lasting)
+        self.remarks.rename(old, new)
         self._history.rename(old, new)
         self.renamed, self.last_level = (old, new), new
 
@@ -246,7 +251,7 @@ class Fold:
         about = {
             "fold": FOLD, "revision": self.revision, "digest": self._digest.hexdigest(), "last_level": self.last_level,
             "levels": levels, "history": history, "rows": rows, "remarks": self.remarks.to_plain(),
-            "marks": self.lineage.marks,
+            "marks": self.lineage.marks, "names": self.names.to_plain(),
         }  # fmt: skip
         return about, arrays
 
@@ -270,6 +275,7 @@ class Fold:
             self.remarks = Remarks.from_plain(about["remarks"])
             self.lineage.gone, self.lineage.into = arrays["gone"], arrays["into"]
             self.lineage.marks = [str(mark) for mark in about["marks"]]
+            self.names = LevelNames(about.get("names"))
             self.last_level = about["last_level"]
             self._digest = digest
             self.revision = self.kept = revision

@@ -12,7 +12,7 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -335,12 +335,16 @@ class Journal:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def proposals(self, strategy: str | None = None, level: str | None = None) -> Iterator[ProposalRecord]:
-        """What was offered, oldest first, optionally of one strategy and level."""
+    def proposals(
+        self, strategy: str | None = None, level: str | Sequence[str] | None = None
+    ) -> Iterator[ProposalRecord]:
+        """What was offered, oldest first, optionally of one strategy and level; of this all names that it ever had."""
+        names = None if level is None else json.dumps([level] if isinstance(level, str) else list(level))
         rows = self._read(
             "SELECT id, time, user, strategy, level, image, rectangle, seed, round, ids, score, probability, reasons "
-            "FROM proposals WHERE (?1 IS NULL OR strategy = ?1) AND (?2 IS NULL OR level = ?2) ORDER BY id",
-            (strategy, level),
+            "FROM proposals WHERE (?1 IS NULL OR strategy = ?1) AND (?2 IS NULL OR level IN "
+            "(SELECT value FROM json_each(?2))) ORDER BY id",
+            (strategy, names),
         )
         for (
             number,

@@ -43,21 +43,36 @@ class LabelBook(Fold):
     ) -> Level:
         """Begin a level with no categories but *Unknown*; with others, as one undoable step."""
         name = checked_name(name)
-        if name in self.levels:
-            raise LabelError(f"There is already a level {name!r}. Choose another name.")
+        self.refuse_taken(name)
         if parent is not None:
             self.level(parent)
         with_them = {} if categories is None else categories.to_json()
         self._record(Entry("level", name, user=user, detail={"parent": parent, **with_them}))
         return self.levels[name]
 
-    def rename_level(self, name: str, new: str, user: str = "") -> Level:
-        """Call a level by another name; its labels and their steps stay.  No step itself: rename it back."""
+    def rename_level(self, name: str, new: str, user: str = "", *, files: bool = False) -> Level:
+        """Call a level by another name; its labels and their steps stay.  No step itself: rename it back.
+
+        Parameters
+        ----------
+        files : bool
+            Whether files were written that bear the name; no other level may have it from then on.
+        """
         state, new = self.level(name), checked_name(new)
-        if new in self.levels:
-            raise LabelError(f"There is already a level {new!r}. Choose another name.")
-        self._record(Entry(levelling.RENAMED, state.name, user=user, detail={"to": new}))
+        self.refuse_taken(new, state.name)
+        more = {"files": True} if files else {}
+        self._record(Entry(levelling.RENAMED, state.name, user=user, detail={"to": new, **more}))
         return self.levels[new]
+
+    def refuse_taken(self, name: str, own: str | None = None) -> None:
+        """Refuse the name of a level, and one that another level had; *own* is the level that may have had it."""
+        if name in self.levels:
+            raise LabelError(f"There is already a level {name!r}. Choose another name.")
+        owner = self.names.owner(name)
+        if owner not in (None, own):
+            raise LabelError(
+                f"{owner} was called {name!r}, and its files bear that name. Choose another one."
+            )
 
     def remove_level(self, name: str, user: str = "") -> None:
         """Remove a level that has no label, as one undoable step."""

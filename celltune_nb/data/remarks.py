@@ -111,6 +111,13 @@ class Remarks:
             for row, opinion in self._opinions.items()
         }
 
+    def rename(self, old: str, new: str) -> None:
+        """Let opinions be of a level that is called otherwise."""
+        self._opinions = {
+            row: replace(opinion, level=new) if opinion.level == old else opinion
+            for row, opinion in self._opinions.items()
+        }
+
     def notes(self) -> dict[int, Remark]:
         """The newest note of each item that has one."""
         newest = {note.item: note for row, note in self._notes.items() if row not in self._undone}

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..data.categories import CategorySet
 from ..data.level import checked_name
 from ..data.levelling import REMOVED, is_step
-from ..errors import InputError, LabelError
+from ..errors import InputError, ProjectError
 from .committing import committing
 from .events import CategoriesChanged, LabelsChanged, StudyChanged
+from .level_settings import renamed_color, renamed_settings
+from .mask_commit import refuse_if_busy
+from .settling import RENAMING
 
 if TYPE_CHECKING:
     from ..data.labels import LabelBook
     from .session import Session
 
 __all__ = ["add", "ensure_active", "remove", "rename", "turn"]
-
-#: Parts of what is kept of a study whose entries are levels.
-PARTS = ("rules", "verdicts", "thresholds", "channels", "targets")
 
 
 def add(session: Session, name: str, categories: CategorySet) -> str:
@@ -35,11 +36,14 @@ def rename(session: Session, name: str, new: str) -> None:
     old, new = session.book.level(name).name, checked_name(new)
     if new == old:
         return
-    if why := _bears_its_name(session, old):
-        raise InputError(f"{old} cannot be called otherwise: {why}. Begin a marker of another name instead.")
-    if new in session.book.levels:
-        raise LabelError(f"There is already a level {new!r}. Choose another name.")
-    _commit(session, lambda book: book.rename_level(old, new, session.user))
+    session.book.refuse_taken(new, old)
+    files = bool(_bears_its_name(session, old)) or session.reviews.of(old) is not None
+    if files:
+        refuse_if_busy(session)  # what is worked out now is of the former name
+    color = renamed_color(session.view.color_by, session.project.settings, old, new)
+    _commit(session, lambda book: book.rename_level(old, new, session.user, files=files), files)
+    if files:
+        session.reread(color)
     _tell(session)
 
 
@@ -101,23 +105,35 @@ def ensure_active(session: Session) -> None:
         session.become(stored if stored in session.book.levels else next(iter(session.book.levels)))
 
 
-def _commit(session: Session, change: Callable[[LabelBook], Any]) -> Any:
-    """A step, and in one go with it what is kept under the level's name."""
+def _commit(session: Session, change: Callable[[LabelBook], Any], files: bool = False) -> Any:
+    """A step, and in one go with it what is kept under the level's name; *files*: whether nothing may be under way."""
     book = session.book
     try:
         with committing(session) as project:
+            if files:
+                refuse_if_busy(session)
             result = change(book)
             if book.renamed is not None:
                 old, new = book.renamed
-                project.settings.update(_moved(project.settings, old, new))
+                changed = renamed_settings(project.settings, old, new)
                 if project.settings.get("level") == old:
-                    project.settings["level"] = new
+                    changed["level"] = new
+                # What counts is decided when the journal has its row.
+                before = {key: project.settings[key] for key in changed if key in project.settings}
+                renaming = {"old": old, "keys": list(changed), "before": before}
+                project.settings.update({**changed, RENAMING: renaming})
                 project.save()
                 if session.level == old:
                     session.become(new)
     except BaseException:
         book.forget()  # the row that was folded may not have stayed
+        book.mend()
+        session.project.settings = type(session.project).open(session.folder).settings
+        session.project.settle(book.lineage.marks, book.levels)
         raise
+    if session.project.settings.pop(RENAMING, None) is not None:
+        with suppress(ProjectError):  # it counts already; who opens the project next finds that out
+            session.project.save()
     return result
 
 
@@ -129,34 +145,13 @@ def _tell(session: Session) -> None:
     session.emit(session.study_changed, StudyChanged("rules"))
 
 
-def _moved(settings: dict[str, Any], old: str, new: str) -> dict[str, Any]:
-    """The settings that name a level, with its new name."""
-    found: dict[str, Any] = {}
-    study = settings.get("study")
-    if isinstance(study, dict):
-        study = dict(study)
-        for part in PARTS:
-            entries = study.get(part)
-            if isinstance(entries, dict) and (old in entries or new in entries):
-                kept = {key: value for key, value in entries.items() if key not in (old, new)}
-                study[part] = kept | ({new: entries[old]} if old in entries else {})
-        found["study"] = study
-    regions = settings.get("regions")
-    if isinstance(regions, dict):
-        found["regions"] = {
-            new if name == old else name: {**row, "parent": new} if isinstance(row, dict) and row.get("parent") == old else row
-            for name, row in regions.items()
-        }  # fmt: skip
-    return found
-
-
 def _bears_its_name(session: Session, level: str) -> str:
     """What stands under the name of a level and would be orphaned; "" where nothing does."""
     if level not in session.book.levels:
         return ""
     if any(run.level == level for run in session.runs):
         return "it was trained, and its models, predictions and files bear the name"
-    if next(session.journal.proposals("audit", level), None) is not None:
+    if next(session.journal.proposals("audit", session.book.names.every(level)), None) is not None:
         return "an audit was drawn for it"
     sets = [name for name in session.populations.of_level(level) if name != "labels"]
     if sets:

@@ -87,14 +87,19 @@ class Levels:
         return made
 
     def rename(self, name: str, new: str) -> None:
-        """Call a level by another name; its labels, rule, target and channel stay.  No step of undo's: rename it back.
+        """Call a level by another name; all that belongs to it stays.  No step of undo's: rename it back.
+
+        Labels, rule, target and channel; once it was trained also runs, predictions, threshold, audit, review, clusters, gates
+        and combinations, in whose expressions the name changes; a combination that is called as it is written is called
+        anew.  Files keep the first name, so that nothing is written anew and a crash leaves all of it or none; from
+        then on no other level may have a name that this one had.
 
         Raises
         ------
         LabelError
-            There is a level of that name, or none can be called so.
-        InputError
-            Once it was trained or audited, or a population belongs to it: files and figures bear its name then.
+            There is, or was, a level of that name, or none can be called so.
+        NotReadyError
+            While something is trained or predicted, of a level to which files belong.
         """
         levelling.rename(self._session, name, new)
 

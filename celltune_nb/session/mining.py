@@ -180,7 +180,8 @@ def _run(session: Session, level: str) -> str | None:
 
 
 def _records(session: Session, level: str) -> list[ProposalRecord]:
-    return [row for how in HOW for row in session.journal.proposals(f"{_LOOKED}{how}", level)]
+    names = session.book.names.every(level)
+    return [row for how in HOW for row in session.journal.proposals(f"{_LOOKED}{how}", names)]
 
 
 def _seen(session: Session, level: str, run: str | None) -> NDArray[np.int64]:

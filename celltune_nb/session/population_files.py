@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,11 @@ def prepare_population(project: Project, item: PopulationSet) -> tuple[Path, Pat
         for i, name in enumerate(item.classes):
             columns[f"p:{name}"] = pa.array(np.ascontiguousarray(probability[:, i]))
     about = {
-        "name": item.name, "level": item.level, "classes": list(item.classes), "pairs": item.pairs,
+        "name": item.name, "level": project.level_names().key(item.level), "classes": list(item.classes), "pairs": item.pairs,
         "categories": [[c.code, c.name, c.color] for c in item.categories], "run": item.run, "kind": item.kind,
     }  # fmt: skip
     table = pa.table(columns).replace_schema_metadata({"celltune_nb": json.dumps(about)})
-    path = project.path("populations", _file_name(item))
+    path = project.path("populations", _file_name(project, item))
     return write_beside(
         path, lambda stream: pq.write_table(table, stream, compression="lz4", use_dictionary=["code"])
     ), path
@@ -49,7 +50,7 @@ def prepare_population(project: Project, item: PopulationSet) -> tuple[Path, Pat
 
 def remove_population(project: Project, item: PopulationSet) -> None:
     """Remove a stored set."""
-    project.path("populations", _file_name(item)).unlink(missing_ok=True)
+    project.path("populations", _file_name(project, item)).unlink(missing_ok=True)
 
 
 def load_populations(
@@ -63,13 +64,13 @@ def load_populations(
     sets, complaints = [], []
     for path in sorted(project.folder.glob("populations/*.parquet")):
         try:
-            sets.append(_load(path, ids, lineage))
+            sets.append(_load(path, ids, lineage, project.level_names().today))
         except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError, CellTuneError) as error:
             complaints.append(_complaint(path, error))
     return sets, complaints
 
 
-def _load(path: Path, ids: NDArray[np.int64], lineage: Lineage) -> PopulationSet:
+def _load(path: Path, ids: NDArray[np.int64], lineage: Lineage, today: Callable[[str], str]) -> PopulationSet:
     import json
 
     import pyarrow as pa
@@ -102,7 +103,7 @@ def _load(path: Path, ids: NDArray[np.int64], lineage: Lineage) -> PopulationSet
             later.rows = rows
     pairs = tuple((int(a), int(b), int(c)) for a, b, c in about.get("pairs", ()))
     return PopulationSet(
-        str(about["name"]), str(about["level"]), ids[: len(codes)], codes, categories, later, classes, pairs,
+        str(about["name"]), today(str(about["level"])), ids[: len(codes)], codes, categories, later, classes, pairs,
         None if about.get("run") is None else str(about["run"]), str(about.get("kind", "")),
     )  # fmt: skip
 
@@ -168,5 +169,5 @@ def _complaint(path: Path, error: Exception) -> str:
     return f"populations/{path.name} is damaged ({type(error).__name__}) and was left out. Train again to renew it."
 
 
-def _file_name(item: PopulationSet) -> str:
-    return f"{file_stem(f'{item.level}__{item.name}')}.parquet"
+def _file_name(project: Project, item: PopulationSet) -> str:
+    return f"{file_stem(f'{project.level_names().key(item.level)}__{item.name}')}.parquet"

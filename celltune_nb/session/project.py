@@ -32,12 +32,13 @@ from ..data.features import FeatureSource
 from ..data.images import Image
 from ..data.items import ItemTable
 from ..data.level import FIRST
+from ..data.level_names import LevelNames
 from ..errors import FormatError, ProjectError, ProjectVersionError
 from . import features_file
 from .features_file import PreparedFeatures
 from .files import read_json, write_atomically
 from .items_file import read_items, write_items
-from .settling import REPLACING, settled
+from .settling import REPLACING, renaming_settled, settled
 from .sources import Reference
 
 __all__ = ["SCHEMA_VERSION", "PreparedItems", "Project"]
@@ -87,6 +88,8 @@ class Project:
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder = folder
         self.settings = settings
+        #: What levels were called when files were written: the session's, by its journal.
+        self.level_names: Callable[[], LevelNames] = LevelNames
         #: The files of items that this object has used: those of others are not its to delete.
         self._used: set[str] = set()
 
@@ -187,9 +190,9 @@ class Project:
                 self.path(name).unlink(missing_ok=True)
         self._used = current
 
-    def settle(self, marks: Collection[str]) -> None:
-        """Let a mask that was being replaced be replaced, if the journal knows its mark; else not."""
-        self.settings = settled(self.settings, marks)
+    def settle(self, marks: Collection[str], levels: Collection[str]) -> None:
+        """Let a mask that was being replaced be replaced, if the journal knows its mark; else not; levels renamed, or not."""
+        self.settings = renaming_settled(settled(self.settings, marks), levels)
 
     def path(self, *parts: str) -> Path:
         """A path inside the folder; anything that would leave it is refused.

@@ -174,7 +174,7 @@ def _arguments(
     if isinstance(result, Run):
         found["+run"] = result.id
     if verb in ("sample", "draw_audit") and found.get("seed") is None:
-        drawn = list(session.journal.proposals("audit", found["level"]))
+        drawn = list(session.journal.proposals("audit", session.book.names.every(found["level"])))
         found["seed"] = drawn[-1].seed if drawn else 0
     return found
 

@@ -95,7 +95,7 @@ class Reviews:
                 queue._known = None
 
     def _path(self, level: str) -> Path:
-        return self._session.project.path("reviews", f"{file_stem(level)}.json")
+        return self._session.project.path("reviews", f"{file_stem(self._session.book.names.key(level))}.json")
 
     def _write(self, content: Content) -> None:
         try:
@@ -109,7 +109,7 @@ class Reviews:
         try:
             if path.stat().st_size > MOST_BYTES:
                 raise ValueError("it is too large")
-            content = _content(read_json(path), level)
+            content = _content(read_json(path), level, self._session.book.names.every(level))
             if not brought_up(content, self._session.book.lineage):
                 content.ids = content.ids[:0]
             content.ids = self._session.table.ids[self._session.positions(content.ids)]
@@ -157,8 +157,8 @@ def _plain(content: Content) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _content(stored: dict[str, Any], level: str) -> Content:
-    if stored["version"] != VERSION or stored["level"] != level:
+def _content(stored: dict[str, Any], level: str, names: tuple[str, ...]) -> Content:
+    if stored["version"] != VERSION or stored["level"] not in names:
         raise ValueError("of another level or program")
     ids = np.array([int(i) for i in stored["ids"]], np.int64)
     score = np.array([float(s) for s in stored["score"]], np.float32)

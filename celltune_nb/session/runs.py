@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,7 +147,9 @@ class Run:
         if self._evaluation is None and self.folder is not None:
             from .evaluations import load_evaluation
 
-            self._evaluation = load_evaluation(self.folder)
+            found = load_evaluation(self.folder)
+            # The level may have been called otherwise then.
+            self._evaluation = None if found is None else replace(found, level=self.level)
         return self._evaluation
 
     @property
@@ -263,14 +265,14 @@ def save_run(run: Run, folder: Path, trained_on: NDArray[np.int64], trained_as: 
     write_atomically(folder / "history.csv", lambda stream: history.to_csv(stream, index=False))
 
 
-def finish_run(run: Run) -> None:
-    """Write ``run.json``, the last file of a run: a folder with it is complete."""
+def finish_run(run: Run, level: str | None = None) -> None:
+    """Write ``run.json``, the last file of a run: a folder with it is complete; *level*: by which name files call its level."""
     assert run.folder is not None
     about = {name: value for name, value in run.about.items() if name != "files"}
     write_json(
         run.folder / "run.json",
         {
-            "id": run.id, "level": run.level, "seed": run.seed, "round": run.round, "started": run.started,
+            "id": run.id, "level": level or run.level, "seed": run.seed, "round": run.round, "started": run.started,
             "seconds": run.seconds, "state": "stopped" if run.about.get("stopped") else "done",
             "models": list(run.model_names), "files": run.about["files"], "metrics": run.metrics,
             "notes": run.notes, "about": about,
@@ -278,14 +280,14 @@ def finish_run(run: Run) -> None:
     )  # fmt: skip
 
 
-def load_runs(folder: Path) -> list[Run]:
+def load_runs(folder: Path, today: Callable[[str], str] = str) -> list[Run]:
     """The finished runs of a project, oldest first; a damaged one is named in its notes and left out of use."""
     runs = []
     for path in sorted(folder.glob("*/run.json")):
         try:
             stored = read_json(path)
             run = Run(
-                str(stored["id"]), str(stored["level"]), int(stored["seed"]), tuple(map(str, stored["models"])),
+                str(stored["id"]), today(str(stored["level"])), int(stored["seed"]), tuple(map(str, stored["models"])),
                 int(stored["round"]), float(stored["started"]), dict(stored["about"]), dict(stored["metrics"]),
                 notes=[str(n) for n in stored["notes"]], folder=path.parent,
             )  # fmt: skip

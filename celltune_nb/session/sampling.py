@@ -145,8 +145,9 @@ class Audits:
     def draws(self, level: str) -> list[NDArray[np.int64]]:
         """The ids of each draw, in the order in which they are to be labelled."""
         if level not in self._drawn:
-            rows = self._session.journal.proposals("audit", level)
-            now = [self._session.book.lineage.now(_draw_order(row.ids, row.seed)) for row in rows]
+            book = self._session.book
+            rows = book.journal.proposals("audit", book.names.every(level))
+            now = [book.lineage.now(_draw_order(row.ids, row.seed)) for row in rows]
             self._drawn[level] = [ids[ids > 0] for ids in now]
         return self._drawn[level]
 
@@ -190,9 +191,8 @@ class Audits:
         draws = self.draws(level)
         return np.concatenate([np.empty(0, np.int64), *draws]), len(draws)
 
-    @staticmethod
-    def _file(level: str, draw: int) -> str:
-        plain = "".join(c if c.isalnum() else f"%{ord(c):x}" for c in level)
+    def _file(self, level: str, draw: int) -> str:
+        plain = "".join(c if c.isalnum() else f"%{ord(c):x}" for c in self._session.book.names.key(level))
         return f"audits/{plain}-{draw:03d}.npy"
 
 

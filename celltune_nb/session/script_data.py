@@ -55,7 +55,7 @@ def unnoted(session: Session, noted: list[Action]) -> list[Action]:
             found.append(
                 Action(
                     "train",
-                    {"+run": run.id, "level": run.level},
+                    {"+run": run.id, "level": session.book.names.key(run.level)},
                     int(about.get("label_revision", 0)),
                     session.user,
                 )
@@ -110,22 +110,24 @@ def again(session: Session, action: Action, writer: Writer) -> None:
     elif _from_memory(given):
         writer.add(comment(f"{action.verb}: what it was given came from memory and is left out."))
     else:
-        needed = _needed(session, action.verb)
+        defaults = _defaults(session, action.verb)
         options = [
             f"{name}={_value(value)}"
             for name, value in given.items()
-            if name not in _SECRET and (value is not None or name in needed)
+            if name not in _SECRET and (value is not None or defaults.get(name) is inspect.Parameter.empty)
         ]
+        if defaults.get("wait") is False:
+            options.append("wait=True")  # the next line builds on it
         writer.add(f"session.{action.verb}({', '.join(options)})")
 
 
-def _needed(session: Session, verb: str) -> set[str]:
-    """What a verb has to be given, be it None: the working set, a target, a channel are taken back so."""
+def _defaults(session: Session, verb: str) -> dict[str, Any]:
+    """The arguments of a verb with their defaults; what has none is given, be it None: a target is taken back so."""
     try:
         parameters = inspect.signature(attrgetter(verb)(session)).parameters
     except (AttributeError, TypeError, ValueError):  # a note of another version
-        return set()
-    return {name for name, one in parameters.items() if one.default is one.empty}
+        return {}
+    return {name: one.default for name, one in parameters.items()}
 
 
 def _value(noted: Any) -> str:
@@ -340,7 +342,7 @@ def _training(session: Session, given: Mapping[str, Any], writer: Writer) -> Non
         writer.add(comment("This training was stopped by hand; here it runs to its end."))
     parts = [
         f"models={literal(tuple(run.model_names))}",
-        f"level={literal(run.level)}",
+        f"level={literal(str(given.get('level') or run.level))}",  # what it was called then
         f"seed={run.seed}",
         "wait=True",
     ]

@@ -203,7 +203,9 @@ class Session(
     def load_data(self) -> None:
         """Take in the items, images and features as they are on disk."""
         project = self.project
-        project.settle(self.book.lineage.marks)
+        book = self.book  # not the session, which is to go when nobody holds it
+        project.level_names = lambda: book.names
+        project.settle(book.lineage.marks, book.levels)
         self.replaced = len(self.book.lineage.marks)
         self.table: ItemTable = project.load_items()
         self.images = Images(
@@ -239,7 +241,7 @@ class Session(
         self._level = level if level in self.book.levels else next(iter(self.book.levels), FIRST)
         self.populations = Populations(self)
         self.regions = Regions(self)
-        self.runs: list[Run] = load_runs(project.path("runs"))
+        self.runs: list[Run] = load_runs(project.path("runs"), self.book.names.today)
         self.load_populations()
         self.selection: NDArray[np.int64] = np.empty(0, np.int64)
         view_path = project.path("view.json")
@@ -369,6 +371,14 @@ class Session(
         self.project = Project.open(self.folder)
         levelling.ensure_active(self)
         self._load()
+
+    def reread(self, color_by: str | None) -> None:
+        """Take in everything as it is on disk, for what it is called has changed; then tell that."""
+        with self.lock:
+            view, selection = self.view.changed(color_by=color_by), self.selection
+            self._load()
+            self.view, self.selection = view, selection
+        self.tell_everything()
 
     def tell_everything(self) -> None:
         """Tell that everything may have changed."""

@@ -11,10 +11,12 @@ from typing import Any
 
 from ..errors import FormatError
 
-__all__ = ["REPLACING", "settled"]
+__all__ = ["RENAMING", "REPLACING", "renaming_settled", "settled"]
 
 #: What a mask that is being replaced leaves in the settings until it is known whether it was.
 REPLACING = "replacing"
+#: The same of a level that is being renamed.
+RENAMING = "renaming"
 
 
 def settled(settings: dict[str, Any], marks: Collection[str]) -> dict[str, Any]:
@@ -42,5 +44,35 @@ def settled(settings: dict[str, Any], marks: Collection[str]) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(
             f"project.json describes a change of a mask badly ({error!r}). Restore it from a copy."
+        ) from error
+    return found
+
+
+def renaming_settled(settings: dict[str, Any], levels: Collection[str]) -> dict[str, Any]:
+    """The settings that count; those of before where a level was being renamed and the journal knows nothing of it.
+
+    Parameters
+    ----------
+    levels : collection of str
+        As the journal has them.
+
+    Raises
+    ------
+    FormatError
+    """
+    pending = settings.get(RENAMING)
+    if pending is None:
+        return settings
+    try:
+        found = {key: value for key, value in settings.items() if key != RENAMING}
+        if pending["old"] in levels:
+            before = dict(pending["before"])
+            found = {
+                key: value for key, value in found.items() if key in before or key not in pending["keys"]
+            }
+            found |= before
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(
+            f"project.json describes the renaming of a marker badly ({error!r}). Restore it from a copy."
         ) from error
     return found

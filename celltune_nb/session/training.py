@@ -316,7 +316,7 @@ def _commit(
                 prepared.replace(path)
             for item in stale:
                 remove_population(session.project, item)
-            run_files.finish_run(run)
+            run_files.finish_run(run, session.book.names.key(run.level))
             session.populations.put(sets, instead={s.name for s in stale})
     finally:
         for prepared, _ in ready:

@@ -152,7 +152,7 @@ def _marker(state: State, name: str, labels: int) -> Markup:
     return tag(
         "li",
         tag("input", type="text", value=name, do="rename", what=name, reset=state.fields, maxlength=80, cls="ct-grow", disabled=bool(state.locked),
-            aria_label=f"Name of marker {name}", title="Write another name here; it can change until the marker is trained or audited"),
+            aria_label=f"Name of marker {name}", title="Write another name here; all that belongs to the marker goes along"),
         tag("span", f"{labels:,} label{'s' if labels != 1 else ''}", cls="ct-muted ct-small ct-num-free"),
         tag("span", "shown", cls="ct-small") if here
         else tag("button", "Show", cls="ct-button ct-small-button", do="marker_shown", what=name, title=f"Work on {name}"),
