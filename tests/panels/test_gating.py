@@ -320,3 +320,11 @@ def test_an_axis_takes_the_scale_of_its_channel(panel, session):
 
 def test_enter_in_the_name_keeps_the_gate(panel):
     assert 'data-do="name" data-then="keep"' in panel._bottom.html
+
+
+def test_two_features_are_two_also_when_the_second_was_chosen_as_the_first(panel, session):
+    second = panel.drawn.features[1]
+    panel.set_feature(second)
+    panel.set_mode("area")
+    assert panel.drawn.features[0] == second
+    assert panel.drawn.features[1] != second

@@ -49,6 +49,15 @@ class Drawn:
         """Forget what is drawn; the features and the gate it lies within stay."""
         self.limits, self.area, self.text, self.name = [None, None], None, "", ""
 
+    def turn(self, session: Session, mode: str) -> None:
+        """Draw in another way; of two features the second is another than the first, where there are two."""
+        self.mode = mode
+        if mode == "area" and self.features[0] == self.features[1]:
+            others = marker_features(session.active_features()).values()
+            other = next((name for name in others if name != self.features[0]), self.features[1])
+            self.features[1], self.cofactors[1] = other, usual_cofactor(session, other)
+            self.take_scales(session)
+
     def take_scales(self, session: Session) -> None:
         """Show an axis on its channel's scale when that is another one than before."""
         columns = session.gates.columns

@@ -91,7 +91,7 @@ class GatingPanel(Panel):
         if mode not in markup.MODES:
             raise InputError(f"A gate is drawn as {', '.join(markup.MODES)}, not {mode!r}.")
         self.clear()
-        self.drawn.mode = mode
+        self.drawn.turn(self.session, mode)
         self._fields += 1
         self._show()
         self._plotting.request()
