@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,8 @@ def test_what_was_decided_and_counted_is_done_again(
     text = session.script()
     assert "left out" not in text
     assert "does not know" not in text
+    # Otherwise the next line would come upon a program that is still at work.
+    assert re.search(r"session\.predict_all\(.*wait=True\)", text)
     with replayed(text, tmp_path, monkeypatch) as other:
         same_labels(session, other)
         pd.testing.assert_frame_equal(other.items, session.items)
