@@ -55,7 +55,7 @@ def unnoted(session: Session, noted: list[Action]) -> list[Action]:
             found.append(
                 Action(
                     "train",
-                    {"+run": run.id, "level": run.level},
+                    {"+run": run.id, "level": session.book.names.key(run.level)},
                     int(about.get("label_revision", 0)),
                     session.user,
                 )
@@ -342,7 +342,7 @@ def _training(session: Session, given: Mapping[str, Any], writer: Writer) -> Non
         writer.add(comment("This training was stopped by hand; here it runs to its end."))
     parts = [
         f"models={literal(tuple(run.model_names))}",
-        f"level={literal(run.level)}",
+        f"level={literal(str(given.get('level') or run.level))}",  # what it was called then
         f"seed={run.seed}",
         "wait=True",
     ]
