@@ -162,8 +162,8 @@ def _first_task(session: Session, level: str, facts: _Facts) -> Task:
     each = FIRST if len(wanted) <= 2 else FIRST // 4
     state = ", ".join(f"{facts.tally[name]:,} of {each} {name}" for name in wanted[:6])
     counts = [facts.tally[name] for name in wanted]
-    # Where one is rare, a hundred of it may not be there: as many labels in all, some of it, and a model that finds more.
-    found = facts.rounds > 0 and sum(counts) >= each * len(wanted) and min(counts, default=0) >= SOME
+    # Where one is rare, a hundred of it would take a thousand labels: with some of it a model finds more.
+    found = sum(counts) >= each * len(wanted) and min(counts, default=0) >= SOME
     done = len(wanted) > 1 and (found or min(counts) >= each)
     return Task(
         "first", f"Label about {each} of each, clear ones first", done, state or "no categories yet",
@@ -194,7 +194,10 @@ def nudges(session: Session, level: str) -> list[str]:
     totals = dict(zip(facts.by_image.rows, facts.by_image.counts.sum(axis=1).tolist(), strict=True))
     said += _heavy(totals, total, len(facts.images), "slice")
     by_group = dict(zip(facts.by_group.rows, facts.by_group.counts.sum(axis=1).tolist(), strict=True))
-    said += _heavy(by_group, total, len({facts.groups.get(name) for name in facts.images}), "animal")
+    if max(by_group.values(), default=0) > max(
+        totals.values(), default=0
+    ):  # else it is that slice's animal, said already
+        said += _heavy(by_group, total, len({facts.groups.get(name) for name in facts.images}), "animal")
     empty = [name for name in facts.images if not totals.get(name)]
     if total >= 2 * FIRST // 4 and empty and len(facts.images) > 1:
         more = f" and {len(empty) - 2} more" if len(empty) > 2 else ""

@@ -63,7 +63,7 @@ def draw():
     live.html = tag(
         "div",
         tag("button", "Ask", do="ask"),
-        tag("section", tag("textarea", f"rule {answers}", do="rule", reset=answers, aria_label="Rule")),
+        tag("section", tag("textarea", f"rule {answers}" if answers else "", do="rule", reset=answers, aria_label="Rule")),
         [tag("p", f"nudge {i}") for i in range(3 if answers % 2 else 0)],
         tag("section", tag("p", "first")),
         tag("section", tag("input", type="text", do="name", on="enter", aria_label="Name")),
@@ -97,12 +97,16 @@ def test_what_is_typed_stays_where_it_is_while_the_page_changes_round_it(
     assert pressed == []
     ask, rule, name = tab.get_by_text("Ask"), tab.get_by_label("Rule"), tab.get_by_label("Name")
 
+    # empty at first, then kept elsewhere
+    assert rule.input_value() == ""
+
     # words come before it and go again: half a name is neither lost nor taken for keys
     for answers in (1, 2):
         ask.click()
         name.focus()
         tab.keyboard.type("ab")
         tab.get_by_text(f"{answers} answers").wait_for()
+        assert rule.input_value() == f"rule {answers}"
         tab.keyboard.type("c")
         assert name.input_value() == "abc" * answers
     tab.keyboard.press("Enter")

@@ -12,6 +12,7 @@
 // means the one before.  Of several quick clicks at one place the later ones count only for what the first one was on: rows
 // that move up must not be hit.  A button with data-once, which begins a piece of work, counts once until the kernel hears.  A key that is held down counts once, but for arrows.
 // An element with data-focus takes the focus when it appears; the list around one with data-here scrolls to it whenever that is another row.  Elements with data-row keep their identity when rows are added or moved.
+// A button with data-field tells what the field of that verb holds: with data-on="enter" it may not have been told yet.
 // A text field with data-on="input" tells while it is typed in; one with data-then does that too when Enter is pressed.
 // An input with data-reset takes its value from the markup again whenever that attribute changes, but for one in which
 // something was typed that has not been told yet: an answer to the field before must not take it away.  Where nothing was
@@ -55,7 +56,8 @@ function adjust(old, fresh) {
       old.setAttribute(name, value);
     }
   }
-  // Read before the options move from the fresh list into the shown one.
+  // Read before options and text move from the fresh element into the shown one.
+  const value = fresh.defaultValue;
   const chosen =
     old.nodeName === "SELECT" ? (fresh.querySelector("option[selected]") ?? fresh.options[0])?.value ?? "" : null;
   const kept = old[UNHEARD] ? old.value : null;
@@ -66,7 +68,6 @@ function adjust(old, fresh) {
     return;
   }
   if (old.nodeName === "INPUT" || old.nodeName === "TEXTAREA") {
-    const value = fresh.defaultValue;
     if (old.type === "checkbox" || old.type === "radio") old.checked = fresh.hasAttribute("checked");
     else if (!busy(old)) old.value = value;
     else if (reset && !old[UNTOLD] && old.value !== value) {
@@ -235,7 +236,9 @@ function render({ model, el }) {
       if (node[UNHEARD] || (pressed.node === node && performance.now() - pressed.at < TWICE)) return;
       pressed = { node, at: performance.now() };
     }
-    tell(node, event.shiftKey ? "shift" : null, seen);
+    const field = node.dataset.field && root.querySelector(`[data-do="${CSS.escape(node.dataset.field)}"]`);
+    if (field) field[UNTOLD] = false;
+    tell(node, field ? field.value : event.shiftKey ? "shift" : null, seen);
   });
   // From a list that was chosen from with the mouse the focus goes away: the next letter would choose another entry.
   root.addEventListener("pointerdown", (event) => event.target.matches("select") && (event.target[BY_HAND] = true));
