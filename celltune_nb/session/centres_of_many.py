@@ -118,7 +118,11 @@ def _all_images(plans: list[Plan], told: Told) -> Iterator[Mapping[str, Any]]:
         if plan.depth is not None:  # what is decoded goes with it
             plan = replace(plan, depth=open_depth(plan.image))
 
-        def share(part: float, text: str, place: int = place) -> None:
-            told(READING + (1 - READING) * (place + part) / total, text)
+        def share(part: float, text: str, place: int = place, plan: Plan = plan) -> None:
+            which = f"{plan.name} ({place + 1:,} of {total:,})"
+            told(
+                READING + (1 - READING) * (place + part) / total,
+                which if plan.depth is None else f"{text}, {which}",
+            )
 
         yield from new_images(plan, share)

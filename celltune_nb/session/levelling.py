@@ -78,6 +78,8 @@ def turn(session: Session, verb: str) -> str | None:
         if found is None:
             return None
         row, name = found
+        if (row, verb) in (("level", "redo"), (REMOVED, "undo")):
+            session.book.refuse_taken(name)  # another one was called so meanwhile
         if (row, verb) in (("level", "undo"), (REMOVED, "redo")):
             if why := _bears_its_name(session, name):
                 raise InputError(

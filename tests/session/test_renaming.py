@@ -187,6 +187,20 @@ def test_names_that_files_bear_are_not_given_again(session: Session) -> None:
         session.levels.remove("parvalbumin")
 
 
+def test_a_step_does_not_bring_a_marker_over_another(session: Session) -> None:
+    session.add_marker("NeuN")
+    session.undo()
+    session.levels.rename("PV", "NeuN")
+    labels = session.labels.counts("NeuN")
+    with pytest.raises(LabelError, match="already a level 'NeuN'"):
+        session.redo()
+    session.levels.rename("NeuN", "third")
+    with pytest.raises(LabelError, match="already a level"):
+        session.redo()
+    assert session.levels.names == ["cFos", "third"]
+    assert session.labels.counts("third") == labels
+
+
 def test_while_something_is_worked_out_it_is_refused(session: Session) -> None:
     refused = []
 
