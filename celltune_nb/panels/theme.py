@@ -69,7 +69,7 @@ def arity(call: Callable[..., Any]) -> int | None:
 # ---------------------------------------------------------------------- markup
 
 
-_DATA = {"asked", "do", "what", "on", "then", "reset", "row", "focus", "here", "unit"}
+_DATA = {"asked", "do", "field", "what", "on", "then", "reset", "row", "focus", "here", "unit"}
 
 
 #: What begins a piece of work or takes something away: a button that does so counts once, however often it is pressed.
@@ -95,7 +95,7 @@ def tag(name: str, *content: Any, **attributes: Any) -> Markup:
     *content : str, Markup, number, None or a list of them
         None is left out.
     **attributes
-        ``cls`` is the class; ``asked``, ``do``, ``what``, ``on``, ``then``, ``reset``, ``row``, ``focus``, ``here`` and ``unit`` become ``data-…``
+        ``cls`` is the class; ``asked``, ``do``, ``field``, ``what``, ``on``, ``then``, ``reset``, ``row``, ``focus``, ``here`` and ``unit`` become ``data-…``
         (see :class:`Live`); underscores become hyphens; None and False leave an attribute out, True gives it bare.
         What may be cut (class ``ct-cut``) has its whole text as ``title`` unless another is given.
 

@@ -125,6 +125,7 @@ def draw():
         tag("input", type="number", value=amount, do="amount", aria_label="Amount"),
         tag("select", [tag("option", k, value=k, selected=k == kind) for k in "xyz"], do="kind", aria_label="Kind"),
         tag("input", type="checkbox", do="on", checked=on, aria_label="On"),
+        tag("button", "Use", do="use", field="add"),
         tag("button", "Draw", do="draw"),
         tag("button", "Next", do="next"),
         tag("p", f"drawn {counts[2]}; next {counts[3]}"),
@@ -152,6 +153,7 @@ def pressed(place):
     time.sleep(0.3)
     counts[place] += 1
     draw()
+live.on("use", lambda _, text: (names.append(f"used {text}"), draw()))
 live.on("draw", lambda: pressed(2))
 live.on("next", lambda: pressed(3))
 live.on("delete", delete)
@@ -202,6 +204,10 @@ def test_what_was_typed_or_chosen_is_not_taken_back_by_an_older_page(
     tab.wait_for_timeout(400)
     assert tab.get_by_role("button", name="Delete").all_inner_texts() == ["Delete a", "Delete c", "Delete d"]
     assert tab.get_by_text("names mine;").count() == 1
+    # a button takes what its field says, also without Enter
+    tab.get_by_label("Add").fill("yours")
+    tab.get_by_role("button", name="Use").click()
+    tab.get_by_text("names mine,used yours;").wait_for()
     # what begins a piece of work is begun once; a step is taken as often as it is asked for
     tab.get_by_role("button", name="Draw").dblclick()
     tab.get_by_role("button", name="Next").dblclick()

@@ -59,6 +59,17 @@ def test_look_shows_what_was_recognised_and_counts_cells(panel: ImportingPanel, 
     assert "<b>/" not in panel._top.html
 
 
+def test_look_looks_at_the_folder_that_was_typed(panel: ImportingPanel, data: Path) -> None:
+    assert 'data-do="look" data-field="folder"' in panel._top.html.replace(
+        ' class="ct-button ct-primary"', ""
+    )
+    panel._top.do("look", "", f" {data} ")
+    assert panel.folder == data
+    assert "4 images, 3 chosen" in words(panel._found)
+    panel._top.do("browse", "", str(data.parent))
+    assert panel.folder == data.parent
+
+
 def test_a_folder_that_is_all_in_is_no_warning_and_its_fields_are_closed(
     panel: ImportingPanel, data: Path
 ) -> None:

@@ -76,7 +76,7 @@ class ImportingPanel(Working):
             self.part(part)
         self.below = w.VBox()
         for verb, act in (
-            ("folder", self.choose), ("browse", self.browse), ("enter", self.enter), ("look", self.look),
+            ("folder", self.choose), ("browse", self._browse), ("enter", self.enter), ("look", self._look),
         ):  # fmt: skip
             self._top.on(verb, self.guard(act))
         verbs: dict[str, Callable[..., Any]] = {
@@ -105,6 +105,19 @@ class ImportingPanel(Working):
         """Set the folder, and look at it."""
         self.folder = Path(str(path).strip() or "~").expanduser().absolute()
         self.look()
+
+    def _typed(self, path: Any) -> None:
+        """Take in what the field says, which need not have been told by Enter."""
+        if path:
+            self.folder = Path(str(path).strip() or "~").expanduser().absolute()
+
+    def _look(self, _what: str, path: Any) -> None:
+        self._typed(path)
+        self.look()
+
+    def _browse(self, _what: str, path: Any) -> None:
+        self._typed(path)
+        self.browse()
 
     def browse(self) -> None:
         """Show, or hide, the folders in the folder."""
@@ -310,8 +323,8 @@ class ImportingPanel(Working):
                         placeholder="/path/to/a/folder", aria_label="Folder of images", spellcheck="false",
                         title="A folder on the machine that runs this program; Enter looks at it",
                     ),
-                    tag("button", "Browse", do="browse", cls="ct-button", aria_expanded="true" if self._browsing else "false"),
-                    tag("button", "Look", do="look", cls="ct-button" if self.plan else "ct-button ct-primary", disabled=self.busy),
+                    tag("button", "Browse", do="browse", field="folder", cls="ct-button", aria_expanded="true" if self._browsing else "false"),
+                    tag("button", "Look", do="look", field="folder", cls="ct-button" if self.plan else "ct-button ct-primary", disabled=self.busy),
                     cls="ct-import-head",
                 ),
                 listing,
