@@ -1,10 +1,12 @@
 """Cells from centres: a mask of discs, and an image added with it.
 
     python -m benchmarks centres
+    python -m benchmarks centres_study
 
 A mask is read strip by strip, as a project reads it, beside scikit-image's ``expand_labels`` of one pixel a centre, which
 gives each pixel the nearest centre too but needs the whole image at once (left out where that takes more than 16 GB).
-An image is added from a ``.npy`` file and a CSV; of its memory *own* leaves out what is mapped from files.
+An image is added from a ``.npy`` file and a CSV; of its memory *own* leaves out what is mapped from files.  A study is a
+folder of OME-TIFF slices and one CSV with a column of images.
 """
 
 from __future__ import annotations
@@ -91,6 +93,44 @@ def added(y: np.ndarray, x: np.ndarray, side: int) -> Figure:
         return Figure("added to a project", OURS, taken.seconds, taken.cpu, taken.peak, {"own MiB": own[0]})
 
 
+#: Slices, pixels across, cells of all.
+STUDIES = {"small": (10, 1_000, 20_000), "large": (100, 1_500, 500_000)}
+
+
+def study(size: str) -> Iterator[Figure]:
+    """The cells of many slices from one table: shown, then added."""
+    import pandas as pd
+    import tifffile
+
+    slices, side, n = STUDIES[size]
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        rng = np.random.default_rng(0)
+        (folder / "slices").mkdir()
+        pixels = rng.poisson(20, (2, side, side)).astype(np.uint16)
+        for k in range(slices):
+            path = folder / "slices" / f"slice {k:03d}.ome.tif"
+            tifffile.imwrite(path, pixels, metadata={"axes": "CYX"}, ome=True, photometric="minisblack")
+        whose = [f"slice {k:03d}.ome.tif" for k in rng.integers(0, slices, n)]
+        table = pd.DataFrame({"Image": whose, "y": rng.uniform(0, side, n), "x": rng.uniform(0, side, n)})
+        table.to_csv(folder / "centres.csv", index=False)
+        with ct.Session.create(folder / "project") as session:
+            for what, preview in (("shown", True), ("added", False)):
+
+                def add(preview: bool = preview) -> None:
+                    session.add_all_centres(
+                        folder / "slices",
+                        folder / "centres.csv",
+                        4,
+                        preview=preview,
+                        progress=lambda *_: None,
+                    )
+
+                own: list[float] = []
+                taken = take(lambda add=add, own=own: own.append(_own(add)), 1)
+                yield Figure(what, OURS, taken.seconds, taken.cpu, taken.peak, {"own MiB": own[0]})
+
+
 def _own(call: Callable[[], None]) -> float:
     """MiB by which the memory of the process that no file lies behind rose."""
     before = highest = _anonymous()
@@ -125,5 +165,6 @@ JOBS = [
         "a mask of discs around centres and an image added with it, against expand_labels",
         tuple(SIZES),
         run,
-    )
+    ),
+    Job("centres_study", "the cells of many slices from one table, shown and added", tuple(STUDIES), study),
 ]

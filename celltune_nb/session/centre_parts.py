@@ -159,6 +159,8 @@ def _parted(name: str, table: Any, radius: Any, column: Any, group: Any) -> Iter
         yield Part(said, _rows(kept, columns, everything), _one(whose, everything), file, named=False)
         return
     codes, names = pd.factorize(image_names(frame[which]))
+    if len(names) > MOST:
+        raise _TooMany
     order = np.argsort(codes, kind="stable")
     for code, rows in enumerate(np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)):
         yield Part(
