@@ -94,7 +94,7 @@ def added(y: np.ndarray, x: np.ndarray, side: int) -> Figure:
 
 
 #: Slices, pixels across, cells of all.
-STUDIES = {"small": (10, 1_000, 20_000), "large": (100, 1_500, 500_000)}
+STUDIES = {"10": (10, 1_000, 20_000), "30": (30, 1_500, 150_000), "100": (100, 1_500, 500_000)}
 
 
 def study(size: str) -> Iterator[Figure]:
