@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..data.categories import UNKNOWN
 from ..errors import LabelError, NotReadyError
 from ..session import Session
+from ..session.checks import check_cells
 
 __all__ = [
     "KEYS", "Action", "assign", "assign_key", "category_of", "has_model", "key_to_action", "label_source", "look_at", "next_rectangle",
@@ -298,8 +299,11 @@ def suggest_useful(session: Session, n: int = SAMPLE) -> NDArray[np.int64]:
 
 def _offer(session: Session, n: int, by: str) -> NDArray[np.int64]:
     ids = session.sample(n, image=session.view.image, by=by)
+    check_cells(session)
     if not len(ids):
-        raise NotReadyError("Every cell of this image is labelled already. Look at another image.")
+        raise NotReadyError(
+            "Every cell of this image is labelled or kept for the audit. Look at another image."
+        )
     session.select(ids)
     return ids
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, NotReadyError
 
-__all__ = ["folder", "number", "one_of", "rectangle", "texts", "whole_number"]
+if TYPE_CHECKING:
+    from .session import Session
+
+__all__ = ["check_cells", "folder", "number", "one_of", "rectangle", "texts", "whole_number"]
 
 
 def folder(value: Any) -> Path:
@@ -101,3 +104,17 @@ def rectangle(value: Any) -> tuple[float, float, float, float]:
     except (TypeError, ValueError) as error:
         raise InputError(f"{value!r} is no rectangle. Give (y0, x0, y1, x1), in pixels.") from error
     return (min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1))
+
+
+def check_cells(session: Session) -> None:
+    """Refuse where there is nothing to choose from.
+
+    Raises
+    ------
+    NotReadyError
+        When the project holds no cell.
+    """
+    if not len(session.table):
+        raise NotReadyError(
+            "There are no cells yet. Bring images with a mask of cells, or a table of cells, in Data."
+        )

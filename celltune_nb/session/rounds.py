@@ -279,7 +279,7 @@ def so_far(session: Session, level: str) -> tuple[list[Run], list[Round], Settli
 
     runs = _finished(session, level)
     if not runs:
-        raise NotReadyError("There is no trained model yet. Train first: session.train().")
+        raise NotReadyError("There is no trained model yet. Train first: in Train, or with session.train().")
     rounds = _rounds(runs)
     return runs, rounds, settling(rounds)
 

@@ -13,8 +13,8 @@ from ..data.categories import UNKNOWN
 from ..data.journal import ProposalRecord
 from ..data.populations import PopulationSet
 from ..errors import FormatError, InputError, NotReadyError
+from .checks import check_cells, whole_number
 from .checks import rectangle as as_rectangle
-from .checks import whole_number
 from .conditions import condition
 from .gating import inside
 from .study import working_rows
@@ -285,9 +285,10 @@ def suggest_rectangle(session: Session, image: str | None, level: str, seed: int
 
     pool = make_pool(session, level, image, None)
     if not len(pool.ids):
+        check_cells(session)
         region = session.regions.of(level)
         where = "here" if region is None else f"here that belongs to this level, {region.sentence},"
-        raise NotReadyError(f"Every item {where} is labelled or kept for the audit. Look at another image.")
+        raise NotReadyError(f"Every cell {where} is labelled or kept for the audit. Look at another image.")
     seed = secrets.randbits(31) if seed is None else int(seed)
     found = propose_rectangle(pool, np.random.default_rng(seed))
     return Suggestion(session.table.names[int(found.image)], found.rectangle, found.reason)
@@ -306,7 +307,10 @@ def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArra
         drawn[session.table.positions(session.audits.of(level).ids)] = True
         taken = drawn[rows]
         if taken.all():
-            raise NotReadyError("There is no unlabelled item left to audit.")
+            check_cells(session)
+            raise NotReadyError(
+                "Every cell is labelled or in the audit already. Bring more images, in Data, to audit more."
+            )
         inclusion = session.audits.inclusion(level)
         rng = np.random.default_rng(seed)
         found, inclusion[rows] = audit(pool, int(n), rng, inclusion=inclusion[rows], drawn=taken)

@@ -695,12 +695,12 @@ class Session(
         for run in reversed(self.runs):
             if run.level == level and run.state in ("done", "stopped"):
                 return run
-        raise NotReadyError("There is no trained model yet. Train first: session.train().")
+        raise NotReadyError("There is no trained model yet. Train first: in Train, or with session.train().")
 
     def active_features(self) -> FeatureSource:
         """The source that models learn from."""
         if not self.features_by_name:
-            raise NotReadyError("There are no features yet. Measure first: session.measure().")
+            raise NotReadyError("There are no features yet. Measure first: in Data, or with session.measure().")
         wanted = self.project.settings.get("features")
         return self.features_by_name.get(str(wanted)) or next(iter(self.features_by_name.values()))
 

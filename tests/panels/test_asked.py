@@ -222,3 +222,14 @@ def test_a_key_after_the_image_was_switched_labels_nothing_that_is_out_of_sight(
     session.select(np.concatenate([ids, small.cells(session, "right", "A")[:2]]))
     image.press("1")
     assert of(session, *ids) == ["A"] * 5
+
+
+@pytest.mark.parametrize("verb", ["useful", "next_rectangle"])
+def test_without_cells_the_data_tab_is_named(verb: str, tmp_path: Path) -> None:
+    with ct.Session.create(tmp_path / "empty", jobs=Jobs(inline=True)) as empty:
+        panel = LabellingPanel(empty)
+        with pytest.raises(ct.errors.NotReadyError, match="There are no cells yet"):
+            getattr(panel, verb)()
+        with pytest.raises(ct.errors.NotReadyError, match="There are no cells yet"):
+            empty.draw_audit(5)
+        panel.close()

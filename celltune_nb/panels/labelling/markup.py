@@ -286,7 +286,7 @@ def image_table(labels: LabelTable, colors: Mapping[str, str], here: str | None)
         return tag(
             "section",
             title,
-            tag("p", "No image yet. Add one with session.add_image().", cls="ct-muted"),
+            tag("p", "No image yet. Bring one in Data, or with session.add_image().", cls="ct-muted"),
         )
     totals = labels.counts.sum(axis=1).tolist()
     # Images with labels and the one looked at come before those where nothing is to be read.
