@@ -203,7 +203,8 @@ def _next(
     by_key = {c.key: c for c in found}
     if not by_key["labels"].holds and by_key["labels"].action is not None:
         return by_key["labels"].action
-    if new >= max(1, settled.needed - settled.since) and session.busy() is None:
+    # What one step has asked for is learned from, also where a round counts from more labels on: they add up.
+    if new >= min(MORE, max(1, settled.needed - settled.since)) and session.busy() is None:
         return NextAction("train", {}, f"Train again, with {new:,} new labels")
     order = ["images", "settled", "audit", "agreement"]
     if (

@@ -136,6 +136,19 @@ def test_once_settled_the_audit_comes_before_a_slice_of_which_little_is_expected
     assert action.verb == verb
 
 
+def test_what_one_step_has_asked_for_is_learned_from_before_the_next(slices):
+    below = NextAction("sample", {"image": "a", "kind": None, "n": 25}, "Label cells on a: 25 more")
+    found = [
+        Condition("labels", "", True, ""), Condition("settled", "", False, ""), Condition("agreement", "", False, ""),
+        Condition("audit", "", None, ""), Condition("images", "", False, "", action=below),
+    ]  # fmt: skip
+    settled = settling([Round(1500)])
+    assert settled.needed > 25
+    assert _next(found, 24, settled, slices, unlike=False) == below
+    # formerly the same step was asked for again and again until 3 % of all labels were new
+    assert _next(found, 25, settled, slices, unlike=False).verb == "train"
+
+
 def test_the_target_is_kept_with_the_project(slices, tmp_path):
     _trained(slices)
     assert (slices.target, slices.stop_light().figures["target"]) == (0.85, 0.85)
