@@ -207,7 +207,7 @@ def test_an_import_shows_its_progress_and_is_stopped(tmp_path: Path, data: Path)
     with ct.Session.create(tmp_path / "project") as session:
         panel = ImportingPanel(session)
         panel.choose("", str(data))
-        panel.job.wait(LONG)
+        until(lambda: panel.plan is not None)
         gate = threading.Event()
         session.jobs.submit(lambda _: gate.wait(LONG), "before")
         panel.import_()

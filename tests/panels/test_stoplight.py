@@ -11,7 +11,7 @@ from celltune_nb.panels.stoplight import StopLightPanel
 from celltune_nb.panels.stoplight.markup import sorted_rows
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Jobs
-from tests.waiting import LONG
+from tests.waiting import until
 
 from . import small
 
@@ -139,9 +139,7 @@ def test_judging_is_a_job_that_can_be_stopped_and_callbacks_are_short(tmp_path):
             panel.job.wait()
             assert panel.job.state in ("cancelled", "done")
             panel.judge()
-            panel.job.wait()
-            assert panel._working_out.settle(LONG)
-            assert panel.table is not None
+            until(lambda: panel.table is not None)
         finally:
             panel.close()
 

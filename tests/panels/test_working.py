@@ -13,7 +13,7 @@ from celltune_nb.panels import theme
 from celltune_nb.panels.working import Working
 from celltune_nb.session import Session
 from celltune_nb.session.jobs import Job
-from tests.waiting import LONG
+from tests.waiting import LONG, until
 
 
 class Sums(Working):
@@ -63,10 +63,12 @@ def test_work_is_followed_and_taken_in_once(session: Session) -> None:
     panel.job.wait(LONG)
     for _ in range(3):
         panel._told(1.0, "done")
-    assert (panel.sums, panel.text.value, panel.busy) == ([3], "[3]", False)
+    until(lambda: panel.text.value == "[3]")
+    assert (panel.sums, panel.busy) == ([3], False)
     panel.add(lambda job: 4)
     panel.job.wait(LONG)
     panel._told()
+    until(lambda: panel.text.value == "[3, 4]")
     assert panel.sums == [3, 4]
     panel.close()
 
@@ -82,6 +84,7 @@ def test_what_went_wrong_stands_in_place_and_what_was_stopped_says_nothing(sessi
     with pytest.raises(InputError):
         panel.job.wait(LONG)
     panel._told()
+    until(lambda: panel.message)
     assert panel.message == "These are no numbers. Give others."
     assert panel.sums == []
     panel.close()

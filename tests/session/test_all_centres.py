@@ -302,7 +302,6 @@ XY = TABLE[["y", "x"]]
         ({"column": ["image"]}, "no column"),
         ({"group": 3}, None),
     ],
-    ids=str,
 )  # fmt: skip
 def test_bad_input_is_refused_with_a_sentence(
     session: Session, folder: Path, change: dict[str, object], words: str | None
