@@ -13,8 +13,8 @@ from ..data.categories import UNKNOWN
 from ..data.journal import ProposalRecord
 from ..data.populations import PopulationSet
 from ..errors import FormatError, InputError, NotReadyError
-from .checks import check_cells, whole_number
-from .checks import rectangle as as_rectangle
+from . import checks
+from .checks import whole_number
 from .conditions import condition
 from .gating import inside
 from .study import working_rows
@@ -232,7 +232,7 @@ def sample(
         image = image or session.view.image
         if image is None:
             raise InputError("A rectangle lies on an image. Name it with image=.")
-        rectangle = as_rectangle(rectangle)
+        rectangle = checks.rectangle(rectangle)
     seed = secrets.randbits(31) if seed is None else int(seed)
     only = None if within is None else inside(session, within, condition)
     pool = make_pool(session, level, image, rectangle, only=only, measured=by != "random")
@@ -285,11 +285,10 @@ def suggest_rectangle(session: Session, image: str | None, level: str, seed: int
 
     pool = make_pool(session, level, image, None)
     if not len(pool.ids):
-        check_cells(session)
+        checks.check_cells(session)
         region = session.regions.of(level)
         where = "here" if region is None else f"here that belongs to this level, {region.sentence},"
         raise NotReadyError(f"Every cell {where} is labelled or kept for the audit. Look at another image.")
-    seed = secrets.randbits(31) if seed is None else int(seed)
     found = propose_rectangle(pool, np.random.default_rng(seed))
     return Suggestion(session.table.names[int(found.image)], found.rectangle, found.reason)
 
@@ -299,18 +298,15 @@ def draw_audit(session: Session, n: int, level: str, seed: int | None) -> NDArra
     from ..learn.audit import audit
 
     n = whole_number(n, "The number of items", 1)
-    seed = None if seed is None else whole_number(seed, "The seed")
-    seed = secrets.randbits(31) if seed is None else int(seed)
+    seed = secrets.randbits(31) if seed is None else whole_number(seed, "The seed")
     with session.writing():
         pool = make_pool(session, level, None, None, audited=True)
         rows, drawn = session.table.positions(pool.ids), np.zeros(len(session.table), bool)
         drawn[session.table.positions(session.audits.of(level).ids)] = True
         taken = drawn[rows]
         if taken.all():
-            check_cells(session)
-            raise NotReadyError(
-                "Every cell is labelled or in the audit already. Bring more images, in Data, to audit more."
-            )
+            checks.check_cells(session)
+            raise NotReadyError("Every cell is labelled or audited already. Bring more images, in Data.")
         inclusion = session.audits.inclusion(level)
         rng = np.random.default_rng(seed)
         found, inclusion[rows] = audit(pool, int(n), rng, inclusion=inclusion[rows], drawn=taken)
