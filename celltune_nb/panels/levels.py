@@ -52,12 +52,10 @@ class LevelsPanel(Panel):
         self.hear(self._live, verbs)
         self.widget = self._live
         self._message.layout.display = "none"
-        self._showing = self.latest(self._show)
-        for signal in (
-            session.categories_changed, session.labels_changed, session.populations_changed, session.items_changed,
-            session.access_changed,
-        ):  # fmt: skip
-            self.listen(signal, self._showing.request)
+        self._showing = self.latest(
+            self._show, session.categories_changed, session.labels_changed, session.populations_changed,
+            session.items_changed, session.access_changed,
+        )  # fmt: skip
         self._show()
 
     def say(self, text: str, kind: Any = "info") -> None:

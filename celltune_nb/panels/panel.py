@@ -188,11 +188,12 @@ class Panel:
         signal.connect(heard, check_nargs=False)
         self._connections.append((signal, heard))
 
-    def latest(self, work: Callable[..., object]) -> LatestWins:
+    def latest(self, work: Callable[..., object], *after: Any) -> LatestWins:
         """A worker that carries out only the newest request; ended in :meth:`close`.
 
         For what takes longer than a few milliseconds: ``self.latest(fn).request(*arguments)``.  Arguments
-        that *work* does not take are left out, so ``request`` itself can be given to :meth:`listen`.
+        that *work* does not take are left out, so ``request`` itself can be given to :meth:`listen`; each of
+        the signals *after* is such a request.
         """
         takes = theme.arity(work)
 
@@ -203,6 +204,8 @@ class Panel:
 
         worker = self.session.jobs.latest(guarded, hold=self._hold)
         self._workers.append(worker)
+        for signal in after:
+            self.listen(signal, worker.request)
         return worker
 
     def _hold(self, worker: LatestWins, arguments: tuple[Any, ...]) -> bool:

@@ -46,11 +46,11 @@ class PopulationsPanel(Panel):
         }  # fmt: skip
         self.hear(self._live, verbs)
         self.widget = self._live
-        self._counting = self.latest(self._count)
+        self._counting = self.latest(
+            self._count, session.labels_changed, session.categories_changed, session.items_changed,
+        )  # fmt: skip
         self.listen(session.view_changed, self._view_changed)
         self.listen(session.populations_changed, self._populations_changed)
-        for signal in (session.labels_changed, session.categories_changed, session.items_changed):
-            self.listen(signal, self._counting.request)
         self._counting.request()
 
     # ------------------------------------------------------------------ verbs

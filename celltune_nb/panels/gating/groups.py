@@ -54,11 +54,10 @@ class GroupsPanel(Panel):
             self._clusters.on(verb, self.guard(run))
         self.widget = [self._landmarks, self._clusters]
         self._finding = self.latest(self._find)
-        self._showing = self.latest(self._show)
-        for signal in (
-            session.populations_changed, session.items_changed, session.categories_changed, session.access_changed,
-        ):  # fmt: skip
-            self.listen(signal, self._showing.request)
+        self._showing = self.latest(
+            self._show, session.populations_changed, session.items_changed, session.categories_changed,
+            session.access_changed,
+        )  # fmt: skip
         self._showing.request()
 
     # ------------------------------------------------------------------ landmarks

@@ -47,12 +47,10 @@ class KeptGates(Panel):
         }  # fmt: skip
         self.hear(self._live, verbs)
         self.widget = self._live
-        self._listing = self.latest(self._show_list)
-        for signal in (
-            session.populations_changed, session.labels_changed, session.items_changed, session.categories_changed,
-            session.access_changed,
-        ):  # fmt: skip
-            self.listen(signal, self._listing.request)
+        self._listing = self.latest(
+            self._show_list, session.populations_changed, session.labels_changed, session.items_changed,
+            session.categories_changed, session.access_changed,
+        )  # fmt: skip
         self.listen(session.view_changed, self._view_changed)
         self._listing.request()
 

@@ -59,12 +59,10 @@ class GuidePanel(Panel):
         }  # fmt: skip
         self.hear(self._live, verbs)
         self.widget = self._live
-        self._working_out = self.latest(self._work_out)
-        for signal in (
-            session.labels_changed, session.categories_changed, session.study_changed, session.items_changed,
-            session.populations_changed, session.access_changed,
-        ):  # fmt: skip
-            self.listen(signal, self._working_out.request)
+        self._working_out = self.latest(
+            self._work_out, session.labels_changed, session.categories_changed, session.study_changed,
+            session.items_changed, session.populations_changed, session.access_changed,
+        )  # fmt: skip
         self._working_out.request()
 
     # ------------------------------------------------------------------ verbs

@@ -63,13 +63,11 @@ class SlicesPanel(Panel):
         self.hear(self._live, verbs)
         self._pictures = Pictures("thumb")
         self.widget = (self._pictures.widget, self._live)
-        self._counting = self.latest(self._count)
+        self._counting = self.latest(
+            self._count, session.labels_changed, session.populations_changed, session.categories_changed,
+            session.study_changed, session.access_changed,
+        )  # fmt: skip
         self._drawing = self.latest(self._draw)
-        for signal in (
-            session.labels_changed, session.populations_changed, session.categories_changed, session.study_changed,
-            session.access_changed,
-        ):  # fmt: skip
-            self.listen(signal, self._counting.request)
         self.listen(session.items_changed, self._everything)
         self.listen(session.view_changed, self._view_changed)
         self.listen(session.pyramids.arrived, self._arrived)
