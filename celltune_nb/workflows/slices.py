@@ -15,6 +15,7 @@ from .page import Page, Stack
 
 if TYPE_CHECKING:
     from ..panels.counts import CountsPanel
+    from ..panels.evaluation import EvaluationPanel
     from ..panels.features import FeaturesPanel
     from ..panels.knobs import KnobsPanel
     from ..panels.mistakes import MistakesPanel
@@ -47,7 +48,18 @@ class _Teaching(Stack):
 
 
 class _Judging(Stack):
-    """The stop light, the audit, and the figures it rests on."""
+    """The stop light, the audit, and the figures it rests on; while the audit is labelled it has the page to itself."""
+
+    def __init__(self, session: Session, light: StopLightPanel, evaluation: EvaluationPanel) -> None:
+        super().__init__(session, light, evaluation)
+        self._light, self._audit = light, evaluation.audit
+        # Whoever presses the light's button is led to the first cell.
+        light.open_audit = self._audit.start
+        self.listen(session.view_changed, self._viewed)
+        self._viewed()
+
+    def _viewed(self) -> None:
+        self._light.widget.layout.display = "none" if self._audit.running else None
 
 
 class SlicesWorkflow(Page):

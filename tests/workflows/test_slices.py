@@ -109,6 +109,18 @@ def test_the_light_heads_the_figures_and_counts_have_a_tab(page, session):
     assert page.counts.table["raw"].sum() == session.populations["Pred_AVG"].tally()["ON"]
 
 
+def test_the_lights_button_leads_to_the_audit_which_has_the_page_to_itself(page, session):
+    session.draw_audit(5)
+    page.open_tab("Evaluate")
+    light = page.stop_light
+    light.open_audit()
+    assert page.evaluation.audit.running
+    assert session.selection.tolist() == [page.evaluation.audit.current]
+    assert light.widget.layout.display == "none"
+    page.evaluation.audit.pause()
+    assert light.widget.layout.display is None
+
+
 def test_counts_that_nobody_looks_at_wait(page, session):
     session.measure()
     for name, category in (("A", "ON"), ("B", "OFF")):
