@@ -259,7 +259,7 @@ class Page(Panel):
         audit = self.evaluation.audit if "evaluation" in self.__dict__ else None
         if audit is not None and audit.asking and action is not None and action.verb in ("assign", "sample"):
             audit.press(key)
-            return audit.message or None
+            return audit.message or ("Skipped." if action.verb == "sample" else None)
         self.labelling.press(key, held)
         acted = action is not None and action.verb in ("assign", "clear", "sample")
         return None if acted and not walked else self.labelling.message

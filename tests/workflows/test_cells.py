@@ -12,6 +12,7 @@ import tifffile
 import celltune_nb as ct
 from celltune_nb import Session
 from celltune_nb.errors import ReadOnlyError
+from celltune_nb.panels.asked import on_screen
 from celltune_nb.session.jobs import Jobs
 from celltune_nb.workflows.cells import PAGES
 
@@ -86,6 +87,26 @@ def test_a_rectangle_a_sample_and_a_key(workflow, session):
     assert "Taken back" in image.message
     image.guard(image.press)("5")
     assert "No category has the key 5" in image.message
+
+
+def test_keys_on_the_image_answer_the_audit_as_its_card_does(workflow, session):
+    session.draw_audit(6)
+    workflow._tabs.selected_index = list(PAGES).index("Evaluate")
+    audit = workflow.evaluation.audit
+    audit.start()
+    first = audit.current
+    workflow.image.press("s")
+    assert (workflow.image.message, audit.current != first) == ("Skipped.", True)
+    second = audit.current
+    with on_screen({"seen": second}):
+        workflow.image.press("1")
+        workflow.image.press("2")  # before the next cell was on the screen
+    assert session.labels.counts() == {"Unknown": 99, "Tcell": 0, "Bcell": 1}
+    assert "The cell before is Bcell now" in workflow.image.message
+    assert session.audit.labelled == 1
+    session.select([int(session.table.ids[0])])  # the person points at another cell
+    workflow.image.press("1")
+    assert session.labels.counts()["Tcell"] == 1
 
 
 def test_after_a_training_the_cells_show_what_was_predicted(workflow, session):

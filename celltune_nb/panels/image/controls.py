@@ -97,13 +97,13 @@ _HELP = (
 )
 
 #: Said beneath the image while there is nothing else to say; and in a review, whose keys are others.
-HINT = "Drag a rectangle, S samples in it, 1–9 label · Click selects · Space-drag moves · H: all keys"
+HINT = "H: all keys · Drag a rectangle, S samples in it, 1–9 label · Click selects · Space-drag moves"
 #: While likely mistakes are gone through.
 MISTAKES_HINT = (
-    "1–9 correct the cell · Y the prediction is right · N next · Ctrl+← → move · U undoes · H: all keys"
+    "H: all keys · 1–9 correct the cell · Y the prediction is right · N next · Ctrl+← → move · U undoes"
 )
 REVIEW_HINT = (
-    "1–9 name the cell · M, N take a model’s answer · S skips · Ctrl+← → move · U undoes · H: all keys"
+    "H: all keys · 1–9 name the cell · M, N take a model’s answer · S skips · Ctrl+← → move · U undoes"
 )
 
 
