@@ -340,3 +340,16 @@ def test_a_click_costs_one_message_a_list(panel, session, wire):
     wire.sent.clear()
     panel.assign("type 3")
     assert len(wire.sent) <= 6
+
+
+def test_m_goes_through_the_cells_that_are_selected_one_by_one(panel, session):
+    ids = session.items.index[10:15]
+    session.select(ids)
+    panel.press("m")
+    assert (panel.walk.item, panel.walk.steps().words) == (ids[0], "Cell 1 of 5")
+    panel.walk.end()
+    session.categories.add("other")
+    session.label(ids[:1], "other")
+    session.select(ids)
+    panel.press("m")  # some have a label already: other cells are meant
+    assert len(panel.walk.steps().codes) != 5

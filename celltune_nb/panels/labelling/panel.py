@@ -144,7 +144,10 @@ class LabellingPanel(Panel):
         """Do what a key means while the focus is in this panel; keys of the image alone do nothing here."""
         verb = self.walk.meaning(key, held or ())
         if verb:
-            self.useful() if verb == "useful" else getattr(self.walk, verb)()
+            if verb != "useful":
+                getattr(self.walk, verb)()
+            elif not self.walk.takes_selection():
+                self.useful()
             return
         action = actions.key_to_action(key, held or ())
         if action is None:

@@ -17,6 +17,8 @@ __all__ = ["KEYS", "Steps", "Walk"]
 
 #: Keys besides those of the image, as a browser names them.
 KEYS = ("m", "ctrl+ArrowRight", "ctrl+ArrowLeft")
+#: More selected cells are no sample to go through.
+MANY = 200
 _HINT = "1–9 name it · S skips · Ctrl+← → move · U undoes"
 
 
@@ -105,6 +107,21 @@ class Walk:
         self._session.set_view(rectangle=None)
         self.go(0)
         self._panel.say(f"{self.steps().words}. {_HINT}")
+
+    def takes_selection(self) -> bool:
+        """Ask for the cells that are selected where they are several without a label, as a sample is; whether they are."""
+        ids, session = self._session.selection, self._session
+        if (
+            not 1 < len(ids) <= MANY
+            or session.view.blind
+            or session.labels.codes()[session.positions(ids)].any()
+        ):
+            return False
+        self.begin(ids)
+        self._changed(
+            f"The {len(ids):,} cells that were selected. Name each by its key; the next one follows."
+        )
+        return True
 
     def go(self, place: int) -> None:
         """Ask for one of them: the image goes there, and it alone is selected."""

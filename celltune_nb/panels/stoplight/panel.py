@@ -124,7 +124,7 @@ class StopLightPanel(Working):
         if verb in ("sample", "working_set"):
             n = len(done)
             self.say(
-                f"{n} cells are selected: press the key of the category most of them are of, then click the others."
+                f"{n} cells are selected: M shows them one by one; or press the key of most of them, then click the others."
                 if n else "No unlabelled cell is left there.",
                 "good" if n else "warning",
             )  # fmt: skip
