@@ -20,10 +20,18 @@ _PROBABILITY = "__Probability"
 Renamed = Mapping[tuple[str, str], str]
 
 
-def renamed_settings(settings: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
-    """The settings that name a level, with its new name; what somebody wrote badly by hand stays as it is."""
+def renamed_settings(
+    settings: Mapping[str, Any], old: str, new: str, channel: str | None = None
+) -> dict[str, Any]:
+    """The settings that name a level, with its new name; what somebody wrote badly by hand stays as it is.
+
+    Parameters
+    ----------
+    channel : str, optional
+        That shows its marker, which need not be found by the new name.
+    """
     found: dict[str, Any] = {}
-    study = settings.get("study")
+    study = settings.get("study", {} if channel else None)
     combined: dict[tuple[str, str], str] = {}
     if isinstance(study, dict):
         study = dict(study)
@@ -32,6 +40,9 @@ def renamed_settings(settings: Mapping[str, Any], old: str, new: str) -> dict[st
                 study[part] = _moved(study[part], old, new)
         if isinstance(study.get("phenotypes"), dict):
             study["phenotypes"], combined = _combinations(study["phenotypes"], old, new)
+        channels = study.get("channels", {})
+        if channel and isinstance(channels, dict) and new not in channels:
+            study["channels"] = {**channels, new: {"channel": channel}}
         found["study"] = study
     for name in _OF:
         if isinstance(settings.get(name), dict):

@@ -13,6 +13,7 @@ from ..errors import InputError, ProjectError
 from .committing import committing
 from .events import CategoriesChanged, LabelsChanged, StudyChanged
 from .level_settings import renamed_color, renamed_settings
+from .marker import marker_channel
 from .mask_commit import refuse_if_busy
 from .settling import RENAMING
 
@@ -41,7 +42,8 @@ def rename(session: Session, name: str, new: str) -> None:
     if files:
         refuse_if_busy(session)  # what is worked out now is of the former name
     color = renamed_color(session.view.color_by, session.project.settings, old, new)
-    _commit(session, lambda book: book.rename_level(old, new, session.user, files=files), files)
+    channel = marker_channel(session, old)  # perhaps found by the name that goes
+    _commit(session, lambda book: book.rename_level(old, new, session.user, files=files), files, channel)
     if files:
         session.reread(color)
     _tell(session)
@@ -107,8 +109,18 @@ def ensure_active(session: Session) -> None:
         session.become(stored if stored in session.book.levels else next(iter(session.book.levels)))
 
 
-def _commit(session: Session, change: Callable[[LabelBook], Any], files: bool = False) -> Any:
-    """A step, and in one go with it what is kept under the level's name; *files*: whether nothing may be under way."""
+def _commit(
+    session: Session, change: Callable[[LabelBook], Any], files: bool = False, channel: str | None = None
+) -> Any:
+    """A step, and in one go with it what is kept under the level's name.
+
+    Parameters
+    ----------
+    files : bool
+        Whether nothing may be under way.
+    channel : str, optional
+        That shows the marker of a level which gets another name.
+    """
     book = session.book
     try:
         with committing(session) as project:
@@ -117,7 +129,7 @@ def _commit(session: Session, change: Callable[[LabelBook], Any], files: bool = 
             result = change(book)
             if book.renamed is not None:
                 old, new = book.renamed
-                changed = renamed_settings(project.settings, old, new)
+                changed = renamed_settings(project.settings, old, new, channel)
                 if project.settings.get("level") == old:
                     changed["level"] = new
                 # What counts is decided when the journal has its row.

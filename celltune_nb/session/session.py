@@ -373,18 +373,19 @@ class Session(
         self._load()
 
     def reread(self, color_by: str | None) -> None:
-        """Take in everything as it is on disk, for what it is called has changed; then tell that."""
+        """Take in everything as it is on disk, for what it is called has changed; then tell that: no set is another one."""
         with self.lock:
             view, selection = self.view.changed(color_by=color_by), self.selection
             self._load()
             self.view, self.selection = view, selection
-        self.tell_everything()
+        self.tell_everything(())
 
-    def tell_everything(self) -> None:
-        """Tell that everything may have changed."""
+    def tell_everything(self, populations: Sequence[str] | None = None) -> None:
+        """Tell that everything may have changed; of the population sets these, by default all."""
         self.emit(self.items_changed, ItemsChanged("everything"))
         self.emit(self.categories_changed, CategoriesChanged(self.level))
-        self.emit(self.populations_changed, PopulationsChanged(tuple(self.populations)))
+        names = tuple(self.populations) if populations is None else tuple(populations)
+        self.emit(self.populations_changed, PopulationsChanged(names))
         self.emit(self.labels_changed, LabelsChanged(self.level, None, self.book.revision))
 
     def _fingerprint(self) -> tuple[int, ...]:
@@ -700,7 +701,9 @@ class Session(
     def active_features(self) -> FeatureSource:
         """The source that models learn from."""
         if not self.features_by_name:
-            raise NotReadyError("There are no features yet. Measure first: in Data, or with session.measure().")
+            raise NotReadyError(
+                "There are no features yet. Measure first: in Data, or with session.measure()."
+            )
         wanted = self.project.settings.get("features")
         return self.features_by_name.get(str(wanted)) or next(iter(self.features_by_name.values()))
 

@@ -167,6 +167,21 @@ def test_work_goes_on_under_the_new_name(session: Session) -> None:
         assert there.rounds("fourth") == 2
 
 
+def test_the_channel_that_was_found_by_the_name_stays(session: Session) -> None:
+    told = []
+    session.add_marker("B")
+    session.populations_changed.connect(lambda event: told.append(event.names))
+    for name in ("Bm", "third"):
+        assert session.marker_channel() == "B"
+        session.levels.rename(session.level, name)
+    assert session.marker_channel() == "B"
+    session.level = "cFos"
+    session.set_view(color_by="labels")
+    session.levels.rename("cFos", "Fos")
+    assert session.view.color_by == "labels"
+    assert told[-1] == ()  # no set is another one: nobody is shown predictions anew
+
+
 def test_names_that_files_bear_are_not_given_again(session: Session) -> None:
     session.levels.rename("PV", "parvalbumin")
     for wrong in (
