@@ -221,7 +221,7 @@ def _next(
     if not by_key["agreement"].holds:
         again = by_key["settled"].action
         return again or NextAction("train", {}, "Label some more, then train again")
-    return NextAction("none", {}, "Look at each slice and say what you find")
+    return NextAction("none", {}, "Look at each slice, and give your verdict in the list of slices")
 
 
 def _light(

@@ -88,7 +88,7 @@ class SlicesWorkflow(Page):
     }
     FIRST: ClassVar[str] = "Guide"
     RESTING: ClassVar[dict[str, str]] = {
-        **Page.RESTING, "guide": "Guide", "stop_light": "Evaluate", "counts": "Counts",
+        **Page.RESTING, "guide": "Guide", "knobs": "Train", "stop_light": "Evaluate", "counts": "Counts",
     }  # fmt: skip
 
     def __init__(self, session: Session, look_at: str | Path | None = None) -> None:

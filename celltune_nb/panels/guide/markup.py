@@ -59,10 +59,15 @@ class State:
 
 def page(state: State) -> Markup:
     """Rule, steps, nudges, slices to work on, markers."""
+    slices, pending = (
+        _slices(state),
+        state.suggestion is not None,
+    )  # what was asked for is not to be looked for below
     return tag(
         "div",
         tag("p", "Step by step to a classifier you can trust; each step ticks itself.", cls="ct-muted ct-small"),
-        _rule(state), [note(text, "warning") for text in state.nudges[:3]], _steps(state), _slices(state), _markers(state),
+        _rule(state), slices if pending else None, [note(text, "warning") for text in state.nudges[:3]], _steps(state),
+        None if pending else slices, _markers(state),
         cls="ct-guide",
     )  # fmt: skip
 
@@ -91,7 +96,15 @@ def _steps(state: State) -> Markup:
 def _step(task: Task, state: State, here: bool) -> Markup:
     place = OPENS.get(task.key)
     button = None
-    if place in state.tabs and not task.done:
+    if task.key == "set" and not task.done:
+        button = tag(
+            "button",
+            "Suggest",
+            cls="ct-button ct-small-button",
+            do="suggest",
+            title="Slices that span animals and looks",
+        )
+    elif place in state.tabs and not task.done:
         button = tag(
             "button", place, cls="ct-button ct-small-button", do="open", what=place, title=f"Open {place}"
         )
@@ -131,7 +144,7 @@ def _slices(state: State) -> Markup:
             tag("button", "All", cls="ct-button ct-small-button", do="all", disabled=bool(state.locked),
                 title="Sample from every slice again") if state.working else None,
             cls="ct-line ct-tight"),
-        shown,
+        shown, row="slices",
     )  # fmt: skip
 
 
