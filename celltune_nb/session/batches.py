@@ -59,8 +59,12 @@ def put(
 
 def with_categories(categories: CategorySet, create: Any) -> CategorySet:
     """A set with the categories of *create* that it lacks: names, or (name, colour, key)."""
-    for one in create or ():
-        name, *rest = (one,) if isinstance(one, str) else tuple(one)
+    if not isinstance(create, list | tuple) or not all(
+        isinstance(one, str) or (isinstance(one, list | tuple) and 0 < len(one) < 4) for one in create
+    ):
+        raise InputError(f"{create!r} are no categories. Give names, or a name, colour and key of each.")
+    for one in create:
+        name, *rest = (one,) if isinstance(one, str) else one
         if name not in categories.names:
             categories = categories.add(name, *rest)
     return categories
@@ -89,7 +93,12 @@ def label_each(
     order = np.argsort(every, kind="stable")
     onset = None
     if t0 is not None:
-        onset = np.atleast_1d(np.asarray(t0, np.float64))
+        try:
+            onset = np.atleast_1d(np.asarray(t0, np.float64))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{t0!r} is no onset. Give a number, in frames, or one for each item."
+            ) from error
         if onset.ndim != 1 or len(onset) not in (1, len(every)):
             raise InputError(f"{len(onset)} onsets for {len(every)} items. Give one for all, or one each.")
     one = len(labels) == 1 and after == before

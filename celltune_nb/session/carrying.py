@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..data.categories import UNKNOWN, Category, CategorySet
 from ..errors import InputError, NotReadyError
 from .batches import Batch, put
-from .checks import number, one_of, texts
+from .checks import a_path, number, one_of, texts
 from .events import CategoriesChanged, LabelsChanged
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def opened(source: Any) -> Iterator[Session]:
     if isinstance(source, Session):
         yield source
     elif isinstance(source, str | Path):
-        with Session.open(source, read_only=True) as other:
+        with Session.open(a_path(source), read_only=True) as other:
             yield other
     else:
         raise InputError(f"{source!r} is no project. Give its folder, or the session that has it open.")

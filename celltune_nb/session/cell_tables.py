@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import FormatError, InputError
 from ..formats.annotated import Annotated, dense, from_anndata, is_anndata
 from ..formats.delimited import MISSING
-from .checks import texts
+from .checks import a_path, texts
 from .tables import cell_column, checked_frame, image_column, image_names, plain, read_table, whole_numbers
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def annotated(table: Any) -> Iterator[Annotated | None]:
     elif isinstance(table, str | Path) and str(table).lower().endswith(".h5ad"):
         from ..formats.h5ad import open_h5ad
 
-        path = Path(table).expanduser()
+        path = a_path(table).expanduser()
         if not path.is_file():
             raise FormatError(f"There is no file {path}. Check the path.")
         with open_h5ad(path) as found:

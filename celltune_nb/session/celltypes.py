@@ -10,6 +10,7 @@ from ..data.categories import UNKNOWN, CategorySet
 from ..data.expressions import parse
 from ..errors import InputError, NotReadyError
 from ..formats.celltypes import CellType, read_celltypes
+from .checks import a_path
 from .committing import committing
 from .markers import feature_of_marker
 
@@ -116,7 +117,7 @@ def as_columns(session: Session, level: str) -> dict[str, list[str]]:
 
 def import_celltypes(session: Session, table: Any, level: str) -> CellTypeReport:
     """See :meth:`celltune_nb.Session.import_celltypes`."""
-    read = read_celltypes(table)
+    read = read_celltypes(a_path(table) if isinstance(table, str) else table)
     rows = [row for row in read if row.name.casefold() != UNKNOWN.casefold()]
     if not rows:
         raise InputError(

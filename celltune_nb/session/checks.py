@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from pathlib import Path
@@ -12,10 +13,20 @@ from ..errors import InputError, NotReadyError
 if TYPE_CHECKING:
     from .session import Session
 
-__all__ = ["check_cells", "folder", "number", "one_of", "rectangle", "texts", "whole_number"]
+__all__ = [
+    "a_name",
+    "a_path",
+    "check_cells",
+    "folder",
+    "number",
+    "one_of",
+    "rectangle",
+    "texts",
+    "whole_number",
+]
 
 
-def folder(value: Any) -> Path:
+def folder(value: Any, what: str = "folder") -> Path:
     """The value as a path.
 
     Raises
@@ -23,8 +34,42 @@ def folder(value: Any) -> Path:
     InputError
     """
     if not isinstance(value, str | os.PathLike) or not str(value):
-        raise InputError(f"{value!r} is no folder. Give its path.")
-    return Path(value)
+        raise InputError(f"{value!r} is no {what}. Give its path.")
+    return a_path(value)
+
+
+def a_path(value: str | os.PathLike[str]) -> Path:
+    """A name of a file or folder as a path, there or not; what was pasted in its place is refused.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        path = Path(value)
+        path.expanduser().stat()
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
+            raise InputError(
+                f"{str(value)[:60]!r}… is too long for a path, or none. Give the path of a file or folder."
+            ) from error
+    except (ValueError, RuntimeError) as error:  # with a character that no path has, or of nobody's home
+        raise InputError(
+            f"{str(value)[:60]!r} cannot be a path. Give the path of a file or folder."
+        ) from error
+    return path
+
+
+def a_name(value: Any, what: str) -> str:
+    """The value, if it is text.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(value, str):
+        raise InputError(f"{what} is {value!r}. Give its name.")
+    return value
 
 
 def number(value: Any, what: str) -> float:

@@ -14,7 +14,7 @@ from ..data.categories import PALETTE, UNKNOWN_COLOR, Category
 from ..data.populations import PopulationSet
 from ..errors import InputError, NotReadyError
 from .batch import BatchReport, label_many
-from .checks import number, one_of, texts, whole_number
+from .checks import a_name, number, one_of, texts, whole_number
 from .drafting import check_name
 from .markers import marker_features
 from .populations import keep_sets
@@ -172,7 +172,7 @@ def _categories(n: int) -> tuple[Category, ...]:
 
 
 def _about(session: Session, level: str, name: str) -> tuple[PopulationSet, dict[str, Any]]:
-    found = session.populations.stored(level, name)
+    found = session.populations.stored(level, a_name(name, "The name of the clusters"))
     stored = session.project.settings.get(_SETTING)
     about = stored.get(f"{level}/{name}") if isinstance(stored, dict) else None
     if found is None or found.kind != "cluster" or not isinstance(about, dict):

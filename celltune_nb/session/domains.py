@@ -56,7 +56,7 @@ def domains_of(session: Session, by: Any) -> Domains:
         else (by,)
     )
     keys = tuple(key.strip() if isinstance(key, str) else key for key in keys)
-    if not keys or len(set(keys)) != len(keys) or not all(isinstance(key, str) and key for key in keys):
+    if not keys or not all(isinstance(key, str) and key for key in keys) or len(set(keys)) != len(keys):
         raise InputError(
             f'Counts cannot be made by {by!r}. Name a column, such as "image", "group" or "image×region".'
         )

@@ -14,6 +14,7 @@ from ..data.categories import UNKNOWN
 from ..data.features import FeatureSource
 from ..data.populations import PopulationSet
 from ..errors import InputError, NotReadyError
+from .checks import a_path
 from .evaluations import calibrate
 from .files import placing, write_atomically
 
@@ -145,6 +146,8 @@ def estimated_size(
     labels: str | None,
 ) -> int:
     """See :meth:`celltune_nb.Session.export_size`."""
+    if not isinstance(path, str | Path):
+        raise InputError(f"{path!r} is no path. Give the name of a file.")
     ending, n = Path(path).suffix.lower(), len(session.table)
     if population is not None:
         masked = [i for i in session.images.values() if i.mask is not None and image in (None, i.name)]
@@ -195,7 +198,7 @@ def target_path(path: Any, endings: tuple[str, ...]) -> Path:
     """
     if not isinstance(path, str | Path):
         raise InputError(f"{path!r} is no path. Give the name of a {' or '.join(endings)} file.")
-    target = Path(path).expanduser()
+    target = a_path(path).expanduser()
     if target.suffix.lower() not in endings:
         raise InputError(
             f"{target.name!r} ends neither in {' nor in '.join(endings)}. Choose one of them."

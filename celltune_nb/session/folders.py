@@ -143,6 +143,10 @@ def import_table(
     session: Session, table: PlannedTable, wait: bool, progress: Progress | None
 ) -> ImportReport | CellTypeReport | Job:
     """See :meth:`celltune_nb.Session.import_table`."""
+    if not isinstance(table, PlannedTable):
+        raise InputError(
+            f"{table!r} is no table of a plan. Take one: PlannedTable(session.look_at_table(path))."
+        )
     with session.writing():
         pass
     if table.kind != "celltypes" and table.path.suffix.lower() != ".h5ad":

@@ -24,7 +24,7 @@ from ..formats.annotated import is_anndata, is_spatialdata
 from ..formats.headings import find
 from . import area_cells, features_file, spatial
 from .cell_tables import SAID, Cells, annotated, read_cells
-from .checks import number, one_of
+from .checks import a_name, number, one_of
 from .committing import committing
 from .events import CategoriesChanged, LabelsChanged
 from .levels import level_name
@@ -250,6 +250,8 @@ def _label_table(table: Any, column: str | None) -> tuple[pd.DataFrame, Any]:
             else checked_frame(found.obs.rename(columns=str), "The table")
         )
     usual = ["class"] if found is None else ["class", "label", "celltype"]
+    if column is not None:
+        a_name(column, "The column of the labels")
     word = column if column is not None else find(frame.columns, usual)
     if word is None or word not in frame.columns:
         raise InputError(

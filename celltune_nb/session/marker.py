@@ -50,7 +50,7 @@ def marker_channel(session: Session, level: str) -> str | None:
 def set_marker_channel(session: Session, channel: Any, level: str) -> None:
     """See :meth:`celltune_nb.Session.set_marker_channel`."""
     known = _measured(session)
-    if channel is not None and channel not in known:
+    if channel is not None and (not isinstance(channel, str) or channel not in known):
         raise InputError(
             f"No channel {channel!r} is measured. Choose one of: {', '.join(known) or 'none yet'}."
         )

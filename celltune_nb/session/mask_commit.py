@@ -20,6 +20,7 @@ from ..data.images import Image
 from ..data.items import ItemTable
 from ..errors import CellTuneError, InputError, NotReadyError, ProjectError
 from . import features_file, sources
+from .checks import whole_number
 from .committing import committing
 from .mask_plan import Given, Labels, Plan, image_of, labels_of
 from .recording import note
@@ -172,6 +173,7 @@ def _take_in(session: Session, table: ItemTable | None, image: Image | None) -> 
 def former_mask(session: Session, name: str, which: int, nucleus: bool) -> Any:
     """See :meth:`celltune_nb.Session.former_mask`."""
     image_of(session, name)
+    which = whole_number(which, "Which mask", -10_000)
     rows = [row for row in session.project.settings.get("replaced", ()) if row.get("image") == name]
     if not rows or not -len(rows) <= which < len(rows):
         raise InputError(

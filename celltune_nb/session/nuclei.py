@@ -14,6 +14,7 @@ from ..data.images import Image, check_mask
 from ..errors import CellTuneError, InputError
 from ..formats.images import is_image_path, open_image
 from . import sources
+from .checks import whole_number
 from .committing import committing
 
 if TYPE_CHECKING:
@@ -192,6 +193,7 @@ def changes(session: Session, name: str) -> list[Change]:
 def former_nuclei(session: Session, name: str, which: int) -> Any:
     """See :meth:`celltune_nb.Session.former_nuclei`."""
     session.image_number(name)
+    which = whole_number(which, "Which nuclei", -10_000)
     rows = [row for row in session.project.settings.get("former_nuclei", ()) if row.get("image") == name]
     if not rows or not -len(rows) <= which < len(rows):
         raise InputError(

@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..formats.headings import find
 from .batches import Batch, put
 from .carrying import opened
-from .checks import one_of
+from .checks import a_path, one_of
 from .events import CategoriesChanged, LabelsChanged
 from .tables import cell_column, class_names, image_column, image_names, match, read_table, whole_numbers
 
@@ -165,7 +165,7 @@ def _agreement(
 def _theirs(session: Session, other: Any, level: str, user: str | None) -> _Theirs:
     import pandas as pd
 
-    if isinstance(other, pd.DataFrame) or (isinstance(other, str | Path) and Path(other).is_file()):
+    if isinstance(other, pd.DataFrame) or (isinstance(other, str | Path) and a_path(other).is_file()):
         frame = read_table(other)
         where = "a table" if isinstance(other, pd.DataFrame) else Path(other).name
         return _of_table(session, frame, {}, where, user, level)
@@ -232,7 +232,7 @@ def compare_users(session: Session, first: str, second: str, level: str) -> Merg
         said = _said(session, level)
         categories = session.book.level(level).categories
     for user in (first, second):
-        if user not in said:
+        if not isinstance(user, str) or user not in said:
             raise InputError(
                 f"{user!r} has labelled nothing here. Who has: {', '.join(sorted(said)) or 'nobody yet'}."
             )

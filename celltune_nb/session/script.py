@@ -58,7 +58,7 @@ def save(session: Session, path: Path) -> Path:
         write_atomically(path, lambda stream: stream.write(text))
     except OSError as error:
         raise ProjectError(
-            f"{path} could not be written ({error.strerror}). Choose a folder that is writable and has room."
+            f"{path} could not be written ({error.strerror or error}). Choose a folder that is writable and has room."
         ) from error
     return path
 

@@ -18,6 +18,7 @@ from ..errors import FormatError, InputError
 from ..formats.annotated import check_memory
 from ..formats.delimited import MISSING, ending, read_frame, unreadable
 from ..formats.headings import CELL, IMAGE, find
+from .checks import a_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +106,7 @@ def read_table(table: Any, columns: Sequence[str] = (), texts: Iterable[str] = (
             f"A table is a DataFrame, an AnnData, or a path to CSV, Parquet or h5ad, not {type(table).__name__}."
         )
     else:
-        path = Path(table).expanduser()
+        path = a_path(table).expanduser()
         name = path.name
         if not path.is_file():
             raise FormatError(f"There is no file {path}. Check the path.")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import CellTuneError, InputError
-from .checks import number, whole_number
+from .checks import number, texts, whole_number
 from .describing import marker_scale
 from .reviewed import model_set
 
@@ -60,11 +60,11 @@ def tiles(session: Session, item: int, channels: Sequence[str] | None, *, size: 
     from ..render.compose import Channel
     from ..render.tiles import Crop, tile_pictures
 
-    side = max(1, round(whole_number(size, "The size of a tile", 8) * number(dpr, "Device pixels a pixel")))
-    if side > 2048:
-        raise InputError(f"A tile of {side:,} pixels is no small picture. Give at most 2,048.")
-    table = session.table
-    row = int(session.positions([item])[0])
+    wide = whole_number(size, "The size of a tile", 8) * number(dpr, "Device pixels a pixel")
+    if not wide <= 2048:
+        raise InputError(f"A tile of {wide:,} pixels is no small picture. Give at most 2,048.")
+    side, table = max(1, round(wide)), session.table
+    row = int(session.positions([whole_number(item, "The cell")])[0])
     place = int(table.images[row])
     name = table.names[place] if place >= 0 else ""
     image = session.images.get(name)
@@ -77,6 +77,7 @@ def tiles(session: Session, item: int, channels: Sequence[str] | None, *, size: 
     if channels is None:
         chosen = tile_channels(session, item)
     else:
+        channels = texts(channels, "The channels")
         missing = [c for c in channels if c not in known]
         if missing:
             raise InputError(f"There is no channel {missing[0]!r}. Channels: {', '.join(known)}.")

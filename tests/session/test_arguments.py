@@ -69,6 +69,22 @@ VERBS: dict[str, Callable[[Session, Any], object]] = {
     "train": lambda s, j: s.train(j, wait=True),
     "predict": lambda s, j: s.predict(run=j),
     "evaluate": lambda s, j: s.evaluate(j),
+    "save_script": lambda s, j: s.save_script(j),
+    "export_size": lambda s, j: s.export_size(j),
+    "marker channel": lambda s, j: s.set_marker_channel(j),
+    "former_mask": lambda s, j: s.former_mask("field 0", j),
+    "former_nuclei": lambda s, j: s.former_nuclei("field 0", j),
+    "tiles": lambda s, j: s.tiles(j),
+    "tiles channels": lambda s, j: s.tiles(1, j),
+    "tiles dpr": lambda s, j: s.tiles(1, dpr=10**9 if isinstance(j, int) else j),
+    "clusters": lambda s, j: s.clusters(j),
+    "label_clusters": lambda s, j: s.label_clusters(name=j),
+    "counts": lambda s, j: s.counts(j, what="A__Mean__Cell"),
+    "compare_users": lambda s, j: s.compare_users(j, j),
+    "create categories": lambda s, j: s.label_each({"A": [1]}, create=j),
+    "onset of each": lambda s, j: s.label_each({"A": [1]}, t0=[j, j]),
+    "import_table": lambda s, j: s.import_table(j),
+    "import_labels column": lambda s, j: s.import_labels(ONE, column=j),
     "create": lambda s, j: Session.create(j),
     "open": lambda s, j: Session.open(j),
 }
@@ -92,6 +108,19 @@ def test_what_makes_no_sense_is_refused_in_words_and_changes_nothing(unchanged: 
             VERBS[verb](session, junk)
     assert session.labels.revision == revision
     assert list(session.items.columns) == columns
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 5_000, "a\0b", "~nobody_here/a"], ids=["long", "no character", "no home"]
+)
+def test_what_was_pasted_in_place_of_a_path_is_refused(session: Session, name: str) -> None:
+    for verb in (
+        session.look_at, session.look_at_table, session.import_folder, session.import_cells, session.import_labels,
+        session.import_celltypes, session.carry_labels, session.merge_labels, session.save_script, Session.open,
+        lambda path: session.import_cells(f"{path}.h5ad"), lambda path: session.export(f"{path}.csv"),
+    ):  # fmt: skip
+        with pytest.raises(CellTuneError, match=r"\."):
+            verb(name)
 
 
 @pytest.mark.parametrize("onset", [[[1], [2, 3]], "soon", object(), [1.0, 2.0], [[1.0]], {1}, b"x"])

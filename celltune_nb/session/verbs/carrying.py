@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import batches, carrying, nuclei, people, resegmenting, script
+from ..checks import folder as as_folder
 from ..levels import level_name
 from .base import Verbs
 
@@ -29,7 +30,7 @@ class Carrying(Verbs):
 
         ``python replay.py NEW_FOLDER`` runs it.
         """
-        return script.save(self._session, Path(path).expanduser().absolute())
+        return script.save(self._session, as_folder(path, "file").expanduser().absolute())
 
     def label_each(
         self, labels: Mapping[str | None, Any], *, level: str | None = None, source: str = "batch",
@@ -177,7 +178,7 @@ class Carrying(Verbs):
         nucleus : bool
             The mask of nuclei of that time.
         """
-        return resegmenting.former_mask(self._session, name, int(which), bool(nucleus))
+        return resegmenting.former_mask(self._session, name, which, nucleus is True)
 
     def former_nuclei(self, name: str, which: int = -1) -> Any:
         """Nuclei that :meth:`set_nuclei` replaced; those of a mask that was replaced are ``former_mask(name, nucleus=True)``.
@@ -192,7 +193,7 @@ class Carrying(Verbs):
         InputError
             The image was not given others so often, or had none before.
         """
-        return nuclei.former_nuclei(self._session, name, int(which))
+        return nuclei.former_nuclei(self._session, name, which)
 
     def merge_labels(
         self, other: Any, *, on_conflict: str = "queue", level: str | None = None, user: str | None = None
