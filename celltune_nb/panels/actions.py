@@ -6,6 +6,7 @@ key in the other are the same step of the journal.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from ..session import Session
 from ..session.checks import check_cells
 
 __all__ = [
-    "KEYS", "Action", "assign", "assign_key", "category_of", "has_model", "key_to_action", "label_source", "look_at", "next_rectangle",
+    "KEYS", "Action", "assign", "assign_key", "category_of", "has_model", "in_cells", "key_to_action", "label_source", "look_at", "next_rectangle",
     "press", "redo", "sample_in_rectangle", "suggest_first", "suggest_useful", "toggle", "undo",
 ]  # fmt: skip
 
@@ -240,15 +241,20 @@ def _codes(session: Session, ids: NDArray[np.int64]) -> NDArray[np.int16]:
     return session.labels.codes()[session.positions(ids)]
 
 
+def in_cells(step: str | None) -> str | None:
+    """A step's description with the word of these pages: the journal speaks of items, whatever they are."""
+    return None if step is None else re.sub(r"\b([\d,]+) item(s?)\b", r"\1 cell\2", step, count=1)
+
+
 def undo(session: Session) -> str:
     """Take back the newest step; says what it was."""
-    what = session.undo()
+    what = in_cells(session.undo())
     return f"Taken back: {what}." if what else "There is nothing to take back."
 
 
 def redo(session: Session) -> str:
     """Do again what was taken back; says what it was."""
-    what = session.redo()
+    what = in_cells(session.redo())
     return f"Done again: {what}." if what else "There is nothing to do again."
 
 

@@ -61,7 +61,7 @@ def test_the_loop_of_the_guide_sample_label_all_then_the_exceptions(panel, sessi
     assert session.labels.counts()["ON"] == 20
     panel._live.do("undo")
     assert session.labels.counts()["ON"] == 0
-    assert panel.message == "Taken back: 20 items labelled ON."
+    assert panel.message == "Taken back: 20 cells labelled ON."
     panel._live.do("redo")
     assert session.labels.counts()["ON"] == 20
 
@@ -169,10 +169,10 @@ def test_undo_and_redo_say_what_they_would_do(panel, session):
     panel.add("A")
     session.select(session.items.index[:3])
     panel.assign("A")
-    assert "Take back: 3 items labelled A (key u)" in button(panel, "Undo")
+    assert "Take back: 3 cells labelled A (key u)" in button(panel, "Undo")
     assert "disabled" not in button(panel, "Undo")
     panel.undo()
-    assert "Do again: 3 items labelled A (key r)" in button(panel, "Redo")
+    assert "Do again: 3 cells labelled A (key r)" in button(panel, "Redo")
 
 
 def test_the_table_counts_labels_per_image_and_goes_there(panel, session):

@@ -109,7 +109,7 @@ class Page:
             [markup.MODEL_NAMES.get(name, name) for name in (run.model_names if run else ())],
             top=", ".join(f"{name} {z:+.1f}" for name, z in session.describe(item.id).top),
             strayed=not np.array_equal(session.selection, [item.id]), fields=self._form.changes, locked=session.read_only,
-            undo=session.can_undo, again=True,
+            undo=actions.in_cells(session.can_undo), again=True,
         )  # fmt: skip
 
     def end(self, queue: ReviewQueue | None) -> None:
