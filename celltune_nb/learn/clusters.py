@@ -57,7 +57,7 @@ def find_clusters(
     X = X[np.isfinite(X).any(axis=1)]
     if len(X) < 10:
         raise InputError(
-            f"{len(X)} cells have features: too few to cluster. Measure first: session.measure()."
+            f"{len(X)} cells have features: too few to cluster. Measure first: in Data, or with session.measure()."
         )
     scaling = Scaling.of(X, AXES)
     Z = scaling(X)

@@ -114,7 +114,9 @@ def agreement(session: Session, level: str, images: Sequence[str] | None = None)
     keys = tuple(f"{level}/Pred_MDL{i}" for i in (1, 2))
     # The answers of a second model may be left from a training before.
     if len(titles) < 2 or not all(key in session.populations for key in keys):
-        raise NotReadyError("There are not two models to compare. Train two: session.train().")
+        raise NotReadyError(
+            "There are not two models to compare. Train two: in Train, or with session.train()."
+        )
     one, two = (session.populations[key] for key in keys)
     names = tuple(c.name for c in one.categories if c.name != UNKNOWN)
     first, second = places_by_name(one, names), places_by_name(two, names)

@@ -41,7 +41,9 @@ def apply_models(
     else:
         names = list(dict.fromkeys(texts(levels, "The markers")))
     if not names:
-        raise NotReadyError("No marker has a trained model yet. Train first: session.train().")
+        raise NotReadyError(
+            "No marker has a trained model yet. Train first: in Train, or with session.train()."
+        )
     source = session.active_features()
     todo = [(session.book.level(name).name, session.finished_run(name)) for name in names]
     for name, run in todo:

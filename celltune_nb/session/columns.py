@@ -177,5 +177,5 @@ class Columns:
         if str(name).endswith(PROBABILITY) and not any(c.endswith(PROBABILITY) for c in every):
             hint = "Probabilities come with a training: session.train()."
         if not self._session.features_by_name and not every[3:]:
-            hint = "Measure first: session.measure()."
+            hint = "Measure first: in Data, or with session.measure()."
         return InputError(f"There is no feature {name!r} to gate by. {hint}")

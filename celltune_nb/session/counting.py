@@ -193,7 +193,7 @@ def _correct(
     if poor:
         names = ", ".join(f"{m.level} has {len(m.rows)}" for m in poor)
         return (
-            f"Not corrected: {names} audited cells, and {FEWEST} are the least. Label an audit sample: session.draw_audit(200).",
+            f"Not corrected: {names} audited cells, and {FEWEST} are the least. Label an audit sample: in Evaluate, or with session.draw_audit(200).",
             warnings,
         )
     if len(markers) > MOST_MARKERS:

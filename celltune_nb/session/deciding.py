@@ -89,7 +89,9 @@ def average_of(session: Session, level: str) -> PopulationSet:
     """
     found = session.populations.stored(level, "Pred_AVG")
     if found is None:
-        raise NotReadyError(f"No model of {level} has predicted yet. Train first: session.train().")
+        raise NotReadyError(
+            f"No model of {level} has predicted yet. Train first: in Train, or with session.train()."
+        )
     return session.populations.of(level, "Pred_AVG")
 
 

@@ -62,7 +62,7 @@ def _embed(
     sample, X = sample[there], X[there]
     if len(X) < 10:
         raise InputError(
-            f"{len(X)} cells have features: too few for a map. Measure first: session.measure()."
+            f"{len(X)} cells have features: too few for a map. Measure first: in Data, or with session.measure()."
         )
     scaling = Scaling.of(X, AXES)
     Z = scaling(X)

@@ -162,7 +162,9 @@ def _from_audit(session: Session, run: Run, judged: _Judged) -> Evaluation:
     source = session.features_by_name.get(run.about.get("source", ""))
     handles, codes = learned(session, run)
     if source is None or not handles or source.schema_hash != handles[0].schema_hash:
-        raise NotReadyError("The features have changed since that training. Train again: session.train().")
+        raise NotReadyError(
+            "The features have changed since that training. Train again: in Train, or with session.train()."
+        )
     rows = source.rows(judged.positions)
     with session.lock:
         categories = session.book.level(run.level).categories

@@ -91,9 +91,13 @@ def explain(
     handles = load_models(run)
     source = session.active_features()
     if not handles or handles[0].schema_hash != source.schema_hash:
-        raise NotReadyError("The features have changed since that training. Train again: session.train().")
+        raise NotReadyError(
+            "The features have changed since that training. Train again: in Train, or with session.train()."
+        )
     if position >= len(source):
-        raise NotReadyError("This item is not measured yet. Measure first: session.measure().")
+        raise NotReadyError(
+            "This item is not measured yet. Measure first: in Data, or with session.measure()."
+        )
     row = np.asarray(source.rows(np.array([position])), np.float32)
     if not np.isfinite(row).any():
         raise NotReadyError("This item could not be measured, so no model has an answer for it.")

@@ -134,7 +134,7 @@ def checklist(session: Session, level: str) -> list[Task]:
         Task("audit", "Check blind", audited >= AUDITED, f"{audited:,} of {AUDITED} audit cells",
              "Labels you chose say little about the rest; a random sample does, and it corrects the counts."),
         Task("verdict", "Look at every slice and give a verdict", looked == len(said) > 0,
-             f"{looked:,} of {len(said):,} slices; choose beside each in the list", "Figures do not see a fold, a bubble or a slice out of focus."),
+             f"{looked:,} of {_times(len(said), 'slice')}; choose beside each in the list", "Figures do not see a fold, a bubble or a slice out of focus."),
     ]  # fmt: skip
 
 

@@ -168,7 +168,9 @@ def look_at(
     source, table, level = session.active_features(), session.table, run.level
     handles = load_models(run)
     if not handles or handles[0].schema_hash != source.schema_hash:
-        raise NotReadyError("The features have changed since that training. Train again: session.train().")
+        raise NotReadyError(
+            "The features have changed since that training. Train again: in Train, or with session.train()."
+        )
     scale = scales(session, level, found)
     with session.lock:
         state = session.book.level(level)

@@ -68,7 +68,9 @@ def _judged(session: Session, level: str) -> _Judged:
     prefix = "" if level == session.level else f"{level}/"
     name = f"{prefix}Pred_AVG"
     if name not in session.populations:
-        raise NotReadyError("There are no predictions to look for mistakes in. Train first: session.train().")
+        raise NotReadyError(
+            "There are no predictions to look for mistakes in. Train first: in Train, or with session.train()."
+        )
     average = session.populations[name]
     positive = positive_of(session, level)
     rows = average.probability

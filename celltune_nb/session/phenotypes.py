@@ -160,7 +160,9 @@ def combinations(session: Session, levels: Any) -> list[tuple[Literal, ...]]:
             name for name in session.levels.names if session.populations.stored(name, "Pred_AVG") is not None
         ]
         if not names:
-            raise NotReadyError("No marker has a trained model yet. Train first: session.train().")
+            raise NotReadyError(
+                "No marker has a trained model yet. Train first: in Train, or with session.train()."
+            )
     else:
         names = list(dict.fromkeys(texts(levels, "The markers")))
     if not 0 < len(names) <= _MOST:

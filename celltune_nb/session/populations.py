@@ -59,7 +59,7 @@ class Populations(Mapping[str, PopulationSet]):
         if gate is None:
             raise NotReadyError(
                 f"There is no population set {name!r}. There are: {', '.join(self)}."
-                + (" Train first: session.train()." if bare.startswith("Pred_") else "")
+                + (" Train first: in Train, or with session.train()." if bare.startswith("Pred_") else "")
             )
         trouble = self.gates.trouble(gate)
         if trouble:

@@ -131,10 +131,14 @@ def predict(session: Session, ids: Any, run: Run | None, level: str, calibrated:
     handles = run_files.load_models(run)
     source = session.active_features()
     if handles and handles[0].schema_hash != source.schema_hash:
-        raise NotReadyError("The features have changed since that training. Train again: session.train().")
+        raise NotReadyError(
+            "The features have changed since that training. Train again: in Train, or with session.train()."
+        )
     positions = np.arange(len(source)) if ids is None else session.positions(ids)
     if len(positions) and positions.max() >= len(source):
-        raise NotReadyError("Some of these items are not measured yet. Measure first: session.measure().")
+        raise NotReadyError(
+            "Some of these items are not measured yet. Measure first: in Data, or with session.measure()."
+        )
     rows = source.rows(positions)
     mean = np.asarray(np.mean([handle.predict_proba(rows) for handle in handles], axis=0, dtype=np.float32))
     mean = calibrate(run, mean) if calibrated else mean

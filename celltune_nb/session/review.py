@@ -183,7 +183,7 @@ def _checked(session: Session, level: str, wish: Wish) -> str:
     if by in FILLERS:
         if by not in _WITHOUT and not has_model(session, level):
             raise NotReadyError(
-                f"A review by {by!r} needs a model. Train first: session.train(). Without one, review by 'clusters'."
+                f"A review by {by!r} needs a model. Train first: in Train, or with session.train(). Without one, review by 'clusters'."
             )
         return by
     try:
