@@ -278,7 +278,7 @@ class CountsPanel(Panel):
     def _remove(self, image: str) -> None:
         n = self.session.remove_regions(image, name=column_for(self.session))
         self.say(
-            f"{n} region{'s' if n != 1 else ''} of {image} removed. Take back, below them, brings them again."
+            f"{n} region{'s' if n != 1 else ''} of {image} removed. Take back brings them again."
         )
 
     def _take_back(self) -> None:
