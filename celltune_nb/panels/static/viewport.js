@@ -320,6 +320,7 @@ class View {
 
   close() {
     this.observer.disconnect();
+    delete this.waiting?.dataset.before;
     this.page.views.delete(this);
     this.model.off("change:mode", this.setCursor);
     this.model.off("change:cursor", this.setCursor);
@@ -386,7 +387,9 @@ class View {
   // The kernel looks elsewhere, and the picture of there is on its way.
   wait() {
     const scope = this.el.closest(".ct-keys");
-    if (scope && this.seen) scope.dataset.before = this.seen;
+    if (!scope || !this.seen) return;
+    scope.dataset.before = this.seen;
+    this.waiting = scope;
   }
 
   // Where a picture made for `camera` lies in this view: CSS position of its corner and its scale.
