@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,30 +72,39 @@ def _fill_ihc(
 
 
 def _fill_brain(session: Session, size: Mapping[str, Any]) -> None:
-    import pandas as pd
-
-    truth = []
-    with session.adding_images():
-        for one in brain.generate(**size):
-            session.add_image(
-                one.name,
-                one.image,
-                one.mask,
-                channels=list(brain.CHANNELS),
-                pixel_size=brain.PIXEL_SIZE,
-                group=one.animal,
-            )
-            truth.append(one.truth.drop(columns=["y", "x", "animal"]))
-    session.import_cells(pd.concat(truth, ignore_index=True), image="image", id="cellID")
+    slices = (
+        (one, one.animal, one.truth.drop(columns=["y", "x", "animal"])) for one in brain.generate(**size)
+    )
+    _add_images(session, slices, brain.CHANNELS, brain.PIXEL_SIZE, _BRAIN_SHOWN)
     for marker in brain.LEVELS:
         if marker not in session.levels:
             session.levels.add(marker)
         _add_categories(session, marker, brain.CATEGORIES)
-    for channel in brain.CHANNELS:
-        shown = {"color": _BRAIN_SHOWN[channel]} if channel in _BRAIN_SHOWN else {}
-        session.set_channel(channel, visible=bool(shown), **shown)
     # slices are stained more and less strongly: docs/decisions/0019-per-image-features.md
     session.measure(per_image=True)
+
+
+def _add_images(
+    session: Session,
+    images: Iterable[tuple[brain.Slice | tissue.Field, str, pd.DataFrame]],
+    channels: Sequence[str],
+    pixel_size: float,
+    shown: Mapping[str, str],
+) -> None:
+    """Add images with their masks, each with its group and a table of its cells; *shown* are the colours in sight."""
+    import pandas as pd
+
+    cells = []
+    with session.adding_images():
+        for one, group, table in images:
+            session.add_image(
+                one.name, one.image, one.mask, channels=list(channels), pixel_size=pixel_size, group=group
+            )
+            cells.append(table)
+    session.import_cells(pd.concat(cells, ignore_index=True), image="image", id="cellID")
+    for channel in channels:
+        color = {"color": shown[channel]} if channel in shown else {}
+        session.set_channel(channel, visible=bool(color), **color)
 
 
 def _add_categories(session: Session, level: str, categories: tuple[tuple[str, str, str], ...]) -> None:
@@ -104,26 +113,11 @@ def _add_categories(session: Session, level: str, categories: tuple[tuple[str, s
 
 
 def _fill_tissue(session: Session, size: Mapping[str, Any]) -> None:
-    import pandas as pd
-
-    truth = []
-    with session.adding_images():
-        for field in tissue.generate(**size):
-            session.add_image(
-                field.name,
-                field.image,
-                field.mask,
-                channels=list(tissue.CHANNELS),
-                pixel_size=tissue.PIXEL_SIZE,
-                group=field.donor,
-            )
-            truth.append(field.truth[["image", "cellID", "cell_type"]].rename(columns={"cell_type": "truth"}))
-    session.import_cells(pd.concat(truth, ignore_index=True), image="image", id="cellID")
+    known = {"image": "image", "cellID": "cellID", "cell_type": "truth"}
+    fields = ((one, one.donor, one.truth[[*known]].rename(columns=known)) for one in tissue.generate(**size))
+    _add_images(session, fields, tissue.CHANNELS, tissue.PIXEL_SIZE, _SHOWN)
     for key, (name, color) in enumerate(tissue.CATEGORIES, 1):
         session.categories.add(name, color=color, key=str(key))
-    for channel in tissue.CHANNELS:
-        shown = {"color": _SHOWN[channel]} if channel in _SHOWN else {}
-        session.set_channel(channel, visible=bool(shown), **shown)
     session.measure()
 
 
