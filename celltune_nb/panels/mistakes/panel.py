@@ -134,11 +134,7 @@ class MistakesPanel(Panel):
         item = self._asked()
         if item != self.item and (answer := self._answers().get(item)):
             # A second key on a cell that has its answer: the next one is not meant yet.
-            self.say(
-                "That cell has its answer already."
-                if answer == "right"
-                else f"That cell is {answer} already."
-            )
+            self.say(f"That cell is {'noted as right' if answer == 'right' else answer} already.")
             return
         self.session.looked_at([item])
         self._right.add(item)
@@ -338,9 +334,9 @@ class MistakesPanel(Panel):
         self.say(f"The cell before is {said}: the next was not on the screen yet.", "warning")
         self._show()
 
-    def _answers(self) -> dict[int, str]:
+    def _answers(self, of: list[int] | None = None) -> dict[int, str]:
         """What each cell of the sheet is called by now."""
-        session, ids = self.session, self._ids()
+        session, ids = self.session, self._ids() if of is None else of
         codes = session.labels.codes()[session.positions(ids)].tolist() if ids else []
         names = {c.code: c.name for c in session.categories}
         found = {item: names.get(code, "") if code else "" for item, code in zip(ids, codes, strict=True)}
@@ -348,7 +344,8 @@ class MistakesPanel(Panel):
 
     def _onward(self) -> None:
         """Ask for the next cell that has no answer."""
-        answers, ids = self._answers(), self._ids()
+        ids = self._ids()
+        answers = self._answers(ids)
         order = [*range(self.at + 1, len(ids)), *range(self.at + 1)]
         following = next((i for i in order if not answers[ids[i]]), None)
         if following is None:
@@ -365,11 +362,10 @@ class MistakesPanel(Panel):
         session, found = self.session, self._found
         cells: list[markup.Cell] = []
         counts: dict[str, int] = {}
-        if found is not None:
-            answers = self._answers()
-            colors = {c.name: c.color for c in session.categories}
-            for item, row in zip(self._ids(), found.to_dict("records"), strict=True):
-                kind, predicted, answer = str(row["kind"]), str(row["predicted"]), answers[item]
+        if found is not None:  # of this sheet: a search may bring another meanwhile
+            ids, colors = list(map(int, found.index)), {c.name: c.color for c in session.categories}
+            for (item, answer), row in zip(self._answers(ids).items(), found.to_dict("records"), strict=True):
+                kind, predicted = str(row["kind"]), str(row["predicted"])
                 counts[kind] = counts.get(kind, 0) + 1
                 cells.append(
                     markup.Cell(
