@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..session import Session
 
-__all__ = ["Going", "image", "on_screen", "seen"]
+__all__ = ["Going", "image", "on_screen", "pointed", "pointing", "seen"]
 
 _SEEN: ContextVar[int | None] = ContextVar("celltune_nb_asked_on_screen", default=None)
+_POINTS: ContextVar[bool] = ContextVar("celltune_nb_pointed_at", default=False)
 _PICTURE: ContextVar[str | None] = ContextVar("celltune_nb_picture_on_screen", default=None)
 
 
@@ -52,6 +53,21 @@ def image(session: Session) -> str | None:
     """The image in the picture in which the person did what is carried out now; another one may be on its way since."""
     shown = _PICTURE.get()
     return shown if shown in session.images else session.view.image
+
+
+@contextmanager
+def pointing() -> Iterator[None]:
+    """While what is selected is what the person points at in the picture, not what a page goes on to."""
+    token = _POINTS.set(True)
+    try:
+        yield
+    finally:
+        _POINTS.reset(token)
+
+
+def pointed() -> bool:
+    """Whether the person points at what is being selected now."""
+    return _POINTS.get()
 
 
 class Going:

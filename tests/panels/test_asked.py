@@ -233,3 +233,25 @@ def test_without_cells_the_data_tab_is_named(verb: str, tmp_path: Path) -> None:
         with pytest.raises(ct.errors.NotReadyError, match="There are no cells yet"):
             empty.draw_audit(5)
         panel.close()
+
+
+def test_with_the_brush_on_only_what_is_clicked_on_the_image_is_labelled(
+    session: ct.Session, opened: Callable[..., Any]
+) -> None:
+    panel, image = opened(LabellingPanel), opened(ImagePanel)
+    session.set_view(image="left")
+    ids = small.cells(session, "left", "A")[:12]
+    session.select(ids)
+    panel.press("1")
+    session.select([])
+    panel.assign("B")
+    panel._set_brush("", True)
+    where = session.items.loc[ids[0]]
+    image.click(where["y"], where["x"])
+    assert of(session, ids[0], ids[1]) == ["B", "A"]
+    # the same cells again, unseen: going to one is no answer
+    review = opened(ReviewPanel)
+    session.review(by="blind", n=5)
+    review.resume()
+    assert session.selection.tolist() == [session.queue.current.id]
+    assert session.labels.counts()["B"] == 1

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import celltune_nb as ct
+from celltune_nb.panels.asked import pointing
 from celltune_nb.panels.labelling import LabellingPanel
 from celltune_nb.session.jobs import Jobs
 from tests.panels import small
@@ -78,11 +79,16 @@ def test_with_the_brush_a_click_alone_corrects_an_exception(panel, session):
     assert panel.message.startswith("OFF is active.")
     assert "Click an exception to make it OFF" in words(panel._live)
     panel._live.do("brush", "", True)
-    session.select(batch[2:3])
-    session.select(batch[5:6])
+    with pointing():
+        session.select(batch[2:3])
+        session.select(batch[5:6])
+    assert session.labels.counts()["OFF"] == 2
+    # a cell that a review or the audit goes to is not clicked
+    session.select(batch[7:8])
     assert session.labels.counts()["OFF"] == 2
     # cells outside the batch are only selected, and a new batch ends it
-    session.select(small.cells(session, "right", "B")[:1])
+    with pointing():
+        session.select(small.cells(session, "right", "B")[:1])
     assert session.labels.counts()["OFF"] == 2
     session.select(small.cells(session, "right", "B")[:4])
     assert not panel.brush

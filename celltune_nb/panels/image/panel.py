@@ -151,7 +151,8 @@ class ImagePanel(Panel):
         item = None if image is None else self.session.item_at(image, y, x)
         if item is not None:
             mode = "add" if "shift" in held else "toggle" if "ctrl" in held else "replace"
-            self.session.select([item], mode)
+            with asked.pointing():
+                self.session.select([item], mode)
         elif not held & {"shift", "ctrl"}:
             self.session.select([])
 

@@ -12,7 +12,7 @@ from ...data.categories import UNKNOWN, Category
 from ...errors import InputError
 from ...session import Session
 from ...session.events import LabelsChanged, SelectionChanged, ViewChanged
-from .. import actions
+from .. import actions, asked
 from ..panel import Panel
 from ..theme import Live
 from . import markup
@@ -316,7 +316,9 @@ class LabellingPanel(Panel):
     def _selection_changed(self, event: SelectionChanged) -> None:
         if len(event.ids) > 1:
             self.brush = False
-        elif self.brush and self.active and len(event.ids) == 1 and np.isin(event.ids, self._batch).all():
+        elif (
+            self.brush and self.active and asked.pointed() and len(event.ids) == 1 and event.ids[0] in self._batch
+        ):  # fmt: skip
             actions.assign(self.session, self.active)
             self.say(f"1 cell labelled {self.active}.", "good")
         self._show()
