@@ -183,6 +183,7 @@ def test_the_source_of_a_label_follows_from_how_the_cells_were_chosen(session):
     session.select(ids[:1])
     actions.assign(session, "A")
     assert source_of(session)[ids[0]] == "click"
+    session.set_view(image="right")
     session.select(small.cells(session, "right", "A")[:3])
     actions.assign(session, "A")
     assert set(source_of(session)[session.selection]) == {"batch"}

@@ -142,7 +142,7 @@ def test_work_aside_does_not_wait_for_long_work_nor_it_for_that():
     long = jobs.submit(lambda job: gate.wait(LONG), "long")
     aside = jobs.aside(lambda job: 7, "aside")
     assert aside.wait(LONG).result == 7
-    assert long.state == "running"
+    until(lambda: long.state == "running")  # its thread may begin later than the other
     held = jobs.aside(lambda job: [job.check() or time.sleep(0.01) for _ in range(100_000)], "held")
     gate.set()
     assert long.wait(LONG).state == "done"

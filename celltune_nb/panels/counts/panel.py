@@ -277,9 +277,7 @@ class CountsPanel(Panel):
 
     def _remove(self, image: str) -> None:
         n = self.session.remove_regions(image, name=column_for(self.session))
-        self.say(
-            f"{n} region{'s' if n != 1 else ''} of {image} removed. Take back brings them again."
-        )
+        self.say(f"{n} region{'s' if n != 1 else ''} of {image} removed. Take back brings them again.")
 
     def _take_back(self) -> None:
         self.say(f"Taken back: {self.session.take_back_regions()}.")
