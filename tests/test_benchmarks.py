@@ -79,6 +79,7 @@ def test_an_unknown_job_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "There is no job 'nothing'" in capsys.readouterr().out
 
 
+@pytest.mark.alone
 def test_a_job_runs_from_the_command_line_and_leaves_its_figures(tmp_path: Path) -> None:
     target = tmp_path / "figures.json"
     run = subprocess.run(

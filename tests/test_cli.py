@@ -149,6 +149,7 @@ def test_no_command_shows_the_usage() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_demo_prepares_serves_and_ends_at_ctrl_c(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     demo = subprocess.Popen(

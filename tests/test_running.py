@@ -29,6 +29,7 @@ def test_every_test_runs_in_one_of_two_parts(monkeypatch):
     assert "-n" not in alone
     assert "--ignore=tests/browser" in side
     assert "--ignore=tests/browser" not in alone
+    assert "tests/apps/test_server.py" in alone
     assert "tests/data/test_items.py" not in alone
     assert set(alone) > {
         str(p.relative_to(command.ROOT)) for p in command.ROOT.glob("tests/browser/test_*.py")

@@ -14,6 +14,8 @@ from celltune_nb.apps.server import choose_port
 from celltune_nb.errors import InputError
 from tests.waiting import LONG, until
 
+pytestmark = pytest.mark.alone  # servers, and kernels behind them
+
 TCP = Path("/proc/net/tcp")
 
 

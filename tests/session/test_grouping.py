@@ -261,6 +261,7 @@ def test_landmarks_clusters_and_maps_take_the_scale_of_a_channel(typed):
     assert now["B"] == border["B"]
 
 
+@pytest.mark.alone  # compiles on all cores
 def test_a_umap_is_the_same_again_and_keeps_like_cells_together(project, monkeypatch):
     pytest.importorskip("umap", reason="umap-learn is not installed", exc_type=ImportError)
     from celltune_nb.session import embedding
