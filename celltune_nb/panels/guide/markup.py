@@ -58,16 +58,11 @@ class State:
 
 
 def page(state: State) -> Markup:
-    """Rule, steps, nudges, slices to work on, markers."""
-    slices, pending = (
-        _slices(state),
-        state.suggestion is not None,
-    )  # what was asked for is not to be looked for below
+    """Rule, slices to work on, nudges, steps, markers: what a step asks for stays in its place."""
     return tag(
         "div",
         tag("p", "Step by step to a classifier you can trust; each step ticks itself.", cls="ct-muted ct-small"),
-        _rule(state), slices if pending else None, [note(text, "warning") for text in state.nudges[:3]], _steps(state),
-        None if pending else slices, _markers(state),
+        _rule(state), _slices(state), [note(text, "warning") for text in state.nudges[:3]], _steps(state), _markers(state),
         cls="ct-guide",
     )  # fmt: skip
 
