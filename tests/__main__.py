@@ -8,6 +8,7 @@ out; ``python -m tests tests/learn -x`` runs what is named, in one process.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -15,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests import overlay
@@ -25,6 +27,9 @@ BROWSER = "CELLTUNE_NB_BROWSER"
 
 CORES = 4
 """Processes side by side, at most: each of them loads every library, half a gigabyte."""
+
+ROOM = 12 << 30
+"""Bytes of memory that are free where the tests' folders (2 GB) lie in it."""
 
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -57,7 +62,9 @@ def main(arguments: list[str]) -> int:
         for part in parts:
             command = [sys.executable, "-m", "pytest", *part]
             around = {**environment, **(single if "-n" in part else {})}
-            codes.append(subprocess.run(command, cwd=ROOT, env=around, check=False).returncode)
+            with in_memory("-n" in part and not any(a.startswith("--basetemp") for a in part)) as options:
+                command += options
+                codes.append(subprocess.run(command, cwd=ROOT, env=around, check=False).returncode)
             if codes[-1] not in (0, overlay.NO_TESTS) and (codes[-1] != 1 or _ends_early(arguments)):
                 break  # interrupted, or asked to end at a failure
         code = summed(codes)
@@ -65,6 +72,28 @@ def main(arguments: list[str]) -> int:
         if more is None or code not in (0, overlay.NO_TESTS):
             return code
         return overlay.run(more, environment)
+
+
+@contextlib.contextmanager
+def in_memory(wanted: bool) -> Iterator[list[str]]:
+    """Options that let pytest's temporary folders lie in memory, where there is plenty of it; the folder goes at the end.
+
+    Projects wait for the disk before they say that a label is saved: a sixth of the time of all tests.
+    """
+    memory = Path("/dev/shm")
+    if not wanted or not memory.is_dir() or not os.access(memory, os.W_OK) or _free(memory) < ROOM:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(
+        prefix="celltune-nb-tests-", dir=memory, ignore_cleanup_errors=True
+    ) as folder:
+        yield ["--basetemp", f"{folder}/tests"]
+
+
+def _free(memory: Path) -> int:
+    import psutil
+
+    return min(shutil.disk_usage(memory).free, psutil.virtual_memory().available)
 
 
 def split(arguments: list[str]) -> list[list[str]]:

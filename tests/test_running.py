@@ -1,5 +1,7 @@
 """What ``python -m tests`` hands over to pytest."""
 
+from pathlib import Path
+
 import pytest
 
 from tests import __main__ as command
@@ -57,3 +59,18 @@ def test_one_core_or_a_debugger_means_one_process(monkeypatch, cores, arguments)
 )
 def test_a_failure_in_any_part_is_the_exit_code(codes, code):
     assert command.summed(codes) == code
+
+
+def test_temporary_folders_lie_in_memory_only_where_there_is_plenty(monkeypatch):
+    with command.in_memory(False) as options:
+        assert options == []
+    monkeypatch.setattr(command, "ROOM", 1 << 60)
+    with command.in_memory(True) as options:
+        assert options == []
+    monkeypatch.setattr(command, "ROOM", 0)
+    with command.in_memory(True) as options:
+        if not options:
+            pytest.skip("no folder lies in memory here")
+        folder = Path(options[1]).parent
+        assert folder.is_dir()
+    assert not folder.exists()
