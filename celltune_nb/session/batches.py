@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..data.categories import UNKNOWN, CategorySet
 from ..errors import InputError
+from .checks import onsets
 from .events import CategoriesChanged, LabelsChanged
 
 if TYPE_CHECKING:
@@ -91,16 +92,7 @@ def label_each(
     if (counts > 1).any():
         raise InputError(f"Item {int(unique[counts > 1][0])} is named under two categories. Name it once.")
     order = np.argsort(every, kind="stable")
-    onset = None
-    if t0 is not None:
-        try:
-            onset = np.atleast_1d(np.asarray(t0, np.float64))
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"{t0!r} is no onset. Give a number, in frames, or one for each item."
-            ) from error
-        if onset.ndim != 1 or len(onset) not in (1, len(every)):
-            raise InputError(f"{len(onset)} onsets for {len(every)} items. Give one for all, or one each.")
+    onset = onsets(t0, len(every))
     one = len(labels) == 1 and after == before
     with session.writing():
         revision = session.book.label(

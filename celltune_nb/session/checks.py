@@ -8,6 +8,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import InputError, NotReadyError
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ __all__ = [
     "folder",
     "number",
     "one_of",
+    "onsets",
     "rectangle",
     "texts",
     "whole_number",
@@ -97,6 +101,28 @@ def one_of(value: Any, known: tuple[str, ...], what: str) -> str:
     if not isinstance(value, str) or value not in known:
         raise InputError(f"{what} is {value!r}. Choose one of: {', '.join(known)}.")
     return value
+
+
+def onsets(t0: Any, n: int) -> NDArray[np.float64] | None:
+    """Onsets of *n* items, in frames: one for all of them, or one each; None where none is given.
+
+    Returns
+    -------
+    ndarray of float64, shape (1,) or (n,), or None
+
+    Raises
+    ------
+    InputError
+    """
+    if t0 is None:
+        return None
+    try:
+        onset = np.atleast_1d(np.asarray(t0, np.float64))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{t0!r} is no onset. Give a number, in frames, or one for each item.") from error
+    if onset.ndim != 1 or len(onset) not in (1, n):
+        raise InputError(f"{len(onset)} onsets for {n} items. Give one for all, or one each.")
+    return onset
 
 
 def texts(value: Any, what: str) -> tuple[str, ...]:
