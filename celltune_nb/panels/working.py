@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from ..session import Session
@@ -11,7 +12,7 @@ from .panel import Panel
 __all__ = ["Working"]
 
 
-class Working(Panel):
+class Working(Panel, ABC):
     """What panels with long work share: they follow a job, show how far it is, and take in what came of it once.
 
     A panel gives :meth:`_told` to the verb, sets :attr:`job` to what it returns, and calls :meth:`_told` itself: the job may
@@ -71,5 +72,6 @@ class Working(Panel):
         if job.state == "failed" and job.error is not None:
             raise job.error
 
+    @abstractmethod
     def _show(self) -> None:
-        raise NotImplementedError
+        """Show everything as it is now."""

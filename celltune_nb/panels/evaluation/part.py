@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import ipywidgets as w
@@ -20,7 +21,7 @@ OpenItems = Callable[[NDArray[np.int64], str], object]
 BLIND = "Hidden while labels are given blind."
 
 
-class Part(Panel):
+class Part(Panel, ABC):
     """A panel behind a heading.
 
     Parameters
@@ -56,6 +57,6 @@ class Part(Panel):
         if now:
             self.show()
 
+    @abstractmethod
     def show(self) -> None:
         """Work out what is shown."""
-        raise NotImplementedError
